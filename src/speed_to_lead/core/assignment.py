@@ -1,0 +1,194 @@
+"""Which rep gets a lead: weighted round robin or fewest open leads, within shifts, leave and caps.
+
+The rotation is stride scheduling (Waldspurger and Weihl, OSDI '94, "Lottery and Stride Scheduling"): each pick
+moves a rep's next turn on by STRIDE / weight, and the rep whose turn is earliest is picked. A rep who was away joins at the
+team's current turn, so nobody returning from leave is flooded, and nobody is skipped.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from enum import IntEnum, StrEnum
+from fractions import Fraction
+
+from speed_to_lead.core.calendar import Calendar
+
+#: One turn of a rep of weight 1. Divisible by every weight to 16, so that shares stay exact integers.
+STRIDE = 720_720
+
+
+class Assignment(StrEnum):
+    """How a team shares its leads out."""
+
+    ROUND_ROBIN = "round_robin"
+    LEAST_OPEN = "least_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Days off in the rep's own time zone, both ends included."""
+
+    first: date
+    last: date
+
+    def covers(self, day: date) -> bool:
+        """Whether that local day is one of them."""
+        return self.first <= day <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Rep:
+    """One SDR: `notify` is a destination, `weight` their share, `max_open` a cap on open leads, None for no cap."""
+
+    id: str
+    name: str
+    calendar: Calendar
+    notify: str | None = None
+    weight: int = 1
+    max_open: int | None = None
+    away: tuple[Leave, ...] = ()
+
+    def leave_at(self, now: datetime) -> Leave | None:
+        """The leave that holds `now`, or None; leave is read in the time zone of the rep's calendar."""
+        if not self.away:
+            return None
+        day = self.calendar.local_day(now)
+        return next((leave for leave in self.away if leave.covers(day)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Reps who share leads; `manager` is the destination that hears of breaches."""
+
+    name: str
+    calendar: Calendar
+    manager: str
+    assignment: Assignment
+    reps: tuple[Rep, ...]
+
+    def rep(self, rep_id: str | None) -> Rep | None:
+        """The rep of that id, or None."""
+        return next((rep for rep in self.reps if rep.id == rep_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Whose turn it is in one team. `version` counts the picks written; `turns` are in units of STRIDE."""
+
+    version: int = 0
+    clock: int = 0
+    turns: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RotationChange:
+    """One pick, decided on `version` of the team's rotation: the store refuses it where others picked since."""
+
+    team: str
+    version: int
+    clock: int
+    rep: str
+    turn: int
+
+    def applied_to(self, rotation: Rotation) -> Rotation:
+        """The rotation as it will be once this pick is written."""
+        return Rotation(self.version + 1, self.clock, {**rotation.turns, self.rep: self.turn})
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The rep who gets the lead (None where a team has nobody at all), how it was decided, and the next turn."""
+
+    rep: Rep | None
+    reasons: tuple[str, ...]
+    rotation: RotationChange | None
+
+
+class Standing(IntEnum):
+    """How near a rep is to being able to answer. Lower is picked first."""
+
+    AVAILABLE = 0
+    OFF_SHIFT = 1
+    AT_CAP = 2
+    ON_LEAVE = 3
+
+
+_LAST_RESORT = {
+    Standing.OFF_SHIFT: "it goes to the rep whose shift opens next",
+    Standing.AT_CAP: "everybody present is at their cap, so one goes over it",
+    Standing.ON_LEAVE: "everybody is on leave, so it goes to whoever is back first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    rep: Rep
+    standing: Standing
+    since: datetime  # when the rep can answer, as far as standing makes reps differ
+    why: str
+
+    @property
+    def rank(self) -> tuple[int, datetime]:
+        return (self.standing, self.since)
+
+
+def pick_rep(
+    team: Team, rotation: Rotation, load: Mapping[str, int], now: datetime, *, had_it: Collection[str] = ()
+) -> Pick:
+    """The rep of `team` who gets a lead at `now`, with a reason for every rep of the team.
+
+    First choice: on shift, not on leave, below the cap. A lead without a rep is worse than a rep with one lead
+    too many, so where nobody qualifies it goes to the rep whose shift opens next, then over a cap, then to
+    whoever is back from leave first. Reps in `had_it` never get it again: where no others are left, the pick is
+    empty. `load` is the number of open leads by rep id.
+    """
+    candidates = [_candidate(rep, load, now) for rep in team.reps if rep.id not in had_it]
+    reasons = [f"{rep.id}: had this lead before" for rep in team.reps if rep.id in had_it]
+    if not candidates:
+        return Pick(None, (*reasons, f"nobody else is left in team {team.name}"), None)
+    best = min(candidate.rank for candidate in candidates)
+    standing = Standing(best[0])
+    if standing is not Standing.AVAILABLE:
+        reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[standing]}")
+    eligible = [candidate.rep for candidate in candidates if candidate.rank == best]
+    chosen = min(eligible, key=lambda rep: _order(team, rep, rotation, load))
+    turn = max(rotation.turns.get(chosen.id, 0), rotation.clock)
+    change = RotationChange(team.name, rotation.version, turn, chosen.id, turn + max(STRIDE // chosen.weight, 1))
+    for candidate in candidates:
+        reasons.append(f"{candidate.rep.id}: {_reason(candidate, chosen, eligible, team, load)}")
+    return Pick(chosen, tuple(reasons), change)
+
+
+def _candidate(rep: Rep, load: Mapping[str, int], now: datetime) -> _Candidate:
+    leave = rep.leave_at(now)
+    if leave is not None:
+        back = datetime.combine(leave.last, time(), UTC)
+        return _Candidate(rep, Standing.ON_LEAVE, back, f"on leave until {leave.last}")
+    open_leads = load.get(rep.id, 0)
+    if rep.max_open is not None and open_leads >= rep.max_open:
+        return _Candidate(rep, Standing.AT_CAP, now, f"at the cap, {open_leads} of {rep.max_open} open")
+    if not rep.calendar.is_open(now):
+        opens = rep.calendar.next_open(now)
+        return _Candidate(rep, Standing.OFF_SHIFT, opens, f"off shift until {rep.calendar.local_text(opens)}")
+    return _Candidate(rep, Standing.AVAILABLE, now, "on shift")
+
+
+def _order(team: Team, rep: Rep, rotation: Rotation, load: Mapping[str, int]) -> tuple[Fraction | int, int]:
+    turn = max(rotation.turns.get(rep.id, 0), rotation.clock)
+    if team.assignment is Assignment.LEAST_OPEN:
+        return (Fraction(load.get(rep.id, 0), rep.weight), turn)
+    return (turn, 0)
+
+
+def _reason(
+    candidate: _Candidate, chosen: Rep, eligible: Sequence[Rep], team: Team, load: Mapping[str, int]
+) -> str:
+    rep = candidate.rep
+    if rep is chosen:
+        why = "the only one" if len(eligible) == 1 else f"first of {len(eligible)} by {team.assignment}"
+        return f"picked, {candidate.why}, {why}"
+    if rep not in eligible:
+        return candidate.why
+    if team.assignment is Assignment.LEAST_OPEN:
+        return f"{candidate.why}, but has {load.get(rep.id, 0)} open (weight {rep.weight})"
+    return f"{candidate.why}, but {chosen.id}'s turn is earlier"

@@ -1,0 +1,155 @@
+"""What a missed instant means: which step is due, who hears of it, who has the lead next.
+
+After an outage several steps may be due at once. Then there is one alert, at the highest of them, and it
+names the others: a manager who reads three alerts at once reads none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from speed_to_lead.core.assignment import Pick, Rep, Rotation, Team, pick_rep
+from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, PlannedStep
+
+#: Where a destination appears more than once in a step, it hears the strongest of them, once.
+_STRENGTH = (AlertKind.BREACHED, AlertKind.REASSIGNED, AlertKind.REMINDER, AlertKind.ASSIGNED)
+
+
+def first_instant(lead: Lead) -> datetime | None:
+    """When the lead must be looked at next: its first step to come, or its deadline while no breach is noted.
+
+    None where nothing is to come, or nobody waits any more.
+    """
+    if not lead.is_open:
+        return None
+    instants = [step.at for step in lead.steps if step.name not in lead.steps_done]
+    if lead.breached_at is None:
+        instants.append(lead.deadline)
+    return min(instants, default=None)
+
+
+def due_steps(lead: Lead, now: datetime) -> tuple[PlannedStep, ...]:
+    """The steps whose instant has come and that were not decided yet, lowest first. Equal to now is due."""
+    return tuple(step for step in lead.steps if step.at <= now and step.name not in lead.steps_done)
+
+
+def wants_new_rep(lead: Lead, now: datetime) -> bool:
+    """Whether a due step passes the lead on, so that the team's rotation and loads are needed to decide."""
+    return lead.is_open and any(step.reassign for step in due_steps(lead, now))
+
+
+def escalate(
+    lead: Lead, team: Team | None, rotation: Rotation, load: Mapping[str, int], now: datetime
+) -> LeadChange | None:
+    """The change that a lead's due instants call for at `now`; None where nothing is due.
+
+    `team` is the lead's team as config has it now, None where config no longer has it: the alerts to named
+    destinations still go out then, and the lead keeps its rep.
+    """
+    if not lead.is_open:
+        return None
+    due = due_steps(lead, now)
+    breached_now = lead.breached_at is None and lead.deadline <= now
+    if not due and not breached_now:
+        return None
+    changed = replace(
+        lead,
+        version=lead.version + 1,
+        steps_done=(*lead.steps_done, *(step.name for step in due)),
+        breached_at=lead.deadline if breached_now else lead.breached_at,
+    )
+    history: list[HistoryEntry] = []
+    counters: dict[str, int] = {}
+    if breached_now:
+        history.append(HistoryEntry(now, "lead.breached", {"deadline": to_iso(lead.deadline), "rep": lead.rep}))
+        counters["breaches"] = 1
+    pick: Pick | None = None
+    if team is not None and any(step.reassign for step in due):
+        had_it = {*lead.reps_before, *([lead.rep] if lead.rep else [])}
+        pick = pick_rep(team, rotation, load, now, had_it=had_it)
+        changed = _passed_on(changed, pick)
+        history.append(
+            HistoryEntry(
+                now,
+                "lead.reassigned" if pick.rep else "lead.kept",
+                {"from": lead.rep, "to": changed.rep, "because": list(pick.reasons)},
+            )
+        )
+    alerts: tuple[Alert, ...] = ()
+    if due:
+        highest, skipped = due[-1], tuple(step.name for step in due[:-1])
+        alerts = alerts_of_step(changed, highest, team, now, skipped=skipped, new_rep=pick.rep if pick else None)
+        if pick is not None and pick.rep is None:
+            alerts = tuple(replace(alert, note="Nobody else in the team can take it.") for alert in alerts)
+        history.append(
+            HistoryEntry(now, "step.decided", {"step": highest.name, "skipped": list(skipped), "told": [a.destination for a in alerts]})
+        )
+    changed = replace(changed, next_at=first_instant(changed))
+    moved = pick is not None and pick.rep is not None
+    load_change = _load_change(lead.rep, changed.rep) if moved else {}
+    return LeadChange(changed, tuple(history), alerts, load_change, pick.rotation if moved and pick else None, counters)
+
+
+def alerts_of_step(
+    lead: Lead,
+    step: PlannedStep,
+    team: Team | None,
+    now: datetime,
+    *,
+    skipped: tuple[str, ...] = (),
+    new_rep: Rep | None = None,
+) -> tuple[Alert, ...]:
+    """One alert for each destination the step names, deduplicated; the lead's new rep is told in any case.
+
+    `alert` before the deadline is a reminder: nothing is breached yet.
+    """
+    alarm = AlertKind.BREACHED if step.at >= lead.deadline else AlertKind.REMINDER
+    wanted: dict[str, AlertKind] = {}
+    for kind, targets in ((AlertKind.ASSIGNED, step.tell), (AlertKind.REMINDER, step.remind), (alarm, step.alert)):
+        for target in targets:
+            destination = destination_of(target, team, lead.rep)
+            if destination is not None:
+                wanted[destination] = _stronger(kind, wanted.get(destination))
+    if new_rep is not None:
+        destination = destination_of("rep", team, new_rep.id)
+        if destination is not None:
+            wanted[destination] = _stronger(AlertKind.REASSIGNED, wanted.get(destination))
+    late = max((now - step.at).total_seconds(), 0.0)
+    return tuple(
+        Alert(lead.id, step.name, destination, kind, now, late, skipped, lead.team, lead.rep)
+        for destination, kind in wanted.items()
+    )
+
+
+def destination_of(target: str, team: Team | None, rep_id: str | None) -> str | None:
+    """The destination a step's target means: `rep`, `manager`, or a destination by its own name.
+
+    A rep without a `notify` (or a lead without a rep) is heard of by the manager: somebody must be.
+    """
+    if target not in ("rep", "manager"):
+        return target
+    if team is None:
+        return None
+    rep = team.rep(rep_id) if target == "rep" else None
+    return rep.notify if rep is not None and rep.notify else team.manager
+
+
+def _stronger(kind: AlertKind, other: AlertKind | None) -> AlertKind:
+    return kind if other is None else min(kind, other, key=_STRENGTH.index)
+
+
+def _passed_on(lead: Lead, pick: Pick) -> Lead:
+    if pick.rep is None:
+        return lead
+    before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
+    return replace(lead, rep=pick.rep.id, reps_before=before, acknowledged_at=None)
+
+
+def _load_change(old: str | None, new: str | None) -> dict[str, int]:
+    change: dict[str, int] = {}
+    if old:
+        change[old] = -1
+    if new:
+        change[new] = change.get(new, 0) + 1
+    return change

@@ -1,0 +1,188 @@
+"""The lead's record: what is known of one person who waits, and every change it can go through.
+
+A lead is a value. A change to it is a value too (`LeadChange`), decided on one version of the record and
+written in one piece by the store, which refuses it where the record has moved on since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from speed_to_lead.core.assignment import RotationChange
+from speed_to_lead.core.submission import GenericLead
+
+
+class LeadState(StrEnum):
+    """`open` waits for an answer, `answered` had one, `closed` needs none (with the reason)."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    CLOSED = "closed"
+
+
+class ResponseKind(StrEnum):
+    """Evidence that a person answered. `acknowledged` says "mine" and stops no clock; the others stop it."""
+
+    ACKNOWLEDGED = "acknowledged"
+    ATTEMPTED = "attempted"
+    CONNECTED = "connected"
+    MEETING_BOOKED = "meeting_booked"
+
+    @property
+    def stops_clock(self) -> bool:
+        """Whether the response counts as the first response the SLA asks for."""
+        return self is not ResponseKind.ACKNOWLEDGED
+
+
+class AlertKind(StrEnum):
+    """What an alert is about; the `type` of the alert webhook. `system.*` kinds are about the system itself."""
+
+    ASSIGNED = "lead.assigned"
+    REMINDER = "sla.reminder"
+    BREACHED = "sla.breached"
+    REASSIGNED = "lead.reassigned"
+    QUARANTINED = "system.lead_quarantined"
+    STAGE_SILENT = "system.stage_silent"
+    STAGE_BACK = "system.stage_back"
+    TEST = "system.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`)."""
+
+    kind: ResponseKind
+    by: str
+    at: datetime
+    recorded_at: datetime
+    via: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A further submission of the same person while the lead was open, with what that submission said."""
+
+    submission_id: str
+    form: str
+    received_at: datetime
+    source: str
+    channel: str
+    campaign: str
+    lead: GenericLead
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One rung of the ladder at its instant, frozen into the lead so that a config change never moves it."""
+
+    name: str
+    at: datetime
+    tell: tuple[str, ...] = ()
+    remind: tuple[str, ...] = ()
+    alert: tuple[str, ...] = ()
+    reassign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The record of one lead. `version` counts the changes written to it, from 1.
+
+    `next_at` is the instant of the first step still to come, None once the ladder is done or the clock stopped.
+    `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
+    lead and lost it; the lead never returns to them.
+    """
+
+    id: str
+    version: int
+    state: LeadState
+    form: str
+    received_at: datetime
+    lead: GenericLead
+    source: str
+    channel: str
+    campaign: str
+    rule: str
+    team: str
+    rep: str | None
+    sla: str
+    deadline: datetime
+    steps: tuple[PlannedStep, ...]
+    config_digest: str
+    next_at: datetime | None = None
+    steps_done: tuple[str, ...] = ()
+    submitted_at: datetime | None = None
+    reps_before: tuple[str, ...] = ()
+    acknowledged_at: datetime | None = None
+    answered_at: datetime | None = None
+    breached_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_reason: str = ""
+    responses: tuple[Response, ...] = ()
+    touches: tuple[Touch, ...] = ()
+    trace: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody is still waiting for a first response."""
+        return self.state is LeadState.OPEN
+
+    def step(self, name: str) -> PlannedStep | None:
+        """The planned step of that name, or None."""
+        return next((step for step in self.steps if step.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One message to one destination about one step of one lead; its key never changes.
+
+    It holds references and instants, no personal data: what it says is rendered from the lead's record when
+    it is sent. `note` is an extra sentence for the reader (a fallback says which destination could not be reached).
+    `fallback_for` names the destination this one stands in for. `rep` is the rep at the time of the decision.
+    """
+
+    lead_id: str
+    step: str
+    destination: str
+    kind: AlertKind
+    decided_at: datetime
+    late_seconds: float = 0.0
+    skipped_steps: tuple[str, ...] = ()
+    team: str = ""
+    rep: str | None = None
+    note: str = ""
+    fallback_for: str = ""
+    attempts: int = 0
+    unknown_attempts: int = 0
+
+    @property
+    def key(self) -> str:
+        """`lead:step:destination`: the name under which every attempt is made."""
+        return f"{self.lead_id}:{self.step}:{self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of a lead's history: when, what (`lead.routed`), and its details. No personal data."""
+
+    at: datetime
+    event: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadChange:
+    """Everything one decision changes about a lead, to be written in one piece or not at all.
+
+    `lead` is the record as it will be (its version is one above the one decided on; 1 = a new lead).
+    `load` moves the reps' counts of open leads. `rotation` is the team's turn after a pick.
+    """
+
+    lead: Lead
+    history: tuple[HistoryEntry, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    load: Mapping[str, int] = field(default_factory=dict)
+    rotation: RotationChange | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)

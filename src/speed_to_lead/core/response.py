@@ -1,0 +1,95 @@
+"""Somebody answered, took it, passed it on or closed it: the changes people make to a lead."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.escalation import destination_of
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, Response
+
+#: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+class ImpossibleChange(ValueError):
+    """What was asked cannot be true or cannot be done; the text says why and what to do."""
+
+
+def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange | None:
+    """The lead with this response; None where the same response is already recorded, so that repeats do nothing.
+
+    From `attempted` on it stops the clock, once: the first such response is the one that counts. A response
+    after that is kept as evidence. Raises ImpossibleChange for an instant before the lead came or in the future.
+    """
+    if response.at > now + CLOCK_TOLERANCE:
+        raise ImpossibleChange(f"at is {to_iso(response.at)}, which is in the future; leave it out for now")
+    if response.at < lead.received_at:
+        raise ImpossibleChange(
+            f"at is {to_iso(response.at)}, before the lead was received ({to_iso(lead.received_at)}); check the time zone"
+        )
+    if any(_same(response, known) for known in lead.responses):
+        return None
+    changed = replace(lead, version=lead.version + 1, responses=(*lead.responses, response))
+    load: dict[str, int] = {}
+    counters: dict[str, int] = {}
+    if not response.kind.stops_clock:
+        changed = replace(changed, acknowledged_at=lead.acknowledged_at or response.at)
+    elif lead.is_open:
+        changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=response.at))
+        load = {lead.rep: -1} if lead.rep else {}
+        counters["answered"] = 1
+        if response.at <= lead.deadline:
+            counters["answered_in_time"] = 1
+    entry = HistoryEntry(now, f"lead.{response.kind}", {"by": response.by, "at": to_iso(response.at), "via": response.via})
+    return LeadChange(changed, (entry,), load=load, counters=counters)
+
+
+def close_lead(lead: Lead, reason: str, by: str, now: datetime) -> LeadChange | None:
+    """The lead closed without an answer (spam, not a lead, …); None where it is closed already."""
+    if lead.state is LeadState.CLOSED:
+        return None
+    was_open = lead.is_open
+    changed = replace(lead, version=lead.version + 1, state=LeadState.CLOSED, closed_at=now, closed_reason=reason)
+    entry = HistoryEntry(now, "lead.closed", {"reason": reason, "by": by})
+    load = {lead.rep: -1} if was_open and lead.rep else {}
+    return LeadChange(_stopped(changed), (entry,), load=load, counters={"closed": 1})
+
+
+def reassign_lead(
+    lead: Lead, teams: Mapping[str, Team], rep_id: str, by: str, now: datetime
+) -> LeadChange | None:
+    """The open lead with another rep, who is told; None where it is theirs already. The clock does not restart.
+
+    Raises ImpossibleChange where nobody waits any more or the rep is unknown.
+    """
+    if not lead.is_open:
+        raise ImpossibleChange(f"the lead is {lead.state}, so there is no answer to pass on")
+    team = next((team for team in teams.values() if team.rep(rep_id)), None)
+    if team is None:
+        known = ", ".join(sorted(rep.id for team in teams.values() for rep in team.reps))
+        raise ImpossibleChange(f'there is no rep "{rep_id}"; the reps are {known}')
+    if lead.rep == rep_id:
+        return None
+    before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
+    changed = replace(
+        lead, version=lead.version + 1, team=team.name, rep=rep_id, reps_before=before, acknowledged_at=None
+    )
+    destination = destination_of("rep", team, rep_id) or team.manager
+    step = f"reassigned-{len(before)}"
+    alert = Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id)
+    entry = HistoryEntry(now, "lead.reassigned", {"from": lead.rep, "to": rep_id, "by": by})
+    load = {rep_id: 1} | ({lead.rep: -1} if lead.rep else {})
+    return LeadChange(changed, (entry,), (alert,), load)
+
+
+def _same(new: Response, known: Response) -> bool:
+    """The same evidence told twice: same kind and person, and the same instant or none that was given by the caller."""
+    return (new.kind, new.by, new.via, new.evidence) == (known.kind, known.by, known.via, known.evidence) and (
+        new.at == known.at or (new.at == new.recorded_at and known.at == known.recorded_at)
+    )
+
+
+def _stopped(lead: Lead) -> Lead:
+    return replace(lead, next_at=None)

@@ -1,0 +1,130 @@
+"""The route of a lead: which rule matched, and the team, SLA, deadline and ladder it gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute, facts_of
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.escalation import alerts_of_step, first_instant
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
+from speed_to_lead.core.rules import Rule, first_matching_rule
+from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
+from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """Everything ops write that decides where a lead goes and by when; `digest` names exactly this content."""
+
+    taxonomy: Taxonomy
+    calendars: Mapping[str, Calendar]
+    teams: Mapping[str, Team]
+    slas: Mapping[str, SLA]
+    rules: tuple[Rule, ...]
+    default: Rule
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order."""
+
+    attribution: Attribution
+    rule: Rule
+    team: Team
+    sla: SLA
+    deadline: datetime
+    steps: tuple[PlannedStep, ...]
+    trace: tuple[str, ...]
+
+
+def route_of(lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook) -> Route:
+    """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
+    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
+    match = first_matching_rule(rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution))
+    team = rulebook.teams[match.rule.team]
+    sla = rulebook.slas[match.rule.sla]
+    deadline = deadline_of(sla, team.calendar, received_at)
+    what = f'rule "{match.rule.name}" matches' if match.rule is not rulebook.default else "no rule matches, so the default applies"
+    trace = (
+        *attribution.trace,
+        *match.tried,
+        f'{what}: team "{team.name}", SLA "{sla.name}"',
+        f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
+    )
+    return Route(attribution, match.rule, team, sla, deadline, planned_steps(sla, team.calendar, received_at, deadline), trace)
+
+
+def facts_for_rules(lead: GenericLead, form: str, attribution: Attribution) -> dict[str, Any]:
+    """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
+    return facts_of(lead) | {
+        "form": form,
+        "source": attribution.source.name,
+        "channel": attribution.channel,
+        "campaign": attribution.campaign or None,
+        "motion": attribution.source.motion.value,
+    }
+
+
+def new_lead(
+    lead_id: str,
+    form: Form,
+    parsed: ParsedSubmission,
+    received_at: datetime,
+    route: Route,
+    rotation: Rotation,
+    load: Mapping[str, int],
+    rulebook: Rulebook,
+    now: datetime,
+) -> LeadChange:
+    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
+    pick = pick_rep(route.team, rotation, load, now)
+    lead = Lead(
+        id=lead_id,
+        version=1,
+        state=LeadState.OPEN,
+        form=form.name,
+        received_at=received_at,
+        submitted_at=parsed.submitted_at,
+        lead=parsed.lead,
+        source=route.attribution.source.name,
+        channel=route.attribution.channel,
+        campaign=route.attribution.campaign,
+        rule=route.rule.name,
+        team=route.team.name,
+        rep=pick.rep.id if pick.rep else None,
+        sla=route.sla.name,
+        deadline=route.deadline,
+        steps=route.steps,
+        config_digest=rulebook.digest,
+        trace=(*route.trace, *_pick_trace(route.team, pick)),
+    )
+    alerts: tuple[Alert, ...] = ()
+    on_receipt = [step for step in route.steps if step.at <= received_at]
+    if on_receipt:
+        alerts = alerts_of_step(lead, on_receipt[-1], route.team, now)
+        lead = replace(lead, steps_done=tuple(step.name for step in on_receipt))
+    lead = replace(lead, next_at=first_instant(lead))
+    routed = HistoryEntry(
+        now,
+        "lead.routed",
+        {"rule": lead.rule, "team": lead.team, "rep": lead.rep, "sla": lead.sla, "deadline": to_iso(lead.deadline)},
+    )
+    load_change = {lead.rep: 1} if lead.rep else {}
+    return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
+
+
+def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
+    """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it."""
+    changed = replace(lead, version=lead.version + 1, touches=(*lead.touches, touch))
+    entry = HistoryEntry(now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source})
+    return LeadChange(changed, (entry,), counters={"touches": 1})
+
+
+def _pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:
+    who = f'rep is "{pick.rep.id}"' if pick.rep else "no rep could be picked"
+    return (f'{who}: team "{team.name}", {team.assignment}', *(f"  {reason}" for reason in pick.reasons))

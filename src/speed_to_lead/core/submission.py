@@ -1,0 +1,174 @@
+"""A submission (one delivery from a form tool), and the generic lead every form tool's delivery becomes."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+#: The generic lead's own fields; whatever else arrives is kept under `custom`.
+LEAD_FIELDS = (
+    "email", "name", "first_name", "last_name", "phone", "company", "website", "title",
+    "country", "region", "city", "employees", "industry", "message", "budget", "timeline",
+    "source", "channel", "campaign",
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+    "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "ga_client_id",
+    "referrer", "landing_page", "consent",
+)  # fmt: skip
+
+#: What form tools call the same fields: Zapier and Make users, Salesforce Web-to-Lead, WordPress labels.
+FIELD_ALIASES = {
+    "e-mail": "email", "e_mail": "email", "email_address": "email", "work_email": "email",
+    "business_email": "email", "mail": "email",
+    "full_name": "name", "your_name": "name", "firstname": "first_name", "given_name": "first_name",
+    "lastname": "last_name", "surname": "last_name", "family_name": "last_name",
+    "phone_number": "phone", "telephone": "phone", "tel": "phone", "mobile": "phone", "mobile_phone": "phone",
+    "company_name": "company", "organization": "company", "organisation": "company",
+    "url": "website", "company_website": "website", "job_title": "title", "jobtitle": "title",
+    "state": "region", "company_size": "employees", "number_of_employees": "employees",
+    "numberofemployees": "employees", "team_size": "employees",
+    "comments": "message", "description": "message", "notes": "message", "lead_source": "source",
+    "page_url": "landing_page", "referer": "referrer",
+}  # fmt: skip
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
+_LEAD_FIELD_SET = frozenset(LEAD_FIELDS)
+
+
+class UnreadableSubmission(Exception):
+    """The body cannot be read as a lead; it becomes a dead letter with this text, which holds no personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of `intake.toml`: which tool sends it, how it proves itself, what its answers mean.
+
+    `auth` is "signature", "standard-webhooks", "token" or "none"; the secret's value is read from the
+    environment variable `secret_env` (signatures) or `token_env` (shared secret in a header, query or Basic).
+    `fields` maps a generic field to a selector in the delivery, for example `{"company": "ref:company_name"}`.
+    """
+
+    name: str
+    provider: str
+    auth: str
+    secret_env: str | None = None
+    token_env: str | None = None
+    source: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One delivery as it arrived: raw bytes, stored before anybody tries to read them."""
+
+    id: str
+    form: str
+    received_at: datetime
+    body: bytes
+    content_type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GenericLead:
+    """What a form said about one person: known fields, and everything else under `custom`.
+
+    Only fields with something in them are present. Values are text, numbers or booleans as they arrived;
+    conditions read text as numbers where a rule asks for one.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The field's value, or None. `custom.NAME` reads a custom field."""
+        if name.startswith("custom."):
+            return self.custom.get(name[7:])
+        return self.fields.get(name)
+
+    @property
+    def display_name(self) -> str:
+        """The person's name as a human would write it, or "" where the form gave none."""
+        given = self.fields.get("name")
+        if given:
+            return str(given)
+        parts = (self.fields.get("first_name"), self.fields.get("last_name"))
+        return " ".join(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSubmission:
+    """A submission, read: the lead in it, and what identifies the same submission sent twice.
+
+    `same_submission_key` is the form tool's own key (Typeform's token, HubSpot's conversion id, a webhook-id);
+    None where the tool gives none, and the content decides. `submitted_at` is the form's own time, kept beside
+    ours. `is_test` marks deliveries that must never reach a salesperson.
+    """
+
+    lead: GenericLead
+    same_submission_key: str | None = None
+    submitted_at: datetime | None = None
+    is_test: bool = False
+
+
+def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
+    """The generic lead of a flat mapping: aliases folded, blanks dropped, unknown keys under `custom`.
+
+    Raises UnreadableSubmission where neither an e-mail address nor a phone number is given: there would be
+    nobody to answer.
+    """
+    fields: dict[str, Any] = {}
+    given_custom = payload.get("custom")
+    custom: dict[str, Any] = {}
+    if isinstance(given_custom, Mapping):
+        custom.update((str(name), value) for name, value in given_custom.items() if not _is_blank(value))
+    for given_name, value in payload.items():
+        name = str(given_name)
+        if _is_blank(value) or (name == "custom" and isinstance(value, Mapping)):
+            continue
+        folded = re.sub(r"[\s-]+", "_", name.strip()).casefold()
+        known = folded if folded in _LEAD_FIELD_SET else FIELD_ALIASES.get(folded)
+        cleaned = value.strip() if isinstance(value, str) else value
+        if known is None or isinstance(value, (dict, list)):
+            custom[name] = cleaned
+        elif known == folded:
+            fields[known] = cleaned
+        else:
+            fields.setdefault(known, cleaned)
+    if "email" not in fields and "phone" not in fields:
+        raise UnreadableSubmission(
+            "neither an email nor a phone was found, so there is nobody to answer; "
+            f"the fields given were: {', '.join(sorted([*fields, *custom])[:20]) or 'none'}"
+        )
+    return GenericLead(fields, custom)
+
+
+def person_keys(lead: GenericLead) -> tuple[str, ...]:
+    """Keys under which the same person is found again: by e-mail, else by phone. Hashes, so they can be key names.
+
+    E-mail is compared case-folded and trimmed, phone by its digits (a leading 00 counts as +).
+    """
+    email = lead.get("email")
+    if email:
+        return (_digest("email", str(email).strip().casefold()),)
+    digits = re.sub(r"\D", "", str(lead.get("phone") or "")).removeprefix("00")
+    return (_digest("phone", digits),) if digits else ()
+
+
+def content_key(submission: Submission) -> str:
+    """What stands for a form tool's own key where it gives none: the form and a hash of the exact body."""
+    return _digest(submission.form, hashlib.blake2b(submission.body, digest_size=16).hexdigest())
+
+
+def valid_submission_id(given: str) -> str:
+    """The id itself where it can be part of a key and an alert's name, else a stable hash of it."""
+    return given if _ID.match(given) else _digest("id", given)
+
+
+def _digest(kind: str, text: str) -> str:
+    return hashlib.blake2b(f"{kind}\0{text}".encode(), digest_size=12).hexdigest()
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value in ("", [], {}) or (isinstance(value, str) and not value.strip())
