@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.conditions import Condition, shown
 
 #: A trace names this many rules that did not match; the rest are counted.
 TRACED_RULES = 40
@@ -61,11 +61,5 @@ def _found(facts: Mapping[str, Any], field: str) -> str:
     value = facts.get(field)
     if value is None:
         return "is not given"
-    if field in PERSONAL_FIELDS:
-        return "is given"
-    text = str(value)
-    return f'is "{text[:57]}..."' if len(text) > 60 else f'is "{text}"'
-
-
-#: Fields whose values a trace does not repeat: the trace is read in places where the person need not be named.
-PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "message"))
+    text = shown(value, field, facts)
+    return "is given" if text is None else f'is "{text}"'

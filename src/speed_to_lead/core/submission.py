@@ -18,22 +18,33 @@ LEAD_FIELDS = (
 )  # fmt: skip
 
 #: What form tools call the same fields: Zapier and Make users, Salesforce Web-to-Lead, WordPress labels.
+#: Written with underscores; case, spaces, hyphens and camelCase make no difference (see `lead_field_named`).
 FIELD_ALIASES = {
-    "e-mail": "email", "e_mail": "email", "email_address": "email", "work_email": "email",
-    "business_email": "email", "mail": "email",
-    "full_name": "name", "your_name": "name", "firstname": "first_name", "given_name": "first_name",
-    "lastname": "last_name", "surname": "last_name", "family_name": "last_name",
-    "phone_number": "phone", "telephone": "phone", "tel": "phone", "mobile": "phone", "mobile_phone": "phone",
+    "e_mail_address": "email", "email_address": "email", "work_email": "email", "business_email": "email",
+    "your_email": "email", "mail": "email",
+    "full_name": "name", "your_name": "name", "given_name": "first_name", "fname": "first_name",
+    "surname": "last_name", "family_name": "last_name", "lname": "last_name",
+    "phone_number": "phone", "your_phone": "phone", "telephone": "phone", "telephone_number": "phone",
+    "tel": "phone", "mobile": "phone", "mobile_phone": "phone", "mobile_number": "phone",
     "company_name": "company", "organization": "company", "organisation": "company",
-    "url": "website", "company_website": "website", "job_title": "title", "jobtitle": "title",
+    "url": "website", "company_website": "website", "job_title": "title",
     "state": "region", "company_size": "employees", "number_of_employees": "employees",
-    "numberofemployees": "employees", "team_size": "employees",
-    "comments": "message", "description": "message", "notes": "message", "lead_source": "source",
-    "page_url": "landing_page", "referer": "referrer",
+    "team_size": "employees",
+    "your_message": "message", "comment": "message", "comments": "message", "description": "message",
+    "notes": "message", "lead_source": "source", "page_url": "landing_page", "referer": "referrer",
 }  # fmt: skip
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
-_LEAD_FIELD_SET = frozenset(LEAD_FIELDS)
+_PLAIN_NAME = re.compile(r"(?!.*\d{5})[A-Za-z][\w.-]{0,39}\Z", re.ASCII)
+
+
+def _squashed(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.strip(" \t\r\n*:?")).casefold()
+
+
+_FIELD_BY_WORD = {_squashed(alias): known for alias, known in FIELD_ALIASES.items()} | {
+    _squashed(known): known for known in LEAD_FIELDS
+}
 
 
 class UnreadableSubmission(Exception):
@@ -112,8 +123,20 @@ class ParsedSubmission:
     is_test: bool = False
 
 
+def lead_field_named(name: str) -> str | None:
+    """The generic lead's field a form means by this name, or None: "E-Mail *", "workEmail" and "mail" are `email`.
+
+    A flattened path (`manager__email`) is nobody's field: whose e-mail it holds, its name does not say.
+    """
+    return None if "__" in name else _FIELD_BY_WORD.get(_squashed(name))
+
+
 def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     """The generic lead of a flat mapping: aliases folded, blanks dropped, unknown keys under `custom`.
+
+    A field's own name wins over its aliases, and the first alias over later ones. A list of plain values in a
+    known field (Unbounce, check boxes) is read as text: the first for `email` and `phone`, else all of them,
+    with commas. Values in a known field that cannot be meant (an object; `true` as an e-mail) stay in `custom`.
 
     Raises UnreadableSubmission where neither an e-mail address nor a phone number is given: there would be
     nobody to answer.
@@ -127,21 +150,51 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
         name = str(given_name)
         if _is_blank(value) or (name == "custom" and isinstance(value, Mapping)):
             continue
-        folded = re.sub(r"[\s-]+", "_", name.strip()).casefold()
-        known = folded if folded in _LEAD_FIELD_SET else FIELD_ALIASES.get(folded)
+        known = lead_field_named(name)
         cleaned = value.strip() if isinstance(value, str) else value
-        if known is None or isinstance(value, (dict, list)):
+        usable = None if known is None else _usable(known, cleaned)
+        if known is None or usable is None:
             custom[name] = cleaned
-        elif known == folded:
-            fields[known] = cleaned
+        elif known == re.sub(r"[\s-]+", "_", name.strip()).casefold():
+            fields[known] = usable
         else:
-            fields.setdefault(known, cleaned)
+            fields.setdefault(known, usable)
     if "email" not in fields and "phone" not in fields:
         raise UnreadableSubmission(
             "neither an email nor a phone was found, so there is nobody to answer; "
-            f"the fields given were: {', '.join(sorted([*fields, *custom])[:20]) or 'none'}"
+            f"the fields given were: {_names_to_show([*fields, *custom])}"
         )
     return GenericLead(fields, custom)
+
+
+def _usable(field_name: str, value: Any) -> Any:
+    """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
+    if isinstance(value, (list, tuple)):
+        plain = [part for part in value if isinstance(part, (str, int, float)) and not _is_blank(part)]
+        if len(plain) != len(value):
+            return None
+        if len(plain) > 1 and field_name not in ("email", "phone"):
+            return ", ".join(str(part).strip() for part in plain)
+        value = plain[0].strip() if isinstance(plain[0], str) else plain[0]
+    if isinstance(value, Mapping):
+        return None
+    if field_name == "email":
+        return value if isinstance(value, str) else None
+    if field_name == "phone":
+        return None if isinstance(value, bool) or not any(c.isdigit() for c in str(value)) else value
+    return value
+
+
+def _names_to_show(names: list[str]) -> str:
+    """Field names for an error text; a name that could itself be personal data is only counted.
+
+    A body that is not what it claims to be (`laura@example.com` sent as a form) turns its values into names.
+    """
+    shown = sorted(name for name in names if _PLAIN_NAME.match(name))[:20]
+    others = len(names) - len(shown)
+    if others and shown:
+        return f"{', '.join(shown)} and {others} more"
+    return ", ".join(shown) or (f"{others} with unusual names" if others else "none")
 
 
 def person_keys(lead: GenericLead) -> tuple[str, ...]:

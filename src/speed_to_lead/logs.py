@@ -1,0 +1,85 @@
+"""Logs are events with fields, one JSON object a line when not on a terminal. No personal data, no secrets."""
+
+import logging
+import re
+import sys
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+#: Any URL in a log keeps its scheme and host only: webhook addresses carry their secret in the path or query.
+_URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]+)[^\s'\"]*", re.IGNORECASE)
+
+#: These libraries log full URLs (httpx: every request, at INFO) or one line per task.
+_QUIET = ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "uvicorn.access")
+
+
+def redacted(text: str) -> str:
+    """The text with every URL cut to scheme and host."""
+    return _URL.sub(r"\1\2/…", text)
+
+
+def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "console"] = "auto") -> None:
+    """Send our events and other libraries' records to stderr, in one format."""
+    terminal = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=True, pad_event_to=22)
+        if terminal
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if not terminal else _nothing,
+        structlog.processors.StackInfoRenderer(),
+        _errors_by_kind,
+        _without_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _nothing(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return event
+
+
+def _errors_by_kind(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """An exception becomes its kind and where it was raised; its text may quote a lead, so it is left out."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    if isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    if isinstance(info, tuple) and info[0] is not None:
+        event["error"] = info[0].__name__
+        trace = info[2]
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is not None:
+            code = trace.tb_frame.f_code
+            event["at"] = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}"
+    return event
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if isinstance(value, str) and "://" in value:
+            event[name] = redacted(value)
+    return event

@@ -1,0 +1,113 @@
+"""Settings from the environment: addresses, secrets and timings only. What decides about leads is in `config/`.
+
+Names begin with `STL_`; `REDIS_URL` and `PORT` are understood as platforms set them. A mistyped `STL_` name is an
+error that names the nearest valid one: a setting that silently does nothing is worse than none.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: Where `speed-to-lead up` notes the address of the server it started, inside the data directory.
+ADDRESS_FILE = "redis-url"
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; the text names each variable, what was expected and what to do."""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="STL_", extra="ignore", frozen=True)
+
+    config_dir: Path = Field(Path("config"), description="Directory of the rules that ops edit.")
+    data_dir: Path = Field(Path("var"), description="Where the embedded server keeps its data.")
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "STL_REDIS_URL"),
+        description="redis://, rediss:// or unix:// address. Without it: the server `speed-to-lead up` runs here.",
+    )
+    host: str = Field("127.0.0.1", description="Address the web process listens on; 0.0.0.0 on a platform.")
+    port: int = Field(
+        8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "STL_PORT"), description="Port of the web process."
+    )
+    key_prefix: str = Field("stl", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="First part of every key, as {prefix}.")
+    api_keys: SecretStr = Field(
+        SecretStr(""), description="Bearer keys of /v1, separated by commas, each 16 characters or more."
+    )
+    public_url: str = Field("", description="Address form tools and people reach us at, without a path.")
+    fallback_destination: str = Field("console", description="Destination that hears what no other one could be told.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+    @field_validator("api_keys")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if any(len(key) < 16 for key in split_keys(value)):
+            raise ValueError("every key needs 16 characters or more, separated by commas")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _bare_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("an address that begins with https:// (or http://)")
+        return value.rstrip("/")
+
+    @property
+    def server_url(self) -> str | None:
+        """The address of the store: REDIS_URL, else that of the server `up` runs on this data directory, else None."""
+        if self.redis_url:
+            return self.redis_url
+        try:
+            return (self.data_dir / ADDRESS_FILE).read_text().strip() or None
+        except OSError:
+            return None
+
+
+def split_keys(value: SecretStr) -> tuple[str, ...]:
+    """The API keys of the setting, in order."""
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises SettingsError naming every wrong or unknown variable at once."""
+    present = os.environ if environment is None else environment
+    problems = [*_unknown_names(present)]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [_sentence(detail["loc"], detail["msg"]) for detail in error.errors()]
+        raise SettingsError("\n".join(problems)) from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def variable_names() -> tuple[str, ...]:
+    """Every variable that is understood."""
+    names = [f"STL_{name}".upper() for name in Settings.model_fields]
+    return (*names, "REDIS_URL", "PORT")
+
+
+def _unknown_names(environment: Mapping[str, str]) -> list[str]:
+    known = variable_names()
+    problems = []
+    for name in sorted(environment):
+        if name.startswith("STL_") and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(sorted(known))}"
+            problems.append(f"{name} is no setting; {hint}")
+    return problems
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper() if location else "settings"
+    variable = name if name in ("REDIS_URL", "PORT") else f"STL_{name.removeprefix('STL_')}"
+    return f"{variable}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,35 @@
+"""The store: the only package that knows Redis. `memory.py` is a second full implementation for fast tests.
+
+    contract.py   what a store can do, and the values it answers with
+    keys.py       every key name
+    scripts/      one Lua script per kind of change, each with its contract at the head
+    queue.py      submissions waiting to be routed, and dead letters
+    leads.py      lead records, the deadline index, rotations and loads
+    outbox.py     alerts waiting to be delivered
+    operations.py ledger, health, server policy
+    intake.py     the web process's way in: concurrent requests share one write
+"""
+
+from speed_to_lead.store.contract import (
+    ClaimedAlert,
+    DeadAlert,
+    Health,
+    QueueEntry,
+    Result,
+    ServerPolicy,
+    Store,
+    StoreUnavailable,
+)
+from speed_to_lead.store.redis_store import open_store
+
+__all__ = [
+    "ClaimedAlert",
+    "DeadAlert",
+    "Health",
+    "QueueEntry",
+    "Result",
+    "ServerPolicy",
+    "Store",
+    "StoreUnavailable",
+    "open_store",
+]

@@ -1,0 +1,258 @@
+"""What a store can do. Two implementations keep it: Redis (`redis_store.py`) and memory (`memory.py`); one suite tests both.
+
+Instants are aware datetimes; what is stored is UTC milliseconds. Every change is atomic, and refused (never half
+written) where it was decided on something that has changed since.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.settlement import DeadLetter, Settlement
+from speed_to_lead.core.submission import Submission
+
+
+class StoreUnavailable(Exception):
+    """The server does not answer, or answers that it cannot write (OOM, READONLY, LOADING, MISCONF)."""
+
+
+class UnreadableRecord(Exception):
+    """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
+
+
+class Result(StrEnum):
+    """What became of a change."""
+
+    APPLIED = "applied"
+    SETTLED = "settled"  # the queue entry was settled before
+    STALE = "stale"  # decided on something that has changed since: read again and decide again
+    GONE = "gone"  # there is no such lead, dead letter or alert
+    KNOWN = "known"  # it was there already
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One entry of the queue: the submission as it came (None with a `problem` where fields are missing).
+
+    `deliveries` counts how often it was handed to a router, this time included.
+    """
+
+    entry_id: str
+    submission: Submission
+    deliveries: int = 1
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedAlert:
+    """An alert leased to one courier. `alert.attempts` counts this attempt."""
+
+    alert: Alert
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadAlert:
+    """An alert given up, and when."""
+
+    alert: Alert
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettlement:
+    """What one attempt came to: `result` is delivered, cancelled, retry or dead; `at` is the next attempt for retry."""
+
+    result: str
+    at: datetime
+    unknown_attempts: int = 0
+    history: HistoryEntry | None = None
+    fallback: Alert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Depths and ages of every stage, all in seconds, and the last sign of life of every process."""
+
+    now: datetime
+    queued: int = 0
+    queued_oldest: float = 0.0
+    pending: int = 0
+    due: int = 0
+    due_oldest: float = 0.0
+    open_leads: int = 0
+    outbox: int = 0
+    outbox_due: int = 0
+    outbox_oldest: float = 0.0
+    dead_letters: int = 0
+    dead_alerts: int = 0
+    quarantined: int = 0
+    heartbeats: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPolicy:
+    """How the server is set up; None where it will not say. `drift` is its clock minus ours, in seconds."""
+
+    version: str
+    maxmemory_policy: str | None
+    append_only: bool | None
+    append_fsync: str | None
+    drift: float
+
+
+class Queue(Protocol):
+    """Submissions waiting to be routed, and those that could not be read."""
+
+    def add(self, submission: Submission) -> None:
+        """Store one submission; it is on disk as far as the server's AOF policy says when this returns."""
+
+    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+        """Entries nobody has taken yet, now this consumer's; oldest first."""
+
+    def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
+        """Entries whose consumer has not settled them for `idle`, now this consumer's.
+
+        An entry handed out `isolate_after` times or more comes alone: if it is the one that kills routers, it
+        must not count against its neighbours.
+        """
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+        """Write what became of the entries, each atomically; one answer for each."""
+
+    def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """For each seen key that is known: the lead that submission became ("" for a test)."""
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The newest dead letters."""
+
+    def dead_letter(self, submission_id: str) -> DeadLetter | None:
+        """One dead letter, or None."""
+
+    def replay(self, submission_id: str) -> Result:
+        """Put a dead letter back into the queue with its first receipt time."""
+
+    def discard(self, submission_id: str) -> Result:
+        """Drop a dead letter for good; it stays counted."""
+
+
+class Leads(Protocol):
+    """Lead records, the deadline index, rotations and loads."""
+
+    def get(self, lead_id: str) -> Lead | None:
+        """The lead, or None. Raises UnreadableRecord."""
+
+    def get_many(self, lead_ids: Sequence[str]) -> list[Lead | UnreadableRecord | None]:
+        """One answer for each id; a record that cannot be read is answered, not raised."""
+
+    def history(self, lead_id: str) -> list[HistoryEntry]:
+        """What happened to the lead, oldest first."""
+
+    def newest(
+        self,
+        limit: int,
+        *,
+        state: LeadState | None = None,
+        team: str | None = None,
+        rep: str | None = None,
+        before: str | None = None,
+    ) -> tuple[list[Lead], str | None]:
+        """Leads by receipt, newest first, and the cursor for `before` of the next page (None at the end)."""
+
+    def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
+        """For each person key that is known: that person's newest lead."""
+
+    def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
+        """The rotation of each team."""
+
+    def load(self) -> dict[str, int]:
+        """Open leads by rep."""
+
+    def change(self, changes: Sequence[LeadChange]) -> list[Result]:
+        """Write changes to existing leads, each atomically."""
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Ids the index holds as due at `now`, longest overdue first. A hint: decide from the record."""
+
+    def next_due(self) -> datetime | None:
+        """The earliest instant in the index."""
+
+    def indexed_at(self, lead_ids: Sequence[str]) -> list[datetime | None]:
+        """The index entry of each lead."""
+
+    def mend_index(self, lead_id: str, version: int, next_at: datetime | None) -> Result:
+        """Make the index say what the record of that version says. Version 0: there is no record."""
+
+    def quarantine(self, lead_id: str, error: str) -> Result:
+        """Take a lead that cannot be worked on out of the index, kept with its error."""
+
+    def quarantined(self) -> dict[str, str]:
+        """Leads in quarantine with their errors."""
+
+    def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """A batch of all lead ids, and the cursor for the next; "" begins and ends a round."""
+
+
+class Outbox(Protocol):
+    """Alerts waiting to be delivered. Each destination has its own, so that none waits for another."""
+
+    def add(self, alert: Alert, due: datetime) -> Result:
+        """Put an alert about the system into the outbox, once for each key."""
+
+    def destinations_due(self, now: datetime) -> dict[str, int]:
+        """Destinations with alerts due at `now`, and how many."""
+
+    def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
+        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
+
+    def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
+        """Write what an attempt came to; STALE where the lease has passed to another courier."""
+
+    def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
+        """Alerts not delivered yet with the instant of their next attempt, soonest first."""
+
+    def dead(self, limit: int) -> list[DeadAlert]:
+        """Alerts given up, newest first."""
+
+    def redrive(self, key: str, now: datetime) -> Result:
+        """Try a dead alert again from the beginning."""
+
+
+class Operations(Protocol):
+    """What people on call ask."""
+
+    def ledger(self) -> Ledger:
+        """Counts of submissions, read at one instant."""
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name."""
+
+    def health(self) -> Health:
+        """Depths and ages of every stage."""
+
+    def beat(self, process: str, now: datetime) -> None:
+        """Note a sign of life; `process` is `stage@host:pid`."""
+
+    def policy(self) -> ServerPolicy:
+        """How the server is set up."""
+
+
+class Store(Protocol):
+    """Everything that is kept."""
+
+    @property
+    def queue(self) -> Queue: ...  # noqa: D102
+    @property
+    def leads(self) -> Leads: ...  # noqa: D102
+    @property
+    def outbox(self) -> Outbox: ...  # noqa: D102
+    @property
+    def operations(self) -> Operations: ...  # noqa: D102
+
+    def now(self) -> datetime:
+        """The server's time: one clock for all hosts. Raises StoreUnavailable."""

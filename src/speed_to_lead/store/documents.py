@@ -1,0 +1,230 @@
+"""Records as JSON: compact (no empty fields, instants as UTC milliseconds), and read back into the same value."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.lead import (
+    Alert,
+    AlertKind,
+    HistoryEntry,
+    Lead,
+    LeadState,
+    PlannedStep,
+    Response,
+    ResponseKind,
+    Touch,
+)
+from speed_to_lead.core.submission import GenericLead
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """JSON without white space; text stays readable."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def lead_document(lead: Lead) -> str:
+    """The record of a lead as it is stored."""
+    document = {
+        "id": lead.id,
+        "version": lead.version,
+        "state": lead.state.value,
+        "form": lead.form,
+        "received_at": to_ms(lead.received_at),
+        "submitted_at": _ms(lead.submitted_at),
+        "fields": dict(lead.lead.fields),
+        "custom": dict(lead.lead.custom),
+        "source": lead.source,
+        "channel": lead.channel,
+        "campaign": lead.campaign,
+        "rule": lead.rule,
+        "team": lead.team,
+        "rep": lead.rep,
+        "sla": lead.sla,
+        "deadline": to_ms(lead.deadline),
+        "steps": [_step_document(step) for step in lead.steps],
+        "config_digest": lead.config_digest,
+        "next_at": _ms(lead.next_at),
+        "steps_done": list(lead.steps_done),
+        "reps_before": list(lead.reps_before),
+        "acknowledged_at": _ms(lead.acknowledged_at),
+        "answered_at": _ms(lead.answered_at),
+        "breached_at": _ms(lead.breached_at),
+        "closed_at": _ms(lead.closed_at),
+        "closed_reason": lead.closed_reason,
+        "responses": [_response_document(response) for response in lead.responses],
+        "touches": [_touch_document(touch) for touch in lead.touches],
+        "trace": list(lead.trace),
+    }
+    return dump(_without_empty(document))
+
+
+def lead_from(text: str | bytes) -> Lead:
+    """The lead of a stored record. Raises ValueError, KeyError or TypeError where it is not one."""
+    d = json.loads(text)
+    return Lead(
+        id=d["id"],
+        version=d["version"],
+        state=LeadState(d["state"]),
+        form=d["form"],
+        received_at=from_ms(d["received_at"]),
+        submitted_at=_instant(d.get("submitted_at")),
+        lead=GenericLead(d.get("fields", {}), d.get("custom", {})),
+        source=d["source"],
+        channel=d["channel"],
+        campaign=d.get("campaign", ""),
+        rule=d["rule"],
+        team=d["team"],
+        rep=d.get("rep"),
+        sla=d["sla"],
+        deadline=from_ms(d["deadline"]),
+        steps=tuple(_step(step) for step in d.get("steps", ())),
+        config_digest=d["config_digest"],
+        next_at=_instant(d.get("next_at")),
+        steps_done=tuple(d.get("steps_done", ())),
+        reps_before=tuple(d.get("reps_before", ())),
+        acknowledged_at=_instant(d.get("acknowledged_at")),
+        answered_at=_instant(d.get("answered_at")),
+        breached_at=_instant(d.get("breached_at")),
+        closed_at=_instant(d.get("closed_at")),
+        closed_reason=d.get("closed_reason", ""),
+        responses=tuple(_response(response) for response in d.get("responses", ())),
+        touches=tuple(_touch(touch) for touch in d.get("touches", ())),
+        trace=tuple(d.get("trace", ())),
+    )
+
+
+def alert_document(alert: Alert) -> str:
+    """An alert as it is stored; its attempts are counted beside it."""
+    return dump(
+        _without_empty(
+            {
+                "lead_id": alert.lead_id,
+                "step": alert.step,
+                "destination": alert.destination,
+                "kind": alert.kind.value,
+                "decided_at": to_ms(alert.decided_at),
+                "late_seconds": alert.late_seconds,
+                "skipped_steps": list(alert.skipped_steps),
+                "team": alert.team,
+                "rep": alert.rep,
+                "note": alert.note,
+                "fallback_for": alert.fallback_for,
+            }
+        )
+    )
+
+
+def alert_from(text: str | bytes, attempts: int = 0, unknown_attempts: int = 0) -> Alert:
+    """The alert of a stored document."""
+    d = json.loads(text)
+    return Alert(
+        lead_id=d.get("lead_id", ""),
+        step=d["step"],
+        destination=d["destination"],
+        kind=AlertKind(d["kind"]),
+        decided_at=from_ms(d["decided_at"]),
+        late_seconds=d.get("late_seconds", 0.0),
+        skipped_steps=tuple(d.get("skipped_steps", ())),
+        team=d.get("team", ""),
+        rep=d.get("rep"),
+        note=d.get("note", ""),
+        fallback_for=d.get("fallback_for", ""),
+        attempts=attempts,
+        unknown_attempts=unknown_attempts,
+    )
+
+
+def history_line(entry: HistoryEntry) -> str:
+    """One line of history as it is stored."""
+    return dump({"at": to_ms(entry.at), "event": entry.event, **({"details": dict(entry.details)} if entry.details else {})})
+
+
+def history_entry(line: str | bytes) -> HistoryEntry:
+    """The entry of a stored line."""
+    d = json.loads(line)
+    return HistoryEntry(from_ms(d["at"]), d["event"], d.get("details", {}))
+
+
+def _step_document(step: PlannedStep) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "name": step.name,
+            "at": to_ms(step.at),
+            "tell": list(step.tell),
+            "remind": list(step.remind),
+            "alert": list(step.alert),
+            "reassign": step.reassign or None,
+        }
+    )
+
+
+def _step(d: Mapping[str, Any]) -> PlannedStep:
+    return PlannedStep(
+        d["name"],
+        from_ms(d["at"]),
+        tuple(d.get("tell", ())),
+        tuple(d.get("remind", ())),
+        tuple(d.get("alert", ())),
+        d.get("reassign", False),
+    )
+
+
+def _response_document(response: Response) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "kind": response.kind.value,
+            "by": response.by,
+            "at": to_ms(response.at),
+            "recorded_at": to_ms(response.recorded_at),
+            "via": response.via,
+            "evidence": response.evidence,
+        }
+    )
+
+
+def _response(d: Mapping[str, Any]) -> Response:
+    return Response(
+        ResponseKind(d["kind"]), d["by"], from_ms(d["at"]), from_ms(d["recorded_at"]), d.get("via", ""), d.get("evidence", "")
+    )
+
+
+def _touch_document(touch: Touch) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "submission_id": touch.submission_id,
+            "form": touch.form,
+            "received_at": to_ms(touch.received_at),
+            "source": touch.source,
+            "channel": touch.channel,
+            "campaign": touch.campaign,
+            "fields": dict(touch.lead.fields),
+            "custom": dict(touch.lead.custom),
+        }
+    )
+
+
+def _touch(d: Mapping[str, Any]) -> Touch:
+    return Touch(
+        d["submission_id"],
+        d["form"],
+        from_ms(d["received_at"]),
+        d["source"],
+        d["channel"],
+        d.get("campaign", ""),
+        GenericLead(d.get("fields", {}), d.get("custom", {})),
+    )
+
+
+def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value not in (None, "", [], {})}
+
+
+def _ms(instant: datetime | None) -> int | None:
+    return None if instant is None else to_ms(instant)
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_ms(milliseconds)

@@ -1,0 +1,113 @@
+"""Every key name, in one place. All carry one hash tag, so that a script may touch any of them in a cluster.
+
+`docs/redis-keys.md` says what each holds.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix: `Keys("stl").due` is `{stl}:leads:due`."""
+
+    prefix: str = "stl"
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((f"{{{self.prefix}}}", *parts))
+
+    @property
+    def incoming(self) -> str:
+        """Stream: submissions waiting to be routed."""
+        return self._key("leads", "incoming")
+
+    @property
+    def due(self) -> str:
+        """Sorted set: lead id by the UTC ms of its next instant. A hint; the record decides."""
+        return self._key("leads", "due")
+
+    @property
+    def all_leads(self) -> str:
+        """Sorted set: lead id by the UTC ms of its receipt."""
+        return self._key("leads", "all")
+
+    @property
+    def quarantine(self) -> str:
+        """Hash: lead id → why its record cannot be worked on."""
+        return self._key("leads", "quarantine")
+
+    @property
+    def load(self) -> str:
+        """Hash: rep id → number of open leads."""
+        return self._key("load")
+
+    @property
+    def ledger(self) -> str:
+        """Hash: counter → count."""
+        return self._key("ledger")
+
+    @property
+    def alerts(self) -> str:
+        """Hash: alert key → document, for alerts not yet delivered and for dead ones."""
+        return self._key("alerts")
+
+    @property
+    def attempts(self) -> str:
+        """Hash: alert key → `attempts:unknown attempts:lease token`."""
+        return self._key("alerts", "attempts")
+
+    @property
+    def dead_alerts(self) -> str:
+        """Sorted set: alert key by the UTC ms at which it was given up."""
+        return self._key("alerts", "dead")
+
+    @property
+    def outboxes(self) -> str:
+        """Set: names of destinations that have had an alert."""
+        return self._key("outboxes")
+
+    @property
+    def dead_letters(self) -> str:
+        """Sorted set: submission id by the UTC ms at which it was buried."""
+        return self._key("dead-letters")
+
+    @property
+    def heartbeats(self) -> str:
+        """Sorted set: `stage@host:pid` by the UTC ms of its last sign of life."""
+        return self._key("heartbeats")
+
+    @property
+    def broker(self) -> str:
+        """Prefix of everything Celery keeps."""
+        return self._key("celery", "")
+
+    def lead(self, lead_id: str) -> str:
+        """Hash: `version` and `document` of one lead."""
+        return self._key("lead", lead_id)
+
+    def history(self, lead_id: str) -> str:
+        """List: one JSON line for each thing that happened to the lead."""
+        return self._key("lead", lead_id, "history")
+
+    def person(self, digest: str) -> str:
+        """String: the newest lead of a person."""
+        return self._key("person", digest)
+
+    def seen(self, key: str) -> str:
+        """String with expiry: the lead a submission became, for recognising it again."""
+        return self._key("seen", key)
+
+    def rotation(self, team: str) -> str:
+        """Hash: `version`, `clock` and `turn:<rep>` of a team's rotation."""
+        return self._key("rotation", team)
+
+    def outbox(self, destination: str) -> str:
+        """Sorted set: alert key by the UTC ms of its next attempt."""
+        return self._key("outbox", destination)
+
+    def leased(self, destination: str) -> str:
+        """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
+        return self._key("outbox", destination, "leased")
+
+    def dead_letter(self, submission_id: str) -> str:
+        """Hash: a submission that could not be read, with its error."""
+        return self._key("dead-letter", submission_id)

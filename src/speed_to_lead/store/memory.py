@@ -1,0 +1,437 @@
+"""The store in memory: a second full implementation, for fast tests of decisions and for a look at what the first must do."""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.submission import Submission
+from speed_to_lead.store.contract import (
+    AlertSettlement,
+    ClaimedAlert,
+    DeadAlert,
+    Health,
+    QueueEntry,
+    Result,
+    ServerPolicy,
+    UnreadableRecord,
+)
+from speed_to_lead.store.leads import fits
+
+
+@dataclass
+class _Pending:
+    taken_at: datetime | None = None
+    deliveries: int = 0
+
+
+@dataclass
+class _Waiting:
+    alert: Alert
+    next_at: datetime
+    attempts: int = 0
+    unknown: int = 0
+    token: str = ""
+    leased_until: datetime | None = None
+    dead_at: datetime | None = None
+
+
+@dataclass
+class _State:
+    clock: Callable[[], datetime]
+    entries: dict[str, Submission] = field(default_factory=dict)
+    pending: dict[str, _Pending] = field(default_factory=dict)
+    added: int = 0
+    seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    buried: dict[str, DeadLetter] = field(default_factory=dict)
+    leads: dict[str, Lead] = field(default_factory=dict)
+    history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
+    rotations: dict[str, Rotation] = field(default_factory=dict)
+    load: Counter[str] = field(default_factory=Counter)
+    ledger: Counter[str] = field(default_factory=Counter)
+    alerts: dict[str, _Waiting] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    beats: dict[str, datetime] = field(default_factory=dict)
+
+    def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
+        lead = change.lead
+        if settlement is not None and settlement.entry_id not in self.entries:
+            return Result.SETTLED
+        known = self.leads.get(lead.id)
+        if (known.version if known else 0) != lead.version - 1:
+            return Result.STALE if known else Result.GONE
+        people = settlement.people if isinstance(settlement, Admit) else ()
+        if any(self.people.get(person) != expected for person, expected in people):
+            return Result.STALE
+        turn = change.rotation
+        if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
+            return Result.STALE
+        self.leads[lead.id] = lead
+        self.history.setdefault(lead.id, []).extend(change.history)
+        if lead.next_at is None:
+            self.due.pop(lead.id, None)
+        else:
+            self.due[lead.id] = lead.next_at
+        for person, _ in people:
+            self.people[person] = lead.id
+        if turn is not None:
+            self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
+        self.ledger.update(change.counters)
+        for rep, moved in change.load.items():
+            self.load[rep] += moved
+        for alert in change.alerts:
+            self.alerts[alert.key] = _Waiting(alert, alert.decided_at)
+        if settlement is not None:
+            for seen in settlement.seen:
+                self.seen[seen.key] = (lead.id, self.clock() + seen.remember)
+            self.settled(settlement.entry_id)
+        return Result.APPLIED
+
+    def settled(self, entry_id: str) -> None:
+        del self.entries[entry_id]
+        self.pending.pop(entry_id, None)
+
+
+class MemoryQueue:
+    """Submissions in memory."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def add(self, submission: Submission) -> None:
+        """Store one submission."""
+        self._state.added += 1
+        self._state.entries[f"{self._state.added}-0"] = submission
+
+    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+        """Entries nobody has taken yet."""
+        del consumer
+        fresh = [entry_id for entry_id in self._state.entries if entry_id not in self._state.pending]
+        return [self._hand_out(entry_id) for entry_id in fresh[:limit]]
+
+    def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
+        """Entries left behind."""
+        del consumer
+        now = self._state.clock()
+        stale = [
+            entry_id
+            for entry_id, pending in self._state.pending.items()
+            if pending.taken_at is not None and now - pending.taken_at >= idle
+        ][:limit]
+        calm = [entry_id for entry_id in stale if self._state.pending[entry_id].deliveries < isolate_after]
+        return [self._hand_out(entry_id) for entry_id in (calm or stale[:1])]
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+        """Write what became of the entries."""
+        return [self._settle(settlement) for settlement in settlements]
+
+    def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """What submissions with these keys became."""
+        now = self._state.clock()
+        found = {key: self._state.seen[key] for key in keys if key in self._state.seen}
+        return {key: lead_id for key, (lead_id, until) in found.items() if until > now}
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The newest dead letters."""
+        return sorted(self._state.buried.values(), key=lambda letter: letter.at, reverse=True)[:limit]
+
+    def dead_letter(self, submission_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        return self._state.buried.get(submission_id)
+
+    def replay(self, submission_id: str) -> Result:
+        """Back into the queue."""
+        letter = self._state.buried.pop(submission_id, None)
+        if letter is None:
+            return Result.GONE
+        self.add(letter.submission)
+        self._state.ledger.update({"dead_letters": -1, "replayed": 1})
+        return Result.APPLIED
+
+    def discard(self, submission_id: str) -> Result:
+        """Gone for good."""
+        if self._state.buried.pop(submission_id, None) is None:
+            return Result.GONE
+        self._state.ledger["discarded"] += 1
+        return Result.APPLIED
+
+    def _hand_out(self, entry_id: str) -> QueueEntry:
+        pending = self._state.pending.setdefault(entry_id, _Pending())
+        pending.taken_at = self._state.clock()
+        pending.deliveries += 1
+        return QueueEntry(entry_id, self._state.entries[entry_id], pending.deliveries)
+
+    def _settle(self, settlement: Settlement) -> Result:
+        state = self._state
+        if settlement.entry_id not in state.entries:
+            return Result.SETTLED
+        match settlement:
+            case Admit() | Join():
+                return state.change(settlement.change, settlement)
+            case Drop():
+                state.ledger[settlement.kind] += 1
+                if settlement.lead_id:
+                    state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
+                answer = Result.APPLIED
+            case Bury():
+                known = settlement.submission.id in state.buried
+                state.ledger["duplicates" if known else "dead_letters"] += 1
+                letter = DeadLetter(settlement.submission, settlement.error, settlement.at)
+                state.buried.setdefault(settlement.submission.id, letter)
+                answer = Result.KNOWN if known else Result.APPLIED
+        state.settled(settlement.entry_id)
+        return answer
+
+
+class MemoryLeads:
+    """Lead records in memory."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def get(self, lead_id: str) -> Lead | None:
+        """The lead, or None."""
+        return self._state.leads.get(lead_id)
+
+    def get_many(self, lead_ids: Sequence[str]) -> list[Lead | UnreadableRecord | None]:
+        """One answer for each id."""
+        return [self._state.leads.get(lead_id) for lead_id in lead_ids]
+
+    def history(self, lead_id: str) -> list[HistoryEntry]:
+        """What happened to the lead."""
+        return list(self._state.history.get(lead_id, ()))
+
+    def newest(
+        self,
+        limit: int,
+        *,
+        state: LeadState | None = None,
+        team: str | None = None,
+        rep: str | None = None,
+        before: str | None = None,
+    ) -> tuple[list[Lead], str | None]:
+        """Leads by receipt, newest first. The cursor is the id of the last lead answered."""
+        ordered = sorted(self._state.leads.values(), key=lambda lead: (lead.received_at, lead.id), reverse=True)
+        if before is not None:
+            ids = [lead.id for lead in ordered]
+            ordered = ordered[ids.index(before) + 1 :] if before in ids else []
+        fitting = [lead for lead in ordered if fits(lead, state, team, rep)]
+        return fitting[:limit], fitting[limit - 1].id if len(fitting) > limit else None
+
+    def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
+        """Each person's newest lead."""
+        return {key: self._state.people[key] for key in person_keys if key in self._state.people}
+
+    def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
+        """The rotation of each team."""
+        return {team: self._state.rotations.get(team, Rotation()) for team in teams}
+
+    def load(self) -> dict[str, int]:
+        """Open leads by rep."""
+        return {rep: n for rep, n in self._state.load.items() if n}
+
+    def change(self, changes: Sequence[LeadChange]) -> list[Result]:
+        """Write changes to existing leads."""
+        return [self._state.change(change, None) for change in changes]
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Ids the index holds as due."""
+        ordered = sorted((at, lead_id) for lead_id, at in self._state.due.items() if at <= now)
+        return [lead_id for _, lead_id in ordered[:limit]]
+
+    def next_due(self) -> datetime | None:
+        """The earliest instant in the index."""
+        return min(self._state.due.values(), default=None)
+
+    def indexed_at(self, lead_ids: Sequence[str]) -> list[datetime | None]:
+        """The index entry of each lead."""
+        return [self._state.due.get(lead_id) for lead_id in lead_ids]
+
+    def mend_index(self, lead_id: str, version: int, next_at: datetime | None) -> Result:
+        """Make the index say what the record says."""
+        known = self._state.leads.get(lead_id)
+        if (known.version if known else 0) != version:
+            return Result.STALE
+        if next_at is None:
+            self._state.due.pop(lead_id, None)
+        else:
+            self._state.due[lead_id] = next_at
+        return Result.APPLIED
+
+    def quarantine(self, lead_id: str, error: str) -> Result:
+        """Out of the index, kept with its error."""
+        self._state.due.pop(lead_id, None)
+        known = lead_id in self._state.quarantined
+        self._state.quarantined[lead_id] = error
+        if known:
+            return Result.KNOWN
+        self._state.ledger["quarantined"] += 1
+        return Result.APPLIED
+
+    def quarantined(self) -> dict[str, str]:
+        """Leads in quarantine."""
+        return dict(self._state.quarantined)
+
+    def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """A batch of all lead ids."""
+        start = int(cursor or 0)
+        ids = list(self._state.leads)[start : start + limit]
+        return ids, str(start + limit) if start + limit < len(self._state.leads) else ""
+
+
+class MemoryOutbox:
+    """Alerts in memory."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def add(self, alert: Alert, due: datetime) -> Result:
+        """Put an alert about the system into the outbox."""
+        if alert.key in self._state.alerts:
+            return Result.KNOWN
+        self._state.alerts[alert.key] = _Waiting(alert, due)
+        return Result.APPLIED
+
+    def destinations_due(self, now: datetime) -> dict[str, int]:
+        """Destinations with alerts due."""
+        return dict(Counter(w.alert.destination for w in self._alive() if w.next_at <= now))
+
+    def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
+        """Lease the first due alert of a destination."""
+        mine = [w for w in self._alive() if w.alert.destination == destination]
+        if sum(w.leased_until is not None and w.leased_until > now for w in mine) >= at_once:
+            return None
+        due = sorted((w for w in mine if w.next_at <= now), key=lambda w: (w.next_at, w.alert.key))
+        if not due:
+            return None
+        waiting = due[0]
+        waiting.unknown += bool(waiting.token)
+        waiting.attempts += 1
+        waiting.token = secrets.token_hex(8)
+        waiting.next_at = waiting.leased_until = now + lease
+        return ClaimedAlert(_counted(waiting), waiting.token)
+
+    def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
+        """Write what an attempt came to."""
+        waiting = self._state.alerts.get(claimed.alert.key)
+        if waiting is None or waiting.token != claimed.token:
+            return Result.STALE
+        waiting.token, waiting.leased_until = "", None
+        if settlement.result == "retry":
+            waiting.next_at, waiting.unknown = settlement.at, settlement.unknown_attempts
+        else:
+            if settlement.result == "dead":
+                waiting.dead_at, waiting.unknown = settlement.at, settlement.unknown_attempts
+            else:
+                del self._state.alerts[claimed.alert.key]
+            self._state.ledger[f"alerts_{settlement.result}"] += 1
+        if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
+            self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
+        if settlement.fallback is not None:
+            fallback = settlement.fallback
+            self._state.alerts.setdefault(fallback.key, _Waiting(fallback, fallback.decided_at))
+        return Result.APPLIED
+
+    def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
+        """Alerts not delivered yet."""
+        return [(_counted(w), w.next_at) for w in sorted(self._alive(), key=lambda w: w.next_at)[:limit]]
+
+    def dead(self, limit: int) -> list[DeadAlert]:
+        """Alerts given up."""
+        dead = [DeadAlert(_counted(w), w.dead_at) for w in self._state.alerts.values() if w.dead_at is not None]
+        return sorted(dead, key=lambda d: d.at, reverse=True)[:limit]
+
+    def redrive(self, key: str, now: datetime) -> Result:
+        """Try a dead alert again."""
+        waiting = self._state.alerts.get(key)
+        if waiting is None or waiting.dead_at is None:
+            return Result.GONE
+        self._state.alerts[key] = _Waiting(waiting.alert, now)
+        return Result.APPLIED
+
+    def _alive(self) -> list[_Waiting]:
+        return [waiting for waiting in self._state.alerts.values() if waiting.dead_at is None]
+
+
+class MemoryOperations:
+    """Ledger and health of the store in memory."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def ledger(self) -> Ledger:
+        """Counts of submissions."""
+        counts = self._state.ledger
+        return Ledger(
+            received=self._state.added - counts["replayed"],
+            leads=counts["leads"],
+            touches=counts["touches"],
+            duplicates=counts["duplicates"],
+            tests=counts["tests"],
+            dead_letters=counts["dead_letters"],
+            in_flight=len(self._state.entries),
+        )
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name."""
+        return {name: n for name, n in self._state.ledger.items() if n}
+
+    def health(self) -> Health:
+        """Depths and ages of every stage."""
+        state, now = self._state, self._state.clock()
+
+        def age(instants: Iterable[datetime]) -> float:
+            return max(((now - at).total_seconds() for at in instants), default=0.0)
+
+        alive = [w for w in state.alerts.values() if w.dead_at is None]
+        return Health(
+            now=now,
+            queued=len(state.entries),
+            queued_oldest=max(age(s.received_at for s in state.entries.values()), 0.0),
+            pending=len(state.pending),
+            due=sum(at <= now for at in state.due.values()),
+            due_oldest=max(age(state.due.values()), 0.0),
+            open_leads=len(state.due),
+            outbox=len(alive),
+            outbox_due=sum(w.next_at <= now for w in alive),
+            outbox_oldest=max(age(w.next_at for w in alive), 0.0),
+            dead_letters=len(state.buried),
+            dead_alerts=len(state.alerts) - len(alive),
+            quarantined=len(state.quarantined),
+            heartbeats={process: (now - at).total_seconds() for process, at in state.beats.items()},
+        )
+
+    def beat(self, process: str, now: datetime) -> None:
+        """Note a sign of life."""
+        self._state.beats[process] = now
+
+    def policy(self) -> ServerPolicy:
+        """Nothing is kept on disk here."""
+        return ServerPolicy("memory", "noeviction", append_only=False, append_fsync=None, drift=0.0)
+
+
+class MemoryStore:
+    """The store in memory, on a clock the caller holds."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        state = _State(clock)
+        self.queue = MemoryQueue(state)
+        self.leads = MemoryLeads(state)
+        self.outbox = MemoryOutbox(state)
+        self.operations = MemoryOperations(state)
+
+    def now(self) -> datetime:
+        """The caller's clock."""
+        return self._clock()
+
+
+def _counted(waiting: _Waiting) -> Alert:
+    return replace(waiting.alert, attempts=waiting.attempts, unknown_attempts=waiting.unknown)

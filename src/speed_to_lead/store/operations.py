@@ -1,0 +1,151 @@
+"""What people on call ask: do the books balance, how deep is each queue, who is alive, how is the server set up."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+
+from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.store.contract import Health, ServerPolicy
+from speed_to_lead.store.server import Server, translated_errors
+
+#: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
+FORGET_PROCESS_AFTER = timedelta(days=1)
+
+
+class RedisOperations:
+    """Ledger, health and policy of a Redis or Valkey server."""
+
+    def __init__(self, server: Server) -> None:
+        self._client = server.client
+        self._keys = server.keys
+
+    def ledger(self) -> Ledger:
+        """Counts of submissions, read in one transaction.
+
+        Received is what the stream itself counted (`entries-added`), less what was put back by a replay: an
+        independent count, so that the books can fail to balance. Servers older than 7.0 do not count; there it is
+        the sum of the rest.
+        """
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.xinfo_stream(self._keys.incoming)
+            pipe.hgetall(self._keys.ledger)
+            stream, counted = pipe.execute(raise_on_error=False)
+            if isinstance(stream, redis.ResponseError) and "no such key" in str(stream):
+                stream = {}
+            for answer in (stream, counted):
+                if isinstance(answer, Exception):
+                    raise answer
+        counts = {name.decode(): int(n) for name, n in counted.items()}
+        ledger = Ledger(
+            received=0,
+            leads=counts.get("leads", 0),
+            touches=counts.get("touches", 0),
+            duplicates=counts.get("duplicates", 0),
+            tests=counts.get("tests", 0),
+            dead_letters=counts.get("dead_letters", 0),
+            in_flight=stream.get("length", 0),
+        )
+        added = stream.get("entries-added")
+        received = -ledger.difference if added is None else added - counts.get("replayed", 0)
+        return Ledger(
+            received,
+            ledger.leads,
+            ledger.touches,
+            ledger.duplicates,
+            ledger.tests,
+            ledger.dead_letters,
+            ledger.in_flight,
+        )
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name."""
+        with translated_errors():
+            return {name.decode(): int(n) for name, n in self._client.hgetall(self._keys.ledger).items()}
+
+    def health(self) -> Health:
+        """Depths and ages of every stage."""
+        keys = self._keys
+        with translated_errors():
+            seconds, microseconds = self._client.time()
+            now_ms = seconds * 1000 + microseconds // 1000
+            names = sorted(name.decode() for name in self._client.smembers(keys.outboxes))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.xlen(keys.incoming)
+            pipe.xrange(keys.incoming, count=1)
+            pipe.xpending(keys.incoming, "router")
+            pipe.zcount(keys.due, "-inf", now_ms)
+            pipe.zrange(keys.due, 0, 0, withscores=True)
+            pipe.zcard(keys.due)
+            pipe.zcard(keys.dead_letters)
+            pipe.zcard(keys.dead_alerts)
+            pipe.hlen(keys.quarantine)
+            pipe.zrange(keys.heartbeats, 0, -1, withscores=True)
+            for name in names:
+                pipe.zcard(keys.outbox(name))
+                pipe.zcount(keys.outbox(name), "-inf", now_ms)
+                pipe.zrange(keys.outbox(name), 0, 0, withscores=True)
+            answers = pipe.execute(raise_on_error=False)
+            for number, answer in enumerate(answers):
+                if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
+                    raise answer
+        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = answers[:10]
+        depths, due_counts, firsts = answers[10::3], answers[11::3], answers[12::3]
+        return Health(
+            now=from_ms(now_ms),
+            queued=queued,
+            queued_oldest=_age(now_ms, int(first[0][0].partition(b"-")[0])) if first else 0.0,
+            pending=pending["pending"] if isinstance(pending, dict) else 0,
+            due=due,
+            due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
+            open_leads=open_leads,
+            outbox=sum(depths),
+            outbox_due=sum(due_counts),
+            outbox_oldest=max((_age(now_ms, found[0][1]) for found in firsts if found), default=0.0),
+            dead_letters=dead_letters,
+            dead_alerts=dead_alerts,
+            quarantined=quarantined,
+            heartbeats={process.decode(): _age(now_ms, at) for process, at in beats},
+        )
+
+    def beat(self, process: str, now: datetime) -> None:
+        """Note a sign of life."""
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zadd(self._keys.heartbeats, {process: to_ms(now)})
+            pipe.zremrangebyscore(self._keys.heartbeats, "-inf", to_ms(now - FORGET_PROCESS_AFTER))
+            pipe.execute()
+
+    def policy(self) -> ServerPolicy:
+        """How the server is set up. Managed services may refuse CONFIG; then INFO tells part of it."""
+        with translated_errors():
+            info = self._client.info()
+            before = time.time()
+            seconds, microseconds = self._client.time()
+            after = time.time()
+        fsync = self._configured("appendfsync")
+        append_only = info.get("aof_enabled")
+        return ServerPolicy(
+            version=str(info.get("valkey_version") or info.get("redis_version") or "unknown"),
+            maxmemory_policy=info.get("maxmemory_policy") or self._configured("maxmemory-policy"),
+            append_only=None if append_only is None else bool(append_only),
+            append_fsync=fsync,
+            drift=seconds + microseconds / 1e6 - (before + after) / 2,
+        )
+
+    def _configured(self, name: str) -> str | None:
+        try:
+            found: Any = self._client.config_get(name).get(name)
+        except redis.ResponseError:
+            return None
+        except redis.RedisError as error:
+            with translated_errors():
+                raise error from None
+        return found.decode() if isinstance(found, bytes) else found
+
+
+def _age(now_ms: int, then_ms: float) -> float:
+    return max(now_ms - int(then_ms), 0) / 1000

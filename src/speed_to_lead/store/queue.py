@@ -1,0 +1,211 @@
+"""The queue: a stream any program may add to, read by the consumer group `router`; and the dead letters."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.submission import Submission, valid_submission_id
+from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.leads import change_call
+from speed_to_lead.store.server import ScriptCall, Server, translated_errors
+
+GROUP = "router"
+
+
+class RedisQueue:
+    """Submissions on a stream."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._client = server.client
+        self._keys = server.keys
+
+    def add(self, submission: Submission) -> None:
+        """Store one submission."""
+        with translated_errors():
+            self._client.xadd(self._keys.incoming, stream_fields(submission))
+
+    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+        """Entries nobody has taken yet."""
+        streams = self._with_group(
+            lambda: self._client.xreadgroup(GROUP, consumer, {self._keys.incoming: ">"}, count=limit)
+        )
+        return [queue_entry(entry_id, fields) for entry_id, fields in _entries(streams)]
+
+    def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
+        """Entries left behind by a router that died or froze."""
+        idle_ms = int(idle.total_seconds() * 1000)
+        pending = self._with_group(
+            lambda: self._client.xpending_range(self._keys.incoming, GROUP, "-", "+", limit, idle=idle_ms)
+        )
+        if not pending:
+            return []
+        suspects = [item for item in pending if item["times_delivered"] >= isolate_after]
+        chosen = [item for item in pending if item["times_delivered"] < isolate_after] or suspects[:1]
+        deliveries = {item["message_id"]: item["times_delivered"] + 1 for item in chosen}
+        with translated_errors():
+            claimed = self._client.xclaim(self._keys.incoming, GROUP, consumer, idle_ms, list(deliveries))
+        return [
+            queue_entry(entry_id, fields, deliveries[entry_id]) for entry_id, fields in claimed if fields is not None
+        ]
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+        """Write what became of the entries."""
+        return [Result(_text(answer)) for answer in self._server.run([self._call(s) for s in settlements])]
+
+    def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """What submissions with these keys became."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        with translated_errors():
+            found = self._client.mget([self._keys.seen(key) for key in wanted])
+        return {key: _text(value) for key, value in zip(wanted, found, strict=True) if value is not None}
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The newest dead letters."""
+        with translated_errors():
+            ids = [_text(i) for i in self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)]
+        return [letter for letter in map(self.dead_letter, ids) if letter is not None]
+
+    def dead_letter(self, submission_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        with translated_errors():
+            fields = self._client.hgetall(self._keys.dead_letter(submission_id))
+        if not fields:
+            return None
+        entry = queue_entry(b"0-0", fields)
+        return DeadLetter(entry.submission, _text(fields[b"error"]), from_ms(int(fields[b"buried_at"])))
+
+    def replay(self, submission_id: str) -> Result:
+        """Back into the queue."""
+        keys = self._keys
+        names = [keys.incoming, keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
+        return Result(_text(self._server.run_one("replay_dead_letter", names, [submission_id])))
+
+    def discard(self, submission_id: str) -> Result:
+        """Gone for good."""
+        keys = self._keys
+        names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
+        return Result(_text(self._server.run_one("discard_dead_letter", names, [submission_id])))
+
+    def _call(self, settlement: Settlement) -> ScriptCall:
+        keys = self._keys
+        match settlement:
+            case Admit() | Join():
+                return change_call(keys, settlement.change, settlement)
+            case Drop():
+                return ScriptCall(
+                    "drop_submission",
+                    [keys.incoming, keys.ledger, keys.seen(settlement.submission_id)],
+                    [settlement.entry_id, GROUP, settlement.kind, settlement.lead_id, _remember(REMEMBER_KEY)],
+                )
+            case Bury():
+                submission = settlement.submission
+                fields = {
+                    **stream_fields(submission),
+                    "error": settlement.error,
+                    "buried_at": to_ms(settlement.at),
+                }
+                return ScriptCall(
+                    "bury_submission",
+                    [keys.incoming, keys.ledger, keys.dead_letter(submission.id), keys.dead_letters],
+                    [
+                        settlement.entry_id,
+                        GROUP,
+                        submission.id,
+                        to_ms(settlement.at),
+                        *(part for pair in fields.items() for part in pair),
+                    ],
+                )
+
+    def _with_group(self, read: Callable[[], Any]) -> Any:
+        """What `read` answers; the group is made where the server has none (a fresh one, or one that lost its data)."""
+        with translated_errors():
+            try:
+                return read()
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                make_group(self._client, self._keys.incoming)
+                return read()
+
+
+def make_group(client: Any, stream: str) -> None:
+    """Make the consumer group, reading from the first entry there is. No harm where it exists."""
+    try:
+        client.xgroup_create(stream, GROUP, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+def stream_fields(submission: Submission) -> dict[str, Any]:
+    """A submission as the fields of a stream entry (design 6.3)."""
+    fields: dict[str, Any] = {
+        "id": submission.id,
+        "form": submission.form,
+        "received_at": to_ms(submission.received_at),
+        "body": submission.body,
+        "content_type": submission.content_type,
+    }
+    if submission.headers:
+        fields["headers"] = json.dumps(dict(submission.headers))
+    return fields
+
+
+def queue_entry(entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int = 1) -> QueueEntry:
+    """The entry as a value. Any program may add to the stream, so every field may be missing or wrong.
+
+    Without `received_at`, or with one later than the entry itself, the instant the entry was added counts: the
+    clock starts when we received it, not when somebody's clock says so.
+    """
+    added_ms = int(entry_id.partition(b"-")[0])
+    received_ms = added_ms
+    problem = ""
+    given = fields.get(b"received_at", b"")
+    if given:
+        try:
+            received_ms = int(given)
+        except ValueError:
+            problem = "received_at is not a number of milliseconds since 1970"
+        if received_ms < 0 or (added_ms and received_ms > added_ms):
+            received_ms = added_ms
+    headers: Mapping[str, str] = {}
+    if fields.get(b"headers"):
+        try:
+            parsed = json.loads(fields[b"headers"])
+            headers = {str(name).lower(): str(value) for name, value in parsed.items()}
+        except (ValueError, AttributeError, RecursionError):
+            problem = "headers is not a JSON object"
+    if b"body" not in fields:
+        problem = "the entry has no body"
+    if not fields.get(b"form"):
+        problem = "the entry names no form"
+    given_id = _text(fields.get(b"id", b"")) or f"x{_text(entry_id)}"
+    submission = Submission(
+        id=valid_submission_id(given_id),
+        form=_text(fields.get(b"form", b"")),
+        received_at=from_ms(received_ms),
+        body=fields.get(b"body", b""),
+        content_type=_text(fields.get(b"content_type", b"")),
+        headers=headers,
+    )
+    return QueueEntry(_text(entry_id), submission, deliveries, problem)
+
+
+def _entries(streams: Any) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+    return [entry for _, entries in streams or () for entry in entries]
+
+
+def _remember(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,39 @@
+"""The store on Redis or Valkey: its four parts on one connection, and the server's clock."""
+
+from datetime import datetime
+
+import redis
+
+from speed_to_lead.core.clock import from_ms
+from speed_to_lead.store.keys import Keys
+from speed_to_lead.store.leads import RedisLeads
+from speed_to_lead.store.operations import RedisOperations
+from speed_to_lead.store.outbox import RedisOutbox
+from speed_to_lead.store.queue import RedisQueue
+from speed_to_lead.store.server import Server, connect, translated_errors
+
+
+class RedisStore:
+    """The store on one server. Safe to share between threads."""
+
+    def __init__(self, client: "redis.Redis", key_prefix: str = "stl") -> None:
+        self.server = Server(client, Keys(key_prefix))
+        self.queue = RedisQueue(self.server)
+        self.leads = RedisLeads(self.server)
+        self.outbox = RedisOutbox(self.server)
+        self.operations = RedisOperations(self.server)
+
+    def now(self) -> datetime:
+        """The server's time. Raises StoreUnavailable."""
+        with translated_errors():
+            seconds, microseconds = self.server.client.time()
+        return from_ms(seconds * 1000 + microseconds // 1000)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.server.client.close()
+
+
+def open_store(url: str, key_prefix: str = "stl") -> RedisStore:
+    """The store at an address. Nothing is sent before the first use. Raises ValueError for an address that is none."""
+    return RedisStore(connect(url), key_prefix)

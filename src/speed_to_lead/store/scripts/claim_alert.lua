@@ -1,0 +1,34 @@
+-- claim_alert: lease the first due alert of one destination to one courier.
+--
+-- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts
+-- ARGV  1 UTC ms now  2 UTC ms at which the lease ends  3 lease token  4 how many leases the destination may have
+-- answers  {alert key, document, attempts, unknown attempts} with this attempt counted, or nothing
+--
+-- A lease that ends without word is an attempt nobody knows the end of: the courier died in the middle. The
+-- next claim counts it as unknown, so that the message can say it may be a repeat.
+
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then
+  return false
+end
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 1)
+if #due == 0 then
+  return false
+end
+local key = due[1]
+local document = redis.call('HGET', KEYS[3], key)
+if not document then
+  redis.call('ZREM', KEYS[1], key)
+  return {key, false, 0, 0}
+end
+local attempts, unknown, token =
+  string.match(redis.call('HGET', KEYS[4], key) or '0:0:', '^(%d+):(%d+):(.*)$')
+if token ~= '' then
+  unknown = unknown + 1
+end
+attempts = attempts + 1
+
+redis.call('HSET', KEYS[4], key, string.format('%d:%d:%s', attempts, unknown, ARGV[3]))
+redis.call('ZADD', KEYS[1], ARGV[2], key)
+redis.call('ZADD', KEYS[2], ARGV[2], key)
+return {key, document, tonumber(attempts), tonumber(unknown)}

@@ -1,0 +1,44 @@
+-- settle_alert: write what one attempt came to.
+--
+-- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
+--       7 the lead  8 its history  9 ledger  10 outbox of the fallback (any key where there is none)
+-- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | dead
+--       4 UTC ms: now, or for retry the next attempt  5 unknown attempts so far
+--       6 line for the lead's history, or ''
+--       7 fallback destination, or ''  8 its alert key  9 its document  10 UTC ms at which it is due
+-- answers  applied | stale (the lease is not this courier's any more: another one has the alert)
+
+local state = redis.call('HGET', KEYS[4], ARGV[1])
+if not state then
+  return 'stale'
+end
+local attempts, _, token = string.match(state, '^(%d+):(%d+):(.*)$')
+if token ~= ARGV[2] then
+  return 'stale'
+end
+
+redis.call('ZREM', KEYS[2], ARGV[1])
+if ARGV[3] == 'retry' then
+  redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
+  redis.call('HSET', KEYS[4], ARGV[1], attempts .. ':' .. ARGV[5] .. ':')
+else
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  if ARGV[3] == 'dead' then
+    redis.call('ZADD', KEYS[5], ARGV[4], ARGV[1])
+    redis.call('HSET', KEYS[4], ARGV[1], attempts .. ':' .. ARGV[5] .. ':')
+  else
+    redis.call('HDEL', KEYS[3], ARGV[1])
+    redis.call('HDEL', KEYS[4], ARGV[1])
+  end
+  redis.call('HINCRBY', KEYS[9], 'alerts_' .. ARGV[3], 1)
+end
+if ARGV[6] ~= '' and redis.call('EXISTS', KEYS[7]) == 1 then
+  redis.call('RPUSH', KEYS[8], ARGV[6])
+end
+if ARGV[7] ~= '' and redis.call('HEXISTS', KEYS[3], ARGV[8]) == 0 then
+  redis.call('HSET', KEYS[3], ARGV[8], ARGV[9])
+  redis.call('HSET', KEYS[4], ARGV[8], '0:0:')
+  redis.call('ZADD', KEYS[10], ARGV[10], ARGV[8])
+  redis.call('SADD', KEYS[6], ARGV[7])
+end
+return 'applied'
