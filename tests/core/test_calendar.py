@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.core import open_time_oracle as oracle
 
 from speed_to_lead.core.calendar import Calendar, NeverOpen, Span, parse_weekdays
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
-from tests.core import open_time_oracle as oracle
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -78,7 +78,8 @@ def test_span_refuses_with_what_was_expected(text: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "minutes"), [("09:00-12:00", 180), ("22:00-06:00", 480), ("00:00-24:00", 1440), ("23:59-23:58", 1439)]
+    ("text", "minutes"),
+    [("09:00-12:00", 180), ("22:00-06:00", 480), ("00:00-24:00", 1440), ("23:59-23:58", 1439)],
 )
 def test_span_length_counts_into_the_next_day(text: str, minutes: int) -> None:
     """The length of a span is that on the wall clock, over midnight too."""
@@ -104,7 +105,12 @@ def test_weekdays_wrap_around_the_week(text: str, expected: tuple[int, ...]) -> 
 
 @pytest.mark.parametrize(
     ("text", "hint"),
-    [("mnday", 'did you mean "monday"'), ("mon-fry", 'did you mean "fri"'), ("xyz", "mon, tue, wed"), ("", "mon-fri")],
+    [
+        ("mnday", 'did you mean "monday"'),
+        ("mon-fry", 'did you mean "friday"'),
+        ("xyz", "mon, tue, wed"),
+        ("", "mon-fri"),
+    ],
 )
 def test_weekdays_refuse_with_the_nearest_valid_name(text: str, hint: str) -> None:
     """An unknown weekday is refused, and the error names the nearest valid one."""
@@ -112,7 +118,9 @@ def test_weekdays_refuse_with_the_nearest_valid_name(text: str, hint: str) -> No
         parse_weekdays(text)
 
 
-@pytest.mark.parametrize("timezone", ["", "America", "../etc/passwd", "/etc/localtime", "Mars/Olympus", "a\0b"])
+@pytest.mark.parametrize(
+    "timezone", ["", "America", "../etc/passwd", "/etc/localtime", "Mars/Olympus", "a\0b"]
+)
 def test_unknown_time_zones_are_refused(timezone: str) -> None:
     """Whatever is no time zone is a ValueError, also where it looks like a path."""
     with pytest.raises(ValueError, match="is unknown"):
@@ -139,7 +147,13 @@ AFTER: list[tuple[str, Calendar, str, timedelta, str]] = [
     ("received at the close", new_york(), "2026-11-23T22:00:00Z", HOUR, "2026-11-24T15:00:00Z"),
     ("24 open hours are three days", new_york(), "2026-11-23T14:00:00Z", 24 * HOUR, "2026-11-25T22:00:00Z"),
     ("over a weekend", new_york(), "2026-11-20T21:00:00Z", 2 * HOUR, "2026-11-23T15:00:00Z"),
-    ("over a holiday", new_york(date(2026, 11, 26)), "2026-11-25T21:00:00Z", 2 * HOUR, "2026-11-27T15:00:00Z"),
+    (
+        "over a holiday",
+        new_york(date(2026, 11, 26)),
+        "2026-11-25T21:00:00Z",
+        2 * HOUR,
+        "2026-11-27T15:00:00Z",
+    ),
     ("over lunch", lunch(), "2026-11-23T16:30:00Z", HOUR, "2026-11-23T18:30:00Z"),
     ("ends as lunch begins", lunch(), "2026-11-23T16:00:00Z", HOUR, "2026-11-23T17:00:00Z"),
     ("during lunch", lunch(), "2026-11-23T17:30:00Z", HOUR, "2026-11-23T19:00:00Z"),
@@ -287,11 +301,19 @@ BETWEEN: list[tuple[str, Calendar, str, str, timedelta]] = [
     ),
     ("nothing on a Sunday", new_york(), "2026-11-22T05:00:00Z", "2026-11-23T05:00:00Z", timedelta()),
     ("backwards it is negative", new_york(), "2026-11-23T16:00:00Z", "2026-11-23T15:00:00Z", -HOUR),
-    ("New Year's Eve to New Year's Day", nights("UTC"), "2026-12-31T12:00:00Z", "2027-01-01T12:00:00Z", 8 * HOUR),
+    (
+        "New Year's Eve to New Year's Day",
+        nights("UTC"),
+        "2026-12-31T12:00:00Z",
+        "2027-01-01T12:00:00Z",
+        8 * HOUR,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("calendar", "a", "b", "expected"), [row[1:] for row in BETWEEN], ids=[r[0] for r in BETWEEN])
+@pytest.mark.parametrize(
+    ("calendar", "a", "b", "expected"), [row[1:] for row in BETWEEN], ids=[r[0] for r in BETWEEN]
+)
 def test_open_time_between(calendar: Calendar, a: str, b: str, expected: timedelta) -> None:
     """Open time is what passes in UTC while a span is open, so nights are longer or shorter when clocks change."""
     assert expected == calendar.open_time_between(from_iso(a), from_iso(b))
@@ -335,7 +357,8 @@ def test_next_open_after_a_night_before_a_holiday() -> None:
     """The night before Christmas runs until six; then nothing opens before the evening after."""
     calendar = nights("UTC", date(2026, 12, 25))
     assert calendar.is_open(from_iso("2026-12-25T05:59:00Z"))
-    assert "2026-12-26T22:00:00Z" == to_iso(calendar.next_open(from_iso("2026-12-25T06:00:00Z")))
+    expected = "2026-12-26T22:00:00Z"
+    assert expected == to_iso(calendar.next_open(from_iso("2026-12-25T06:00:00Z")))
 
 
 def test_instants_in_any_zone_are_answered_in_utc() -> None:
@@ -350,14 +373,26 @@ BEFORE: list[tuple[str, str, timedelta, str]] = [
     ("over a closed night", "2026-11-24T15:00:00Z", 2 * HOUR, "2026-11-23T21:00:00Z"),
     ("at a span's end, not the next opening", "2026-11-24T15:00:00Z", HOUR, "2026-11-23T22:00:00Z"),
     ("from a closed instant", "2026-11-24T03:00:00Z", HOUR, "2026-11-23T21:00:00Z"),
-    ("nothing, from a closed instant: the close before", "2026-11-24T03:00:00Z", timedelta(), "2026-11-23T22:00:00Z"),
+    (
+        "nothing, from a closed instant: the close before",
+        "2026-11-24T03:00:00Z",
+        timedelta(),
+        "2026-11-23T22:00:00Z",
+    ),
     ("never before the limit", "2026-11-24T15:00:00Z", 24 * HOUR, "2026-11-23T12:00:00Z"),
     ("exactly all there is", "2026-11-24T15:00:00Z", 9 * HOUR, "2026-11-23T12:00:00Z"),
-    ("a millisecond less than all", "2026-11-23T14:00:00.002Z", timedelta(milliseconds=1), "2026-11-23T14:00:00.001Z"),
+    (
+        "a millisecond less than all",
+        "2026-11-23T14:00:00.002Z",
+        timedelta(milliseconds=1),
+        "2026-11-23T14:00:00.001Z",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("end", "amount", "expected"), [row[1:] for row in BEFORE], ids=[r[0] for r in BEFORE])
+@pytest.mark.parametrize(
+    ("end", "amount", "expected"), [row[1:] for row in BEFORE], ids=[r[0] for r in BEFORE]
+)
 def test_before_open_time(end: str, amount: timedelta, expected: str) -> None:
     """Before a deadline is the earliest instant with so much open time left, and never before the limit."""
     limit = from_iso("2026-11-23T12:00:00Z")
@@ -378,16 +413,40 @@ CLOSES: list[tuple[str, Calendar, str, time | None, str]] = [
     ("before the cutoff", lunch(), "2026-11-23T20:59:59.999Z", time(16), "2026-11-23T22:30:00Z"),
     ("at the cutoff", lunch(), "2026-11-23T21:00:00Z", time(16), "2026-11-24T22:30:00Z"),
     ("at the cutoff of a Friday", lunch(), "2026-11-27T20:00:00Z", time(15), "2026-11-30T22:30:00Z"),
-    ("a Saturday evening is before Monday's cutoff", lunch(), "2026-11-29T01:00:00Z", time(16), "2026-11-30T22:30:00Z"),
+    (
+        "a Saturday evening is before Monday's cutoff",
+        lunch(),
+        "2026-11-29T01:00:00Z",
+        time(16),
+        "2026-11-30T22:30:00Z",
+    ),
     ("cutoff in the lunch break", lunch(), "2026-11-23T17:30:00Z", time(12, 30), "2026-11-24T22:30:00Z"),
-    ("the night belongs to the evening before", nights(), "2026-11-24T08:00:00Z", None, "2026-11-24T11:00:00Z"),
+    (
+        "the night belongs to the evening before",
+        nights(),
+        "2026-11-24T08:00:00Z",
+        None,
+        "2026-11-24T11:00:00Z",
+    ),
     ("by day, tonight's", nights(), "2026-11-24T18:00:00Z", None, "2026-11-25T11:00:00Z"),
     ("at six, tonight's", nights(), "2026-11-24T11:00:00Z", None, "2026-11-25T11:00:00Z"),
     ("the short night", nights(), "2026-03-08T04:00:00Z", None, "2026-03-08T10:00:00Z"),
-    ("whole days close at midnight, merged or not", whole_days(), "2026-11-23T15:00:00Z", None, "2026-11-24T05:00:00Z"),
+    (
+        "whole days close at midnight, merged or not",
+        whole_days(),
+        "2026-11-23T15:00:00Z",
+        None,
+        "2026-11-24T05:00:00Z",
+    ),
     ("midnight is the new day's", whole_days(), "2026-11-24T05:00:00Z", None, "2026-11-25T05:00:00Z"),
     ("New Year's Eve", new_york(date(2027, 1, 1)), "2026-12-31T23:00:00Z", None, "2027-01-04T22:00:00Z"),
-    ("New Year's Eve, cutoff", new_york(date(2027, 1, 1)), "2026-12-31T19:00:00Z", time(14), "2027-01-04T22:00:00Z"),
+    (
+        "New Year's Eve, cutoff",
+        new_york(date(2027, 1, 1)),
+        "2026-12-31T19:00:00Z",
+        time(14),
+        "2027-01-04T22:00:00Z",
+    ),
     (
         "the night before a holiday still holds",
         nights("UTC", date(2026, 12, 25)),
@@ -466,14 +525,19 @@ def test_a_calendar_that_never_opens_says_so(calendar: Calendar) -> None:
 
 
 def every_day(year: int) -> list[date]:
-    return [date.fromordinal(n) for n in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())]
+    return [
+        date.fromordinal(n) for n in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal())
+    ]
 
 
 def test_an_answer_more_than_fifty_years_ahead_is_none_however_long_the_table() -> None:
     """The bound is on the answer, so what was asked before does not change it."""
-    calendar = calendar_of("UTC", *(day for year in range(2026, 2085) for day in every_day(year)), mon="09:00-10:00")
+    calendar = calendar_of(
+        "UTC", *(day for year in range(2026, 2085) for day in every_day(year)), mon="09:00-10:00"
+    )
     later = from_iso("2086-06-01T00:00:00Z")
-    assert "2086-06-03T10:00:00Z" == to_iso(calendar.close_of_business(later))
+    expected = "2086-06-03T10:00:00Z"
+    assert expected == to_iso(calendar.close_of_business(later))
     calendar.next_open(from_iso("2060-01-01T00:00:00Z"))
     for question in (calendar.next_open, calendar.close_of_business):
         with pytest.raises(NeverOpen):
@@ -497,9 +561,15 @@ def test_holidays_are_asked_for_once_a_year() -> None:
         return frozenset()
 
     calendar = Calendar("test", "UTC", {0: (Span(0, 60),)}, holidays_in)
-    for at in ("2028-06-01T00:00:00Z", "2026-06-01T00:00:00Z", "2027-06-01T00:00:00Z", "2026-07-01T00:00:00Z"):
+    for at in (
+        "2028-06-01T00:00:00Z",
+        "2026-06-01T00:00:00Z",
+        "2027-06-01T00:00:00Z",
+        "2026-07-01T00:00:00Z",
+    ):
         calendar.next_open(from_iso(at))
-    assert [2026, 2027, 2028] == sorted(asked)
+    expected = [2026, 2027, 2028]
+    assert expected == sorted(asked)
 
 
 def test_threads_that_extend_the_table_at_once_all_get_the_same_answers() -> None:
@@ -536,7 +606,9 @@ WINDOW_DAYS = 25
 
 instants = st.one_of(
     st.builds(
-        lambda day, minutes, ms: to_ms(datetime.fromisoformat(day).replace(tzinfo=UTC)) + minutes * 60_000 + ms,
+        lambda day, minutes, ms: (
+            to_ms(datetime.fromisoformat(day).replace(tzinfo=UTC)) + minutes * 60_000 + ms
+        ),
         st.sampled_from(CHANGES),
         st.integers(-4 * 1440, 2 * 1440).map(lambda m: m // 15 * 15),
         st.one_of(st.just(0), st.integers(0, 3_600_000)),
@@ -557,7 +629,9 @@ span_pairs = st.one_of(
 def hours_near(draw: st.DrawFn, at_ms: int) -> oracle.Hours:
     timezone = draw(st.sampled_from(ZONES))
     spans = draw(
-        st.dictionaries(st.integers(0, 6), st.lists(span_pairs, min_size=1, max_size=3).map(tuple), min_size=1)
+        st.dictionaries(
+            st.integers(0, 6), st.lists(span_pairs, min_size=1, max_size=3).map(tuple), min_size=1
+        )
     )
     near = oracle.local_date(timezone, at_ms)
     closed = draw(st.frozensets(st.integers(-3, 10).map(lambda step: near + step * DAY), max_size=4))

@@ -7,7 +7,7 @@ team's current turn, so nobody returning from leave is flooded, and nobody is sk
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
@@ -15,6 +15,12 @@ from speed_to_lead.core.calendar import Calendar
 
 #: One turn of a rep of weight 1. Divisible by every weight to 16, so that shares stay exact integers.
 STRIDE = 720_720
+
+#: Past this a leave's last day alone says who is back first; nobody's shifts are known that far ahead.
+_FAR_OFF = timedelta(days=400)
+#: Local midnights are somewhere in 26 hours of a UTC day, at a quarter of an hour.
+_EARLIEST_MIDNIGHT = timedelta(hours=14)
+_QUARTER = timedelta(minutes=15)
 
 
 class Assignment(StrEnum):
@@ -54,6 +60,18 @@ class Rep:
             return None
         day = self.calendar.local_day(now)
         return next((leave for leave in self.away if leave.covers(day)), None)
+
+    def next_present(self, now: datetime) -> datetime:
+        """The first instant from `now` on at which the rep's shift is open and no leave holds it."""
+        at = self.calendar.next_open(now)
+        while (leave := self.leave_at(at)) is not None:
+            if leave.last - now.date() > _FAR_OFF:
+                return datetime.combine(leave.last, time(), UTC)
+            at = max(at, datetime.combine(leave.last + timedelta(days=1), time(), UTC) - _EARLIEST_MIDNIGHT)
+            while leave.covers(self.calendar.local_day(at)):
+                at += _QUARTER
+            at = self.calendar.next_open(at)
+        return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,7 @@ class Standing(IntEnum):
 
 _LAST_RESORT = {
     Standing.OFF_SHIFT: "it goes to the rep whose shift opens next",
-    Standing.AT_CAP: "everybody present is at their cap, so one goes over it",
+    Standing.AT_CAP: "everybody not on leave is at their cap, so one goes over it",
     Standing.ON_LEAVE: "everybody is on leave, so it goes to whoever is back first",
 }
 
@@ -124,7 +142,7 @@ _LAST_RESORT = {
 class _Candidate:
     rep: Rep
     standing: Standing
-    since: datetime  # when the rep can answer, as far as standing makes reps differ
+    since: datetime  # when the rep can answer: now, or the next opening of their shift outside leave
     why: str
 
     @property
@@ -153,23 +171,33 @@ def pick_rep(
     eligible = [candidate.rep for candidate in candidates if candidate.rank == best]
     chosen = min(eligible, key=lambda rep: _order(team, rep, rotation, load))
     turn = max(rotation.turns.get(chosen.id, 0), rotation.clock)
-    change = RotationChange(team.name, rotation.version, turn, chosen.id, turn + max(STRIDE // chosen.weight, 1))
-    for candidate in candidates:
-        reasons.append(f"{candidate.rep.id}: {_reason(candidate, chosen, eligible, team, load)}")
+    change = RotationChange(
+        team.name, rotation.version, turn, chosen.id, turn + max(STRIDE // chosen.weight, 1)
+    )
+    reasons += [f"{c.rep.id}: {_reason(c, chosen, eligible, team, load)}" for c in candidates]
     return Pick(chosen, tuple(reasons), change)
 
 
 def _candidate(rep: Rep, load: Mapping[str, int], now: datetime) -> _Candidate:
-    leave = rep.leave_at(now)
-    if leave is not None:
-        back = datetime.combine(leave.last, time(), UTC)
-        return _Candidate(rep, Standing.ON_LEAVE, back, f"on leave until {leave.last}")
+    present = rep.next_present(now)
+    if rep.leave_at(now) is not None:
+        return _Candidate(
+            rep, Standing.ON_LEAVE, present, f"on leave, back {rep.calendar.local_text(present)}"
+        )
+    if present > now and rep.leave_at(rep.calendar.next_open(now)) is not None:
+        return _Candidate(
+            rep,
+            Standing.ON_LEAVE,
+            present,
+            f"off shift, then on leave, back {rep.calendar.local_text(present)}",
+        )
     open_leads = load.get(rep.id, 0)
     if rep.max_open is not None and open_leads >= rep.max_open:
-        return _Candidate(rep, Standing.AT_CAP, now, f"at the cap, {open_leads} of {rep.max_open} open")
-    if not rep.calendar.is_open(now):
-        opens = rep.calendar.next_open(now)
-        return _Candidate(rep, Standing.OFF_SHIFT, opens, f"off shift until {rep.calendar.local_text(opens)}")
+        return _Candidate(rep, Standing.AT_CAP, present, f"at the cap, {open_leads} of {rep.max_open} open")
+    if present > now:
+        return _Candidate(
+            rep, Standing.OFF_SHIFT, present, f"off shift until {rep.calendar.local_text(present)}"
+        )
     return _Candidate(rep, Standing.AVAILABLE, now, "on shift")
 
 

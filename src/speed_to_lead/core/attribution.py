@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
-from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.conditions import Condition, host_of, shown
 from speed_to_lead.core.submission import GenericLead
 
 
@@ -58,14 +57,19 @@ class Taxonomy:
 
     @cached_property
     def _by_word(self) -> dict[str, Source]:
+        sources = (*self.sources.values(), UNKNOWN_SOURCE)
         by_word: dict[str, Source] = {}
-        for source in (*self.sources.values(), UNKNOWN_SOURCE):
-            for word in (source.name, source.label, *source.aliases):
-                by_word.setdefault(_word(word), source)
+        for source in sources:
+            by_word.setdefault(_word(source.name), source)
+        for source in sources:
+            by_word.setdefault(_word(source.label), source)
+        for source in sources:
+            for alias in source.aliases:
+                by_word.setdefault(_word(alias), source)
         return by_word
 
     def named(self, text: str) -> Source | None:
-        """The source a text names: its name, its label or an alias, whatever the case and spacing."""
+        """The source a text names, whatever the case and spacing: a name before a label before an alias."""
         return self._by_word.get(_word(text))
 
     def source(self, name: str) -> Source:
@@ -91,29 +95,46 @@ def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: T
     """
     channel = str(lead.get("channel") or default_channel_group(lead))
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
-    source, why = _find_source(lead, form, form_source, channel, taxonomy)
-    return Attribution(source, channel, campaign, (*why, f'channel is "{channel}"'))
+    facts = facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None}
+    source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
+    return Attribution(source, channel, campaign, (*why, f"channel is {_quoted(channel, 'channel', facts)}"))
 
 
 def _find_source(
-    lead: GenericLead, form: str, form_source: str | None, channel: str, taxonomy: Taxonomy
+    facts: Mapping[str, Any], form: str, form_source: str | None, named: Any, taxonomy: Taxonomy
 ) -> tuple[Source, tuple[str, ...]]:
     if form_source is not None:
         source = taxonomy.source(form_source)
-        return source, (f'source is "{source.name}": form "{form}" stands for it',)
+        return source, (f'source is "{source.name}": form "{form}" stands for {_other(form_source, source)}',)
     trace: list[str] = []
-    named = lead.get("source")
     if named is not None:
+        words = _quoted(named, "source", facts)
         found = taxonomy.named(str(named))
         if found is not None:
-            return found, (f'source is "{found.name}": the submission names "{str(named)[:60]}"',)
-        trace.append(f'the submission names the source "{str(named)[:60]}", which the taxonomy does not have')
-    facts = facts_of(lead) | {"form": form, "channel": channel}
+            return found, (f'source is "{found.name}": the submission names {words}',)
+        trace.append(f"the submission names the source {words}, which the taxonomy does not have")
     for number, detection in enumerate(taxonomy.detections, start=1):
         if detection.matches(facts):
-            why = ", ".join(f"{c.field} {c.expected}" for c in detection.when) or "it catches every lead"
-            return taxonomy.source(detection.source), (*trace, f'source is "{detection.source}": detect {number}, {why}')
+            source = taxonomy.source(detection.source)
+            why = ", ".join(
+                [f"{c.field} {c.expected}" for c in detection.when]
+                + [f"{c.field} is none that {c.expected}" for c in detection.unless]
+            )
+            trace.append(
+                f'source is "{source.name}": detect {number} gives {_other(detection.source, source)}, '
+                f"{why or 'it catches every lead'}"
+            )
+            return source, tuple(trace)
     return UNKNOWN_SOURCE, (*trace, 'source is "unknown": neither form, submission nor a detection names one')
+
+
+def _other(name: str, source: Source) -> str:
+    return "it" if source.name == name else f'"{name}", which the taxonomy does not have'
+
+
+def _quoted(value: Any, field_name: str, facts: Mapping[str, Any]) -> str:
+    text = shown(value, field_name, facts)
+    return "one that is not repeated here" if text is None else f'"{text}"'
 
 
 def facts_of(lead: GenericLead) -> dict[str, Any]:
@@ -129,10 +150,25 @@ def facts_of(lead: GenericLead) -> dict[str, Any]:
 _PAID = re.compile(r".*cp.*|ppc|retargeting|paid.*")
 _SHOPPING_CAMPAIGN = re.compile(r".*(([^a-df-z]|^)shop|shopping).*")
 _SEARCH = frozenset(("google", "bing", "yahoo", "duckduckgo", "baidu", "ecosia", "yandex", "naver", "qwant", "ask", "aol", "startpage", "brave", "sogou", "seznam", "daum"))  # fmt: skip
-_SOCIAL = frozenset(("facebook", "fb", "instagram", "ig", "linkedin", "lnkd", "twitter", "x", "t", "reddit", "pinterest", "tiktok", "threads", "snapchat", "quora", "xing", "whatsapp", "telegram", "bluesky", "bsky", "mastodon", "vk", "weibo", "meetup", "tumblr", "ycombinator", "hackernews"))  # fmt: skip
+_SOCIAL = frozenset(("facebook", "fb", "instagram", "ig", "linkedin", "lnkd", "twitter", "x", "reddit", "pinterest", "tiktok", "threads", "snapchat", "quora", "xing", "whatsapp", "telegram", "bluesky", "bsky", "mastodon", "vk", "weibo", "meetup", "tumblr", "ycombinator", "hackernews"))  # fmt: skip
+#: Hosts whose site is not the name before their suffix: short links, and the referrers of two phone apps.
+_HOSTS = {
+    "t.co": "twitter", "x.com": "twitter", "t.me": "telegram", "youtu.be": "youtube", "pin.it": "pinterest",
+    "redd.it": "reddit", "wa.me": "whatsapp",
+    "com.google.android.googlequicksearchbox": "google", "com.linkedin.android": "linkedin",
+}  # fmt: skip
+#: Parts of a host that make it no search page, whatever the site: a link in a mail is a referral.
+_NO_SEARCH = frozenset(
+    ("mail", "docs", "drive", "calendar", "meet", "groups", "sites", "accounts", "classroom")
+)
+_SECOND_LEVELS = frozenset(("co", "com", "org", "net", "ne", "or", "ac", "gov", "edu"))
 _VIDEO = frozenset(("youtube", "vimeo", "twitch", "dailymotion", "wistia", "netflix", "hulu", "disneyplus"))
-_SHOPPING = frozenset(("amazon", "ebay", "etsy", "walmart", "shopify", "alibaba", "aliexpress", "shopzilla", "mercadolibre"))
-_SOCIAL_MEDIUM = frozenset(("social", "social-network", "social-media", "sm", "social network", "social media"))
+_SHOPPING = frozenset(
+    ("amazon", "ebay", "etsy", "walmart", "shopify", "alibaba", "aliexpress", "shopzilla", "mercadolibre")
+)
+_SOCIAL_MEDIUM = frozenset(
+    ("social", "social-network", "social-media", "sm", "social network", "social media")
+)
 _EMAIL = frozenset(("email", "e-mail", "e_mail", "e mail"))
 _DISPLAY = frozenset(("display", "banner", "expandable", "interstitial", "cpm"))
 _CLICK_IDS = {
@@ -144,12 +180,13 @@ _CLICK_IDS = {
 def default_channel_group(lead: GenericLead) -> str:
     """GA4's default channel group, "Direct" where nothing says otherwise, "Unassigned" where the tags fit no group.
 
-    fbclid is left out of the click ids: Facebook adds it to unpaid links as well.
+    A click id speaks where no medium is tagged, for the network that made it. fbclid is left out of them:
+    Facebook adds it to unpaid links as well.
     """
     source = _lowered(lead.get("utm_source"))
     medium = _lowered(lead.get("utm_medium"))
     campaign = _lowered(lead.get("utm_campaign") or lead.get("campaign"))
-    if not source and not medium:
+    if not medium:
         for name, (click_source, click_medium) in _CLICK_IDS.items():
             if lead.get(name):
                 source, medium = click_source, click_medium
@@ -194,16 +231,29 @@ def _group(site: str, source: str, medium: str, campaign: str) -> str:
 
 
 def _referring_site(lead: GenericLead) -> str:
-    referrer = _lowered(lead.get("referrer"))
-    host = urlsplit(referrer if "//" in referrer else f"//{referrer}").hostname or ""
-    own = urlsplit(_lowered(lead.get("landing_page"))).hostname or ""
-    return "" if host == own else host
+    """The host that sent the visitor; "" for none, and for our own: the landing page's host, above or below it."""
+    host = host_of(lead.get("referrer") or "").removeprefix("www.")
+    own = host_of(lead.get("landing_page") or "").removeprefix("www.")
+    if "." not in host:
+        return ""
+    is_own = own and (host == own or host.endswith(f".{own}") or own.endswith(f".{host}"))
+    return "" if is_own else host
 
 
 def _site(source: str) -> str:
-    """The name before the public suffix: www.google.co.uk → google, lnkd.in → lnkd, t.co → t."""
-    labels = [label for label in source.split(".") if label not in ("www", "m", "l", "lm", "out", "old", "news", "com", "co")]
-    return labels[0] if len(labels) == 1 else labels[-2] if labels else source
+    """The name before the public suffix: www.google.co.uk → google, lnkd.in → lnkd, t.co → twitter."""
+    host = host_of(source) if "//" in source else source.rstrip(".")
+    labels = host.split(".")
+    if len(labels) == 1:
+        return host
+    known = _HOSTS.get(host) or _HOSTS.get(".".join(labels[-2:]))
+    if known:
+        return known
+    name = labels[-3] if len(labels) > 2 and labels[-2] in _SECOND_LEVELS else labels[-2]
+    # x.ai and ask.fm are neither X nor Ask, and mail.google.com is no search.
+    if len(name) == 1 or host == "ask.fm" or (name in _SEARCH and not _NO_SEARCH.isdisjoint(labels)):
+        return host
+    return name
 
 
 def _lowered(value: Any) -> str:

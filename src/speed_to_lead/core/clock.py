@@ -19,7 +19,7 @@ def from_ms(milliseconds: int) -> datetime:
 def to_iso(instant: datetime) -> str:
     """ISO 8601 in UTC ending in `Z`; milliseconds only where there are any."""
     utc = instant.astimezone(UTC)
-    precision = "milliseconds" if utc.microsecond else "seconds"
+    precision = "milliseconds" if utc.microsecond >= 1000 else "seconds"
     return utc.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
@@ -35,4 +35,7 @@ def from_iso(text: str) -> datetime:
         raise ValueError(f"{text!r} is not an ISO 8601 date-time such as 2026-11-22T09:30:00Z") from None
     if instant.tzinfo is None:
         raise ValueError(f"{text!r} has no offset; end it in Z or in one such as +01:00")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is outside the years 1 to 9999 in UTC") from None

@@ -23,10 +23,24 @@ OPERATORS = ("at_least", "at_most", "domain", "prefix", "contains", "missing")
 PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "message"))
 
 #: Digits in groups: 1,000 and 1.000 and 1'000 and 1 000; a space only before three digits, or "10 20" were one.
-_NUMBER = re.compile(r"(\d+(?:[.,'’_]\d+|[ \u00a0\u202f]\d{3}(?!\d))*)\s*(thousand|k|million|mio|mn|m)?(?![^\W\d_])\s*(\+)?")
-_SIZES = {"k": 1_000, "thousand": 1_000, "m": 1_000_000, "mn": 1_000_000, "mio": 1_000_000, "million": 1_000_000}
-_OR_MORE = re.compile(r"^(>|≥|over |more than |at least |from )|( or more| and more| or above| and up)\b")
-_OR_LESS = re.compile(r"^(<|≤|under |less than |fewer than |up to |at most )|( or less| or fewer| or under)\b")
+_NUMBER = re.compile(
+    r"(\d+(?:[.,'\u2019_]\d+|[ \u00a0\u202f]\d{3}(?!\d))*)"
+    r"(?:\s*(thousand|k|million|mio|mn|m)(?![^\W\d_]))?"  # "10 k", but not "10 members"
+    r"\s*(\+)?"
+)
+_SIZES = {
+    "k": 1_000,
+    "thousand": 1_000,
+    "m": 1_000_000,
+    "mn": 1_000_000,
+    "mio": 1_000_000,
+    "million": 1_000_000,
+}
+_OR_MORE = re.compile(r"^(?:>|≥|over |more than |at least )| (?:or more|and more|or above|and up)\b")
+_OR_LESS = re.compile(
+    r"^(?:<|≤|under |less than |fewer than |up to |at most )| (?:or less|or fewer|or under)\b"
+)
+_URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//")
 
 
 class ConditionError(ValueError):
@@ -86,9 +100,10 @@ def shown(value: Any, field: str, facts: Mapping[str, Any]) -> str | None:
 def host_of(value: Any) -> str:
     """The host of an address, a URL or a bare host name, in lower case; "" where there is none."""
     text = _folded(value)
-    if "//" not in text:
-        if "@" in text:
-            return text.rpartition("@")[2].rstrip(" >,;").rstrip(".")
+    if not _URL.match(text):
+        mailbox, at, host = text.rpartition("@")
+        if at and "/" not in mailbox:  # else it is a page such as medium.com/@someone
+            return host.partition("/")[0].strip(" <>,;").rstrip(".")
         text = f"//{text}"
     try:
         host = urlsplit(text).hostname or ""
@@ -131,7 +146,7 @@ def _open_ended(text: str, match: re.Match[str], number: float) -> tuple[float, 
         return (number, math.inf)
     if _OR_LESS.search(text):
         return (0, number)
-    return (-number, -number) if re.match(r"[-−]\s*\d", text) else (number, number)
+    return (-number, -number) if re.match(r"[-\u2212]\s*\d", text) else (number, number)
 
 
 def _number(digits: str) -> float | None:
@@ -172,7 +187,9 @@ def _equals(expected: Any) -> Callable[[Any], bool]:
         raise ConditionError(f"{expected!r} cannot be compared; write a text, a number or true/false")
     folded = _folded(expected)
     if not folded:
-        raise ConditionError("an empty text can never hold; for a field that is not given write { missing = true }")
+        raise ConditionError(
+            "an empty text can never hold; for a field that is not given write { missing = true }"
+        )
     if "*" not in folded:
         return lambda value: _folded(value) == folded
     return _matches(folded.split("*"))
@@ -241,7 +258,7 @@ def _bound(name: str, wanted: Any) -> Callable[[Any], bool]:
 
 
 def _finite(wanted: float) -> float:
-    if isinstance(wanted, float) and not math.isfinite(wanted):
+    if not abs(wanted) < math.inf:  # so written, NaN is refused and a whole number of any length is not
         raise ConditionError(f"{wanted} is no number that a lead can have; write a finite one")
     return wanted
 
@@ -259,24 +276,26 @@ def _in_domain(value: Any, domains: list[str]) -> bool:
 
 
 def _describe(field: str, name: str, wanted: Any) -> str:
-    match name:
-        case "missing":
-            return "is missing" if wanted else "is given"
-        case "domain":  # what an address ends in is no person
-            return f"is in the domain {_listed(wanted)}"
-        case "prefix":
-            return _described_values(field, "begins with", wanted)
-        case "contains":
-            return _described_values(field, "contains", wanted)
-        case _:
-            return _described_values(field, name.replace("_", " ").replace("at", "is at", 1), wanted)
+    if name == "missing":
+        return "is missing" if wanted else "is given"
+    if name == "domain":  # what an address ends in is no person
+        return f"is in the domain {_listed(wanted)}"
+    verbs = {
+        "at_least": "is at least",
+        "at_most": "is at most",
+        "prefix": "begins with",
+        "contains": "contains",
+    }
+    return _described_values(field, verbs[name], wanted)
 
 
 def _described_values(field: str, verb: str, wanted: Any) -> str:
     """In words; a personal field's values are left out, since a rule that matches would give the lead's away."""
     several = isinstance(wanted, list) and len(wanted) > 1
     if is_personal(field):
-        return f"{verb} one of {len(wanted)} values in the rule" if several else f"{verb} the value in the rule"
+        return (
+            f"{verb} one of {len(wanted)} values in the rule" if several else f"{verb} the value in the rule"
+        )
     return f"{verb} one of {_listed(wanted)}" if several else f"{verb} {_listed(wanted)}"
 
 

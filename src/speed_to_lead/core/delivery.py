@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-#: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span about six minutes.
+#: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span four minutes.
 BACKOFF_SECONDS = (1, 2, 4, 8, 15, 30, 60)
 MAX_ATTEMPTS = 10
 #: A destination may ask us to wait, but not for longer than this: the fallback hears of it first.

@@ -16,6 +16,9 @@ from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadCh
 _STRENGTH = (AlertKind.BREACHED, AlertKind.REASSIGNED, AlertKind.REMINDER, AlertKind.ASSIGNED)
 
 
+_NOBODY_LEFT = "Nobody else in the team can take it."
+
+
 def first_instant(lead: Lead) -> datetime | None:
     """When the lead must be looked at next: its first step to come, or its deadline while no breach is noted.
 
@@ -45,50 +48,62 @@ def escalate(
     """The change that a lead's due instants call for at `now`; None where nothing is due.
 
     `team` is the lead's team as config has it now, None where config no longer has it: the alerts to named
-    destinations still go out then, and the lead keeps its rep.
+    destinations still go out then, and the lead keeps its rep. A lead that nobody else can take is told of to
+    the manager where the step tells nobody.
     """
     if not lead.is_open:
         return None
     due = due_steps(lead, now)
-    breached_now = lead.breached_at is None and lead.deadline <= now
-    if not due and not breached_now:
+    changed, breach = breach_noted(lead, now, now)
+    if not due and not breach:
         return None
     changed = replace(
-        lead,
+        changed,
         version=lead.version + 1,
         steps_done=(*lead.steps_done, *(step.name for step in due)),
-        breached_at=lead.deadline if breached_now else lead.breached_at,
     )
-    history: list[HistoryEntry] = []
-    counters: dict[str, int] = {}
-    if breached_now:
-        history.append(HistoryEntry(now, "lead.breached", {"deadline": to_iso(lead.deadline), "rep": lead.rep}))
-        counters["breaches"] = 1
+    history = [*breach]
+    counters = {"breaches": 1} if breach else {}
     pick: Pick | None = None
-    if team is not None and any(step.reassign for step in due):
-        had_it = {*lead.reps_before, *([lead.rep] if lead.rep else [])}
-        pick = pick_rep(team, rotation, load, now, had_it=had_it)
+    if any(step.reassign for step in due):
+        pick = _pick_for(lead, team, rotation, load, now)
         changed = _passed_on(changed, pick)
-        history.append(
-            HistoryEntry(
-                now,
-                "lead.reassigned" if pick.rep else "lead.kept",
-                {"from": lead.rep, "to": changed.rep, "because": list(pick.reasons)},
-            )
-        )
+        event = "lead.reassigned" if pick.rep else "lead.kept"
+        details = {"from": lead.rep, "to": changed.rep, "because": list(pick.reasons)}
+        history.append(HistoryEntry(now, event, details))
     alerts: tuple[Alert, ...] = ()
     if due:
         highest, skipped = due[-1], tuple(step.name for step in due[:-1])
-        alerts = alerts_of_step(changed, highest, team, now, skipped=skipped, new_rep=pick.rep if pick else None)
+        new_rep = pick.rep if pick else None
+        alerts = alerts_of_step(changed, highest, team, now, skipped=skipped, new_rep=new_rep)
         if pick is not None and pick.rep is None:
-            alerts = tuple(replace(alert, note="Nobody else in the team can take it.") for alert in alerts)
-        history.append(
-            HistoryEntry(now, "step.decided", {"step": highest.name, "skipped": list(skipped), "told": [a.destination for a in alerts]})
-        )
+            told = alerts or alerts_of_step(
+                changed, replace(highest, alert=("manager",)), team, now, skipped=skipped
+            )
+            alerts = tuple(replace(alert, note=_NOBODY_LEFT) for alert in told)
+        details = {
+            "step": highest.name,
+            "skipped": list(skipped),
+            "told": [alert.destination for alert in alerts],
+        }
+        history.append(HistoryEntry(now, "step.decided", details))
     changed = replace(changed, next_at=first_instant(changed))
-    moved = pick is not None and pick.rep is not None
-    load_change = _load_change(lead.rep, changed.rep) if moved else {}
-    return LeadChange(changed, tuple(history), alerts, load_change, pick.rotation if moved and pick else None, counters)
+    if pick is None or pick.rep is None:
+        return LeadChange(changed, tuple(history), alerts, counters=counters)
+    moved = _load_change(lead.rep, pick.rep.id)
+    return LeadChange(changed, tuple(history), alerts, moved, pick.rotation, counters)
+
+
+def breach_noted(lead: Lead, at: datetime, now: datetime) -> tuple[Lead, tuple[HistoryEntry, ...]]:
+    """The lead with its breach, and the line of history it adds, where it waited open until `at` and that is late.
+
+    The lead as it is and no line where it is not late, or the breach is noted already. Late is from the deadline
+    on, that instant included, and the breach is at the deadline, whenever somebody came to note it.
+    """
+    if not lead.is_open or lead.breached_at is not None or at < lead.deadline:
+        return lead, ()
+    entry = HistoryEntry(now, "lead.breached", {"deadline": to_iso(lead.deadline), "rep": lead.rep})
+    return replace(lead, breached_at=lead.deadline), (entry,)
 
 
 def alerts_of_step(
@@ -102,11 +117,17 @@ def alerts_of_step(
 ) -> tuple[Alert, ...]:
     """One alert for each destination the step names, deduplicated; the lead's new rep is told in any case.
 
-    `alert` before the deadline is a reminder: nothing is breached yet.
+    `alert` before the deadline is a reminder: nothing is breached yet. Decided late, on a lead that has been
+    breached since, it is a breach like any other.
     """
-    alarm = AlertKind.BREACHED if step.at >= lead.deadline else AlertKind.REMINDER
+    is_breach = step.at >= lead.deadline or lead.breached_at is not None
+    alarm = AlertKind.BREACHED if is_breach else AlertKind.REMINDER
     wanted: dict[str, AlertKind] = {}
-    for kind, targets in ((AlertKind.ASSIGNED, step.tell), (AlertKind.REMINDER, step.remind), (alarm, step.alert)):
+    for kind, targets in (
+        (AlertKind.ASSIGNED, step.tell),
+        (AlertKind.REMINDER, step.remind),
+        (alarm, step.alert),
+    ):
         for target in targets:
             destination = destination_of(target, team, lead.rep)
             if destination is not None:
@@ -137,6 +158,15 @@ def destination_of(target: str, team: Team | None, rep_id: str | None) -> str | 
 
 def _stronger(kind: AlertKind, other: AlertKind | None) -> AlertKind:
     return kind if other is None else min(kind, other, key=_STRENGTH.index)
+
+
+def _pick_for(
+    lead: Lead, team: Team | None, rotation: Rotation, load: Mapping[str, int], now: datetime
+) -> Pick:
+    if team is None:
+        return Pick(None, (f"team {lead.team} is no longer in the config",), None)
+    had_it = {*lead.reps_before, *([lead.rep] if lead.rep else [])}
+    return pick_rep(team, rotation, load, now, had_it=had_it)
 
 
 def _passed_on(lead: Lead, pick: Pick) -> Lead:

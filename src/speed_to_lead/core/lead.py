@@ -48,6 +48,11 @@ class AlertKind(StrEnum):
     STAGE_BACK = "system.stage_back"
     TEST = "system.test"
 
+    @property
+    def is_about_system(self) -> bool:
+        """Whether it tells of the system itself rather than of a lead."""
+        return self.value.startswith("system.")
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.lead import Alert, AlertKind, Lead
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def compose(alert: Alert, lead: Lead, team: Team | None, source_label: str, url:
     facts = [
         ("Who", who),
         ("Source", source_label),
-        ("Waiting", span_text(now - lead.received_at)),
+        ("Waiting", span_text((lead.answered_at or lead.closed_at or now) - lead.received_at)),
         ("Belongs to", f"{rep_name}, team {lead.team}"),
         ("Answer by", _deadline_text(lead, team, now)),
     ]
@@ -110,8 +110,7 @@ def span_text(span: timedelta) -> str:
 
 
 def _headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) -> str:
-    left = lead.deadline - now
-    due = f"{span_text(left)} left" if left > timedelta(0) else f"overdue by {span_text(-left)}"
+    due = _due_text(lead, now)
     match alert.kind:
         case AlertKind.ASSIGNED:
             return f"New lead for {rep_name}: {who}, {due}"
@@ -119,8 +118,18 @@ def _headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) 
             return f"Still waiting: {who}, {due}, {rep_name} has it"
         case AlertKind.REASSIGNED:
             return f"Passed on to {rep_name}: {who}, {due}"
-        case _:
+        case AlertKind.BREACHED:
             return f"Deadline missed: {who}, {due}, {rep_name} has it"
+        case _:
+            return f"{alert.kind}: {who}, {due}, {rep_name} has it"
+
+
+def _due_text(lead: Lead, now: datetime) -> str:
+    """How urgent it is still: an alert that was long under way must not call for an answer already given."""
+    if lead.state is not LeadState.OPEN:
+        return f"{lead.state} meanwhile"
+    left = lead.deadline - now
+    return f"{span_text(left)} left" if left > timedelta(0) else f"overdue by {span_text(-left)}"
 
 
 def _deadline_text(lead: Lead, team: Team | None, now: datetime) -> str:

@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Team
-from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.escalation import destination_of
+from speed_to_lead.core.clock import to_iso, to_ms
+from speed_to_lead.core.escalation import breach_noted, destination_of
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, Response
 
 #: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
-class ImpossibleChange(ValueError):
+class ImpossibleChange(ValueError):  # noqa: N818 - a refusal, not a fault of ours
     """What was asked cannot be true or cannot be done; the text says why and what to do."""
 
 
@@ -21,40 +21,57 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     """The lead with this response; None where the same response is already recorded, so that repeats do nothing.
 
     From `attempted` on it stops the clock, once: the first such response is the one that counts. A response
-    after that is kept as evidence. Raises ImpossibleChange for an instant before the lead came or in the future.
+    after that is kept as evidence. Whether it was in time follows from when it happened, not from when we heard
+    of it or from when the clock last looked; a breach that was noted stays noted. The clock of whoever tells us
+    may run a little ahead, or count whole seconds: such an instant is taken as now, or as that of receipt.
+
+    Raises ImpossibleChange for an instant before the lead came or in the future.
     """
     if response.at > now + CLOCK_TOLERANCE:
         raise ImpossibleChange(f"at is {to_iso(response.at)}, which is in the future; leave it out for now")
-    if response.at < lead.received_at:
+    if response.at < lead.received_at.replace(microsecond=0):
         raise ImpossibleChange(
             f"at is {to_iso(response.at)}, before the lead was received ({to_iso(lead.received_at)}); check the time zone"
         )
     if any(_same(response, known) for known in lead.responses):
         return None
     changed = replace(lead, version=lead.version + 1, responses=(*lead.responses, response))
+    at = max(min(response.at, now), lead.received_at)
     load: dict[str, int] = {}
     counters: dict[str, int] = {}
+    history: tuple[HistoryEntry, ...] = ()
     if not response.kind.stops_clock:
-        changed = replace(changed, acknowledged_at=lead.acknowledged_at or response.at)
+        changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
     elif lead.is_open:
-        changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=response.at))
+        changed, history = breach_noted(changed, at, now)
+        changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=at))
         load = {lead.rep: -1} if lead.rep else {}
         counters["answered"] = 1
-        if response.at <= lead.deadline:
+        if at < lead.deadline:
             counters["answered_in_time"] = 1
-    entry = HistoryEntry(now, f"lead.{response.kind}", {"by": response.by, "at": to_iso(response.at), "via": response.via})
-    return LeadChange(changed, (entry,), load=load, counters=counters)
+        if history:
+            counters["breaches"] = 1
+    entry = HistoryEntry(
+        now, f"lead.{response.kind}", {"by": response.by, "at": to_iso(response.at), "via": response.via}
+    )
+    return LeadChange(changed, (*history, entry), load=load, counters=counters)
 
 
 def close_lead(lead: Lead, reason: str, by: str, now: datetime) -> LeadChange | None:
-    """The lead closed without an answer (spam, not a lead, …); None where it is closed already."""
+    """The lead closed without an answer (spam, not a lead, …); None where it is closed already.
+
+    A lead still open at its deadline was late all the same, whether or not the clock had come to say so.
+    """
     if lead.state is LeadState.CLOSED:
         return None
-    was_open = lead.is_open
-    changed = replace(lead, version=lead.version + 1, state=LeadState.CLOSED, closed_at=now, closed_reason=reason)
+    late, history = breach_noted(lead, now, now)
+    changed = replace(
+        late, version=lead.version + 1, state=LeadState.CLOSED, closed_at=now, closed_reason=reason
+    )
     entry = HistoryEntry(now, "lead.closed", {"reason": reason, "by": by})
-    load = {lead.rep: -1} if was_open and lead.rep else {}
-    return LeadChange(_stopped(changed), (entry,), load=load, counters={"closed": 1})
+    load = {lead.rep: -1} if lead.is_open and lead.rep else {}
+    counters = {"closed": 1} | ({"breaches": 1} if history else {})
+    return LeadChange(_stopped(changed), (*history, entry), load=load, counters=counters)
 
 
 def reassign_lead(
@@ -62,11 +79,15 @@ def reassign_lead(
 ) -> LeadChange | None:
     """The open lead with another rep, who is told; None where it is theirs already. The clock does not restart.
 
+    A rep of another team takes the lead into that team; deadline and ladder stay as they were promised.
+
     Raises ImpossibleChange where nobody waits any more or the rep is unknown.
     """
     if not lead.is_open:
         raise ImpossibleChange(f"the lead is {lead.state}, so there is no answer to pass on")
-    team = next((team for team in teams.values() if team.rep(rep_id)), None)
+    own = teams.get(lead.team)
+    candidates = (own, *teams.values()) if own is not None else tuple(teams.values())
+    team = next((team for team in candidates if team.rep(rep_id)), None)
     if team is None:
         known = ", ".join(sorted(rep.id for team in teams.values() for rep in team.reps))
         raise ImpossibleChange(f'there is no rep "{rep_id}"; the reps are {known}')
@@ -86,9 +107,11 @@ def reassign_lead(
 
 def _same(new: Response, known: Response) -> bool:
     """The same evidence told twice: same kind and person, and the same instant or none that was given by the caller."""
-    return (new.kind, new.by, new.via, new.evidence) == (known.kind, known.by, known.via, known.evidence) and (
-        new.at == known.at or (new.at == new.recorded_at and known.at == known.recorded_at)
-    )
+    if (new.kind, new.by, new.via, new.evidence) != (known.kind, known.by, known.via, known.evidence):
+        return False
+    # To the millisecond, as the store keeps them.
+    new_at, known_at = to_ms(new.at), to_ms(known.at)
+    return new_at == known_at or (new_at == to_ms(new.recorded_at) and known_at == to_ms(known.recorded_at))
 
 
 def _stopped(lead: Lead) -> Lead:

@@ -42,21 +42,35 @@ class Route:
     trace: tuple[str, ...]
 
 
-def route_of(lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook) -> Route:
+def route_of(
+    lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
+) -> Route:
     """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
     attribution = attribute(lead, form, form_source, rulebook.taxonomy)
     match = first_matching_rule(rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution))
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
-    what = f'rule "{match.rule.name}" matches' if match.rule is not rulebook.default else "no rule matches, so the default applies"
+    what = (
+        f'rule "{match.rule.name}" matches'
+        if match.rule is not rulebook.default
+        else "no rule matches, so the default applies"
+    )
     trace = (
         *attribution.trace,
         *match.tried,
         f'{what}: team "{team.name}", SLA "{sla.name}"',
         f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
     )
-    return Route(attribution, match.rule, team, sla, deadline, planned_steps(sla, team.calendar, received_at, deadline), trace)
+    return Route(
+        attribution,
+        match.rule,
+        team,
+        sla,
+        deadline,
+        planned_steps(sla, team.calendar, received_at, deadline),
+        trace,
+    )
 
 
 def facts_for_rules(lead: GenericLead, form: str, attribution: Attribution) -> dict[str, Any]:
@@ -103,16 +117,20 @@ def new_lead(
         config_digest=rulebook.digest,
         trace=(*route.trace, *_pick_trace(route.team, pick)),
     )
-    alerts: tuple[Alert, ...] = ()
-    on_receipt = [step for step in route.steps if step.at <= received_at]
-    if on_receipt:
-        alerts = alerts_of_step(lead, on_receipt[-1], route.team, now)
-        lead = replace(lead, steps_done=tuple(step.name for step in on_receipt))
+    on_receipt = tuple(step for step in route.steps if step.at <= received_at)
+    alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
+    lead = replace(lead, steps_done=tuple(step.name for step in on_receipt))
     lead = replace(lead, next_at=first_instant(lead))
     routed = HistoryEntry(
         now,
         "lead.routed",
-        {"rule": lead.rule, "team": lead.team, "rep": lead.rep, "sla": lead.sla, "deadline": to_iso(lead.deadline)},
+        {
+            "rule": lead.rule,
+            "team": lead.team,
+            "rep": lead.rep,
+            "sla": lead.sla,
+            "deadline": to_iso(lead.deadline),
+        },
     )
     load_change = {lead.rep: 1} if lead.rep else {}
     return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
@@ -121,8 +139,24 @@ def new_lead(
 def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
     """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it."""
     changed = replace(lead, version=lead.version + 1, touches=(*lead.touches, touch))
-    entry = HistoryEntry(now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source})
+    entry = HistoryEntry(
+        now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source}
+    )
     return LeadChange(changed, (entry,), counters={"touches": 1})
+
+
+def _alerts_on_receipt(
+    lead: Lead, steps: tuple[PlannedStep, ...], team: Team, now: datetime
+) -> tuple[Alert, ...]:
+    """Nothing is late yet, so no step stands in for another: each tells whom the ones before it did not.
+
+    There are several where a step such as `-10m` would come before receipt; the rep must hear of the lead even so.
+    """
+    alerts: dict[str, Alert] = {}
+    for step in steps:
+        for alert in alerts_of_step(lead, step, team, now):
+            alerts.setdefault(alert.destination, alert)
+    return tuple(alerts.values())
 
 
 def _pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:

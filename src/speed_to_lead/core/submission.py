@@ -170,18 +170,19 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
 def _usable(field_name: str, value: Any) -> Any:
     """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
     if isinstance(value, (list, tuple)):
-        plain = [part for part in value if isinstance(part, (str, int, float)) and not _is_blank(part)]
-        if len(plain) != len(value):
+        parts = [part for part in value if not _is_blank(part)]
+        if not parts or not all(isinstance(part, (str, int, float)) for part in parts):
             return None
-        if len(plain) > 1 and field_name not in ("email", "phone"):
-            return ", ".join(str(part).strip() for part in plain)
-        value = plain[0].strip() if isinstance(plain[0], str) else plain[0]
+        if len(parts) > 1 and field_name not in ("email", "phone"):
+            return ", ".join(str(part).strip() for part in parts)
+        value = parts[0].strip() if isinstance(parts[0], str) else parts[0]
     if isinstance(value, Mapping):
         return None
     if field_name == "email":
         return value if isinstance(value, str) else None
     if field_name == "phone":
-        return None if isinstance(value, bool) or not any(c.isdigit() for c in str(value)) else value
+        has_a_number = not isinstance(value, bool) and re.sub(r"\D", "", str(value)).strip("0")
+        return value if has_a_number else None
     return value
 
 
@@ -212,6 +213,11 @@ def person_keys(lead: GenericLead) -> tuple[str, ...]:
 def content_key(submission: Submission) -> str:
     """What stands for a form tool's own key where it gives none: the form and a hash of the exact body."""
     return _digest(submission.form, hashlib.blake2b(submission.body, digest_size=16).hexdigest())
+
+
+def named_key(form: str, key: str) -> str:
+    """The key under which a form tool's own name for a submission is remembered: one form's names are its own."""
+    return _digest(f"key of {form}", key)
 
 
 def valid_submission_id(given: str) -> str:

@@ -15,7 +15,7 @@ import httpx
 
 from speed_to_lead.core.delivery import Destination
 from speed_to_lead.destinations import console, email, slack, webhook
-from speed_to_lead.destinations.channel import Channel, Kind, RefusingChannel, DestinationError
+from speed_to_lead.destinations.channel import Channel, DestinationError, Kind, RefusingChannel
 from speed_to_lead.destinations.http import new_http_client
 
 __all__ = ["KINDS", "Channel", "Kind", "new_http_client", "open_channel"]

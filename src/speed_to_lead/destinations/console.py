@@ -61,6 +61,5 @@ def block_of(message: Message, destination: str) -> str:
 
 def _standard_output() -> TextIO | None:
     # Celery puts a proxy in place of sys.stdout that writes to the log, where no name may appear (promise 14).
-    if isinstance(sys.stdout, io.TextIOBase):
-        return sys.stdout
-    return sys.__stdout__
+    is_a_stream = isinstance(sys.stdout, io.TextIOBase)
+    return sys.stdout if is_a_stream else sys.__stdout__

@@ -51,7 +51,10 @@ SUBJECT_LIMIT: Final = 150
 VALUE_LIMIT: Final = 4000
 
 #: ASCII only (no SMTPUTF8), and nothing that could end a header or a command.
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}\Z")
+_MAILBOX: Final = re.compile(
+    r"""(?:"?(?P<name>[^<>"\x00-\x1f\x7f]*)"?\s*<)?"""
+    r"(?P<address>[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255})(?(name)>)"
+)
 _POLICY: Final = SMTP.clone(cte_type="7bit")  # no 8BITMIME needed of the server
 _ACCEPTED: Final = (250, 251)
 
@@ -144,10 +147,11 @@ def open_email(
     name = environment_name(destination, "smtp_url_env", "SMTP_URL")
     server = server_of(value_from_environment(destination, "smtp_url_env", environment, "SMTP_URL"), name)
     to = destination.options.get("to")
-    recipients = tuple(_address(given, "to")[1] for given in ([to] if isinstance(to, str) else to or ()))
-    if not recipients:
+    given = [to] if isinstance(to, str) else to
+    if not isinstance(given, (list, tuple)) or not given:
         raise DestinationError("option to names no recipient")
-    sender = formataddr(_address(destination.options.get("from", DEFAULT_FROM), "from"))
+    recipients = tuple(_mailbox(recipient, "to")[1] for recipient in given)
+    sender = formataddr(_mailbox(destination.options.get("from", DEFAULT_FROM), "from"))
     return EmailChannel(server, sender, recipients)
 
 
@@ -181,7 +185,7 @@ def mail(message: Message, sender: str, recipients: tuple[str, ...], now: dateti
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = ", ".join(recipients)
-    mail["Subject"] = one_line(message.headline, SUBJECT_LIMIT) or str(message.kind)
+    mail["Subject"] = _header(message.headline, SUBJECT_LIMIT) or str(message.kind)
     mail["Date"] = now
     mail["Message-ID"] = f"<{_digest(message.key)}@{domain}>"
     if message.lead_id:  # a thread per lead: all its alerts refer to one mail that was never sent
@@ -202,7 +206,7 @@ def attempt_of(error: Exception, phase: str, *, handed_over: bool) -> Attempt:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             return _refusal(min(codes, default=550), phase)
-        case smtplib.SMTPServerDisconnected():
+        case smtplib.SMTPServerDisconnected() | ssl.SSLError():  # a bad certificate is a ValueError too
             pass
         case smtplib.SMTPException() if not handed_over:  # STARTTLS or the login we need is not offered
             return Attempt(Outcome.REFUSED, f"{phase}: the server does not offer it ({type(error).__name__})")
@@ -241,14 +245,20 @@ def _refusal(code: int, phase: str, *, handed_over: bool = False) -> Attempt:
     return Attempt(outcome, f"{phase}: a reply that is no SMTP")
 
 
-def _address(given: object, option: str) -> tuple[str, str]:
+def _mailbox(given: object, option: str) -> tuple[str, str]:
     """(display name, address); raises DestinationError, which does not repeat the address."""
-    name, address = parseaddr(given) if isinstance(given, str) else ("", "")
-    if not _ADDRESS.match(address):
+    found = _MAILBOX.fullmatch(given.strip()) if isinstance(given, str) else None
+    if found is None:
         raise DestinationError(
             f"option {option} holds something that is no e-mail address such as ana@example.com"
         )
-    return one_line(name, 100), address
+    return _header(found["name"] or "", 100), found["address"]
+
+
+def _header(text: str, limit: int) -> str:
+    # EmailMessage decodes encoded words in what it is given, and a line break inside one ends the header (Python
+    # 3.11): a lead called =?utf-8?b?DQpCY2M6…?= would send us mail with a Bcc.
+    return one_line(text, limit).replace("=?", "= ?")
 
 
 def _digest(text: str) -> str:

@@ -42,10 +42,8 @@ FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyTyp
         # Nothing was sent and nothing ever will be: the request itself is at fault.
         httpx.UnsupportedProtocol: (Outcome.REFUSED, "the address is not http or https"),
         httpx.InvalidURL: (Outcome.REFUSED, "the address is not valid"),
-        UnicodeError: (
-            Outcome.REFUSED,
-            "the host name is not valid",
-        ),  # from getaddrinfo; httpx lets it through
+        # getaddrinfo raises it for a label that is too long, and httpx lets it through.
+        UnicodeError: (Outcome.REFUSED, "the host name is not valid"),
         httpx.LocalProtocolError: (Outcome.REFUSED, "the request breaks the protocol"),
         httpx.TooManyRedirects: (Outcome.REFUSED, "redirects are not followed"),
         # It went out, whole or in part, and no answer came back.
@@ -69,6 +67,7 @@ FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyTyp
 )
 
 _RAISED: Final = tuple(FAILURES)
+
 _BY_STATUS: Final[Mapping[int, tuple[Outcome, str]]] = MappingProxyType(
     {
         HTTPStatus.REQUEST_TIMEOUT: (Outcome.NOT_DELIVERED, ""),
@@ -88,47 +87,6 @@ _BY_HUNDRED: Final[Mapping[int, tuple[Outcome, str]]] = MappingProxyType(
     }
 )
 _MAY_WAIT: Final = frozenset({Outcome.NOT_DELIVERED, Outcome.RATE_LIMITED, Outcome.UNKNOWN})
-_SECONDS: Final = 8.0
-
-FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyType(
-    {
-        # Nothing was sent.
-        httpx.ConnectError: (Outcome.NOT_DELIVERED, "no connection"),
-        httpx.ConnectTimeout: (Outcome.NOT_DELIVERED, "no connection in time"),
-        httpx.PoolTimeout: (Outcome.NOT_DELIVERED, "no free connection in time"),
-        httpx.ProxyError: (Outcome.NOT_DELIVERED, "the proxy made no connection"),
-        # Nothing was sent and nothing ever will be: the request itself is at fault.
-        httpx.UnsupportedProtocol: (Outcome.REFUSED, "the address is not http or https"),
-        httpx.InvalidURL: (Outcome.REFUSED, "the address is not valid"),
-        UnicodeError: (
-            Outcome.REFUSED,
-            "the host name is not valid",
-        ),  # from getaddrinfo; httpx lets it through
-        httpx.LocalProtocolError: (Outcome.REFUSED, "the request breaks the protocol"),
-        httpx.TooManyRedirects: (Outcome.REFUSED, "redirects are not followed"),
-        # It went out, whole or in part, and no answer came back.
-        httpx.ReadTimeout: (Outcome.UNKNOWN, "no answer in time"),
-        httpx.WriteTimeout: (Outcome.UNKNOWN, "not all was sent in time"),
-        httpx.ReadError: (Outcome.UNKNOWN, "the connection broke before the answer"),
-        httpx.WriteError: (Outcome.UNKNOWN, "the connection broke while sending"),
-        httpx.CloseError: (Outcome.UNKNOWN, "the connection broke while closing"),
-        httpx.RemoteProtocolError: (Outcome.UNKNOWN, "the answer broke off or was no HTTP"),
-        httpx.DecodingError: (Outcome.UNKNOWN, "the answer could not be decoded"),
-        # Base classes and whatever is left: perhaps.
-        httpx.HTTPError: (Outcome.UNKNOWN, "no answer"),
-        httpx.RequestError: (Outcome.UNKNOWN, "no answer"),
-        httpx.TransportError: (Outcome.UNKNOWN, "no answer"),
-        httpx.TimeoutException: (Outcome.UNKNOWN, "no answer in time"),
-        httpx.NetworkError: (Outcome.UNKNOWN, "the connection broke"),
-        httpx.ProtocolError: (Outcome.UNKNOWN, "the answer was no HTTP"),
-        httpx.HTTPStatusError: (Outcome.UNKNOWN, "no answer"),
-        OSError: (Outcome.UNKNOWN, "the connection broke"),
-    }
-)
-
-_RAISED: Final = tuple(FAILURES)
-_TOO_EARLY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.LOCKED, HTTPStatus.TOO_EARLY})
-_LOST_BEHIND_A_GATEWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?\Z")
 
 

@@ -34,6 +34,7 @@ VALUE_LIMIT: Final = 700
 FACTS_A_SECTION: Final = 5  # a fact takes two of the ten fields a section may have
 FACTS_LIMIT: Final = 12
 LINK_LIMIT: Final = 2000
+NOTHING: Final = "\N{EM DASH}"  # Slack refuses empty texts
 
 _WORD: Final = re.compile(r"[a-z_]{1,60}\Z")
 _TRY_AGAIN: Final = frozenset({
@@ -129,8 +130,8 @@ def _verdict(body: str) -> tuple[bool | None, str]:
 
 
 def _fact(label: str, value: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    name = _escaped(one_line(label, LABEL_LIMIT)) or "–"
-    return {"type": "mrkdwn", "text": f"*{name}*"}, _plain(paragraph(value, VALUE_LIMIT) or "–")
+    name = _escaped(one_line(label, LABEL_LIMIT)) or NOTHING
+    return {"type": "mrkdwn", "text": f"*{name}*"}, _plain(paragraph(value, VALUE_LIMIT) or NOTHING)
 
 
 def _plain(text: str) -> dict[str, Any]:

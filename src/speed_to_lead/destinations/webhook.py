@@ -49,7 +49,7 @@ class WebhookChannel:
     def send(self, message: Message, now: datetime) -> Attempt:
         """What the receiver's status says; its body is not read for meaning."""
         content = payload(message)
-        key = quote(message.key, safe=_HEADER_SAFE)
+        key = quote(message.key, safe=_HEADER_SAFE, errors="replace")
         timestamp = int(now.timestamp())
         headers = {
             "Content-Type": "application/json",

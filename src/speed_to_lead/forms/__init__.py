@@ -1,1 +1,85 @@
-"""Form tools: what each sends, how it proves itself, and what its answers mean. One file each; the registry is here."""
+"""Form tools: what each sends, how it proves itself, and what its answers mean. One file each; the registry is here.
+
+`refusal_of` asks whether a request is genuine (the web, before it is stored); `read` asks who is in it (the router,
+afterwards). A new form tool is its file, its line in `PROVIDERS` and its sample in `tests/forms/samples`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from speed_to_lead.core.submission import (
+    Form,
+    ParsedSubmission,
+    Submission,
+    UnreadableSubmission,
+    valid_submission_id,
+)
+from speed_to_lead.forms import generic, hubspot, signatures, typeform
+from speed_to_lead.forms.provider import Provider, WebhookRequest
+
+__all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
+
+PROVIDERS: Mapping[str, Provider] = {
+    "generic": generic,
+    "hubspot": hubspot,
+    "typeform": typeform,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not taken, safe to log. `ours`: our set-up is at fault, so the tool should try again (503)."""
+
+    reason: str
+    ours: bool
+
+
+def refusal_of(
+    request: WebhookRequest, form: Form, environment: Mapping[str, str], now: datetime
+) -> Refusal | None:
+    """Why this request may not be stored as a submission of this form; None where it may.
+
+    What is not configured refuses: a form without its secret takes nothing. During rotation the environment variable
+    holds both secrets, separated by a blank or a comma.
+    """
+    if form.auth == "none":
+        return None
+    variable = form.token_env if form.auth == "token" else form.secret_env
+    secret = environment.get(variable, "").strip() if variable else ""
+    if not secret:
+        return Refusal(
+            f"form {form.name}: the environment variable {variable or '(none named)'} is not set", ours=True
+        )
+    if form.auth == "token":
+        reason = signatures.token_refusal(request, secret)
+    elif form.auth == "standard-webhooks":
+        if not any(signatures.standard_webhooks_key(key) for key in signatures.secrets_in(secret)):
+            return Refusal(f"form {form.name}: {variable} is not a base64 secret (whsec_…)", ours=True)
+        reason = signatures.standard_webhooks_refusal(request, secret, now)
+    elif form.auth == "signature" and form.provider in PROVIDERS:
+        reason = PROVIDERS[form.provider].refusal(request, secret, now)
+    else:
+        return Refusal(f"form {form.name}: {form.auth} of {form.provider} is not known here", ours=True)
+    return Refusal(reason, ours=False) if reason else None
+
+
+def read(submission: Submission, form: Form) -> ParsedSubmission:
+    """The lead in a stored submission. Raises UnreadableSubmission, and nothing else, where there is none to be read.
+
+    The same-submission key comes back as text that can be part of a key.
+    """
+    provider = PROVIDERS.get(form.provider)
+    if provider is None:
+        raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
+    try:
+        parsed = provider.parse(submission, form)
+        key = parsed.same_submission_key
+        return replace(parsed, same_submission_key=valid_submission_id(key) if key else None)
+    except (UnreadableSubmission, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one delivery of an unforeseen shape must not stop the others (promise 7)
+        # Only the type: the text of an error may quote the person's data.
+        raise UnreadableSubmission(
+            f"the delivery has a shape the {form.provider} reader does not know ({type(error).__name__})"
+        ) from None

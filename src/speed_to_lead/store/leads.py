@@ -205,7 +205,9 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
     sets: list[tuple[int, str, int | bool]] = []
     if settlement is not None:
         for seen in settlement.seen:
-            sets.append((number_of(keys.seen(seen.key)), lead.id, int(seen.remember.total_seconds() * 1000)))
+            key = number_of(keys.seen(seen.key))
+            guards.append((key, False))  # somebody else may have settled the same submission meanwhile
+            sets.append((key, lead.id, int(seen.remember.total_seconds() * 1000)))
     if isinstance(settlement, Admit):
         for person, expected in settlement.people:
             key = number_of(keys.person(person))

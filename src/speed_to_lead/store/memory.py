@@ -70,6 +70,9 @@ class _State:
         people = settlement.people if isinstance(settlement, Admit) else ()
         if any(self.people.get(person) != expected for person, expected in people):
             return Result.STALE
+        seen_before = settlement.seen if settlement is not None else ()
+        if any(self.seen.get(seen.key, ("", self.clock()))[1] > self.clock() for seen in seen_before):
+            return Result.STALE
         turn = change.rotation
         if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
             return Result.STALE

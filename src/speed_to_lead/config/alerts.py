@@ -1,0 +1,61 @@
+"""alerts.toml → destinations: who can be told, and by which kind of message."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from speed_to_lead.config.intake import read_environment_name
+from speed_to_lead.config.mistakes import quoted
+from speed_to_lead.config.slas import ROLES
+from speed_to_lead.config.table import Table
+from speed_to_lead.core.delivery import Destination, KindOptions
+
+#: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
+CONSOLE = Destination("console", "console", {})
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def read_destinations(file: Table, kinds: Mapping[str, KindOptions]) -> dict[str, Destination]:
+    """The destinations of alerts.toml that could be read, and the console."""
+    file.refuse_keys_except("destinations")
+    destinations = {CONSOLE.name: CONSOLE}
+    for name, table in file.named_tables("destinations"):
+        destination = _read_destination(name, table, kinds)
+        if destination is not None:
+            destinations[name] = destination
+    return destinations
+
+
+def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions]) -> Destination | None:
+    if name in ROLES:
+        table.mistake(f'{quoted(name)} means the {name} of a lead in every step; choose another name')
+    elif not _NAME.fullmatch(name):
+        table.mistake(f"{quoted(name)} cannot be a destination's name; use letters, digits, dot, _ and -")
+    kind = table.choice("type", kinds, required=True)
+    if kind is None:
+        return None  # which keys are right depends on the type
+    takes = kinds[kind]
+    table.refuse_keys_except("type", *takes.required, *takes.optional)
+    options = {}
+    for key in (*takes.required, *takes.optional):
+        value = _read_option(table, key)
+        if value is not None:
+            options[key] = value
+        elif key in takes.required and key not in table:
+            table.mistake(f'"{key}" is missing; a destination of type "{kind}" needs it')
+    return Destination(name, kind, options)
+
+
+def _read_option(table: Table, key: str) -> Any:
+    """The option's value, or None where it is missing or wrong."""
+    if key.endswith("_env"):
+        return read_environment_name(table, key)
+    value = table.values.get(key)
+    if isinstance(value, (bool, int)) or value is None:
+        return value
+    items = value if isinstance(value, list) else [value]
+    if items and all(isinstance(item, str) and item.strip() for item in items):
+        return value
+    table.wrong(key, value, "a text or a list of texts")
+    return None

@@ -1,0 +1,103 @@
+"""intake.toml → forms: which tool sends each, how it proves itself, what its answers mean."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from speed_to_lead.config.mistakes import Names, hint, quoted
+from speed_to_lead.config.table import Table
+from speed_to_lead.core.submission import LEAD_FIELDS, Form
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_SETTINGS_PREFIX = "STL_"
+_AUTHS = ("signature", "standard-webhooks", "token", "none")
+_WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
+
+
+def read_forms(file: Table, sources: Names, providers: Collection[str]) -> dict[str, Form]:
+    """The forms of intake.toml that could be read."""
+    file.refuse_keys_except("forms")
+    return {
+        name: form
+        for name, table in file.named_tables("forms")
+        if (form := _read_form(name, table, sources, providers)) is not None
+    }
+
+
+def read_environment_name(table: Table, key: str) -> str | None:
+    """The name of the environment variable that holds a secret. What stands there is never repeated: it may be one."""
+    name = table.text(key, 'the name of an environment variable such as "TYPEFORM_SECRET"')
+    if name is None:
+        return None
+    if not _ENVIRONMENT_NAME.fullmatch(name):
+        table.mistake(
+            f"{key} takes the name of an environment variable (A-Z, 0-9 and _), and this is none; "
+            "secrets are named, never written here"
+        )
+        return None
+    if name.startswith(_SETTINGS_PREFIX):
+        table.mistake(f"{key} {quoted(name)}: names that begin with STL_ are settings of the program; choose another")
+        return None
+    return name
+
+
+def _read_form(name: str, table: Table, sources: Names, providers: Collection[str]) -> Form | None:
+    table.refuse_keys_except("provider", "secret_env", "token_env", "auth", "source", "fields")
+    if not _NAME.fullmatch(name):
+        table.mistake(f"{quoted(name)} cannot be a form's name, which is part of its address; use a-z, 0-9, _ and -")
+    provider = table.choice("provider", providers, required=True)
+    secret, token = read_environment_name(table, "secret_env"), read_environment_name(table, "token_env")
+    written = table.choice("auth", _AUTHS)
+    auth = _auth_of(table, provider, written)
+    source = table.reference("source", sources, "the name of a source")
+    fields = _read_fields(table)
+    if provider is None or auth is None:
+        return None
+    return Form(name, provider, auth, secret, token, source, fields)
+
+
+def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:
+    """How the form proves itself; None with a mistake noted where the keys do not say it once and clearly."""
+    signed, shared, open_door = "secret_env" in table, "token_env" in table, written == "none"
+    ways = [way for way, given in (("secret_env", signed), ("token_env", shared), ('auth = "none"', open_door)) if given]
+    if len(ways) > 1:
+        table.mistake(f"it has {' and '.join(ways)}; keep exactly one of {_WAYS}")
+        return None
+    if not ways:
+        missing = {"signature": "secret_env", "standard-webhooks": "secret_env", "token": "token_env"}.get(written or "")
+        if missing is not None:
+            table.mistake(f'auth = "{written}" needs {missing}, the name of the variable that holds the secret')
+        elif "auth" not in table:
+            table.mistake(f"nothing says how it proves itself; add {_WAYS}")
+        return None
+    meant = "none" if open_door else "token" if shared else "standard-webhooks" if provider == "generic" else "signature"
+    if provider is not None and written is not None and written != meant:
+        table.mistake(f'auth = "{written}" does not fit: {ways[0]} of provider "{provider}" means auth = "{meant}"; remove auth')
+        return None
+    return meant
+
+
+def _read_fields(table: Table) -> Mapping[str, str]:
+    section = table.table("fields", 'a table such as { company = "ref:company_name" }')
+    if section is None:
+        return {}
+    fields: dict[str, str] = {}
+    for name, selector in _flat(section.values):
+        if name not in LEAD_FIELDS and not (name.startswith("custom.") and name != "custom."):
+            section.mistake(f"{quoted(name)} is no field of a lead; {hint(name, LEAD_FIELDS)} Others are written custom.NAME")
+        elif not isinstance(selector, str) or not selector.strip():
+            section.wrong(name, selector, "the text that selects an answer, such as \"ref:company_name\"")
+        else:
+            fields[name] = selector
+    return fields
+
+
+def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, selector in fields.items():
+        if name == "custom" and isinstance(selector, Mapping):
+            yield from ((f"custom.{inner}", value) for inner, value in selector.items())
+        else:
+            yield name, selector
+
+

@@ -1,0 +1,47 @@
+"""routing.toml → the rules in their order, and the default that catches the rest."""
+
+from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
+from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.table import Table
+from speed_to_lead.core.attribution import Taxonomy
+from speed_to_lead.core.rules import Rule
+
+DEFAULT_RULE = "default"
+
+
+def read_rules(
+    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names
+) -> tuple[tuple[Rule, ...], Rule | None]:
+    """The rules that could be read, and the default or None."""
+    file.refuse_keys_except("rules", "default")
+    rules: list[Rule] = []
+    first_place: dict[str, int] = {}
+    for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
+        table.refuse_keys_except("name", "when", "unless", "team", "sla")
+        name = table.text("name", "a text that people will read in traces", required=True)
+        if name is not None and first_place.setdefault(name, number) != number:
+            table.mistake(f"rule {first_place[name]} has the same name; traces and reports need each name once")
+        when = read_conditions(table, "when", RULE_FIELDS, sources, taxonomy)
+        unless = read_conditions(table, "unless", RULE_FIELDS, sources, taxonomy)
+        team, sla = _read_target(table, teams, slas)
+        if name is not None and team is not None and sla is not None:
+            rules.append(Rule(name, team, sla, when, unless))
+    return tuple(rules), _read_default(file, teams, slas)
+
+
+def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
+    table = file.table("default", "the team and sla of every lead that no rule matches: write [default]", required=True)
+    if table is None:
+        return None
+    conditions = [key for key in ("when", "unless", "name") if key in table]
+    if conditions:
+        table.mistake(f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead")
+    table.refuse_keys_except("team", "sla", *conditions)
+    team, sla = _read_target(table, teams, slas)
+    return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
+
+
+def _read_target(table: Table, teams: Names, slas: Names) -> tuple[str | None, str | None]:
+    team = table.reference("team", teams, "the name of a team", required=True)
+    sla = table.reference("sla", slas, "the name of an SLA", required=True)
+    return team, sla

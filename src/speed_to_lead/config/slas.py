@@ -1,0 +1,117 @@
+"""slas.toml → SLAs and their ladders of steps."""
+
+import re
+from datetime import time, timedelta
+
+from speed_to_lead.config.mistakes import Names, one_of, quoted
+from speed_to_lead.config.table import Table
+from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DEFAULT_STEPS, SLA, Clock, Step, StepTime, parse_duration
+
+_STEP_NAME = re.compile(r"[^:\s]{1,64}")
+_TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+#: The targets that are no destinations of their own.
+ROLES = ("rep", "manager")
+
+
+def read_slas(file: Table, destinations: Names) -> dict[str, SLA]:
+    """The SLAs of slas.toml that could be read."""
+    file.refuse_keys_except("slas")
+    return {
+        name: sla
+        for name, table in file.named_tables("slas")
+        if (sla := _read_sla(name, table, destinations)) is not None
+    }
+
+
+def _read_sla(name: str, table: Table, destinations: Names) -> SLA | None:
+    table.refuse_keys_except("respond_within", "respond_by", "cutoff", "clock", "steps")
+    within = _read_duration(table)
+    by = table.choice("respond_by", [CLOSE_OF_BUSINESS])
+    cutoff = _read_cutoff(table)
+    clock = table.choice("clock", [clock.value for clock in Clock])
+    steps = _read_steps(table, destinations)
+    both, neither = "respond_within" in table and "respond_by" in table, within is None and by is None
+    if both:
+        table.mistake("it has both respond_within and respond_by, which are two deadlines; keep one")
+    elif "respond_within" not in table and "respond_by" not in table:
+        table.mistake(f'it has no deadline; write respond_within = "5m" or respond_by = "{CLOSE_OF_BUSINESS}"')
+    if both or neither:
+        return None
+    return SLA(name, within, by, cutoff if by else None, Clock(clock) if clock else Clock.ELAPSED, steps)
+
+
+def _read_duration(table: Table) -> timedelta | None:
+    text = table.text("respond_within", 'a duration in quotes, such as "90s", "5m", "24h" or "3d"')
+    try:
+        return parse_duration(text) if text is not None else None
+    except ValueError as error:
+        table.mistake(f"respond_within: {error}")
+        return None
+
+
+def _read_cutoff(table: Table) -> time | None:
+    if "cutoff" not in table:
+        return None
+    if "respond_by" not in table:
+        table.mistake(f'cutoff only means something with respond_by = "{CLOSE_OF_BUSINESS}"; remove it')
+    value = table.values["cutoff"]
+    if isinstance(value, time):
+        return value
+    match = _TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        table.wrong("cutoff", value, 'a local time in quotes, such as "16:00"')
+        return None
+    return time(int(match[1]), int(match[2]))
+
+
+def _read_steps(table: Table, destinations: Names) -> tuple[Step, ...]:
+    if "steps" not in table:
+        return DEFAULT_STEPS
+    if table.values["steps"] == []:
+        table.mistake("steps is empty, so nobody would hear of a breach; leave it out for the default steps")
+    steps: list[Step] = []
+    names: set[str] = set()
+    for step_table in table.listed_tables("steps", 'steps such as { at = "100%", alert = ["manager"] }'):
+        step = _read_step(step_table, destinations)
+        if step is None:
+            continue
+        if step.name in names:
+            step_table.mistake(f"two steps are named {quoted(step.name)}; give one of them a name of its own")
+        names.add(step.name)
+        steps.append(step)
+    return tuple(steps)
+
+
+def _read_step(table: Table, destinations: Names) -> Step | None:
+    table.refuse_keys_except("at", "tell", "remind", "alert", "reassign", "name")
+    at = _read_step_time(table)
+    tell, remind, alert = (_read_targets(table, key, destinations) for key in ("tell", "remind", "alert"))
+    reassign = table.flag("reassign")
+    given = [table.values[key] for key in ("tell", "remind", "alert", "reassign") if key in table]
+    if all(value in ([], False) for value in given):
+        table.mistake('it does nothing; add tell, remind, alert or reassign, such as alert = ["manager"]')
+    name = table.text("name", "a short name for this step")
+    if name is not None and not _STEP_NAME.fullmatch(name):
+        table.mistake(f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon and no blanks")
+    if at is None:
+        return None
+    return Step(name if name is not None else at.text, at, tell, remind, alert, reassign)
+
+
+def _read_step_time(table: Table) -> StepTime | None:
+    text = table.text("at", 'when it comes, such as "60%", "+10m" or "-5m"', required=True)
+    try:
+        return StepTime.parse(text) if text is not None else None
+    except ValueError as error:
+        table.mistake(f"at: {error}")
+        return None
+
+
+def _read_targets(table: Table, key: str, destinations: Names) -> tuple[str, ...]:
+    targets = table.texts(key, f"{one_of(ROLES)}, or names of destinations") or ()
+    known = None if destinations.known is None else {*destinations.known, *ROLES}
+    for target in targets:
+        problem = Names("destination", known).problem_with(target)
+        if problem is not None:
+            table.mistake(f"{key}: {problem}")
+    return tuple(dict.fromkeys(targets))

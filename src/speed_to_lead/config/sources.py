@@ -1,0 +1,67 @@
+"""sources.toml → the taxonomy: every source, what else it is called, and how one is recognised."""
+
+import re
+
+from speed_to_lead.config.conditions import DETECTION_FIELDS, read_conditions
+from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.table import Table
+from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection, Motion, Source, Taxonomy
+
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
+    """The taxonomy of sources.toml."""
+    file.refuse_keys_except("sources", "detect")
+    found: dict[str, Source] = {}
+    owners = {_folded(UNKNOWN_SOURCE.name): UNKNOWN_SOURCE.name}
+    for name, table in file.named_tables("sources"):
+        source = _read_source(name, table)
+        if source is not None:
+            _claim_words(source, table, owners)
+            found[name] = source
+    taxonomy = Taxonomy(found)
+    detections = [
+        detection
+        for table in file.listed_tables("detect", "[[detect]]")
+        if (detection := _read_detection(table, sources, taxonomy)) is not None
+    ]
+    return Taxonomy(found, tuple(detections))
+
+
+def _read_source(name: str, table: Table) -> Source | None:
+    table.refuse_keys_except("label", "motion", "aliases")
+    if name == UNKNOWN_SOURCE.name:
+        table.mistake('the source "unknown" is built in, for leads of which nothing tells the source; choose another name')
+        return None
+    if not _NAME.fullmatch(name):
+        table.mistake(f"{quoted(name)} cannot be a source's name; use a-z, 0-9 and _")
+    label = table.text("label", "a text for people to read") or name.replace("_", " ").capitalize()
+    motion = table.choice("motion", [motion.value for motion in Motion], required=True)
+    aliases = table.texts("aliases", 'a list of texts such as ["book a demo"]') or ()
+    if motion is None:
+        return None
+    return Source(name, label, Motion(motion), aliases)
+
+
+def _claim_words(source: Source, table: Table, owners: dict[str, str]) -> None:
+    """One word, one source: else which of two a lead belongs to would depend on their order."""
+    for word in (source.name, source.label, *source.aliases):
+        owner = owners.setdefault(_folded(word), source.name)
+        if owner != source.name:
+            table.mistake(f"{quoted(word)} already means the source {quoted(owner)}; one word means one source")
+
+
+def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detection | None:
+    table.refuse_keys_except("source", "when", "unless")
+    source = table.reference("source", sources, "the name of a source", required=True)
+    when = read_conditions(table, "when", DETECTION_FIELDS, sources, taxonomy)
+    unless = read_conditions(table, "unless", DETECTION_FIELDS, sources, taxonomy)
+    if "when" not in table and "unless" not in table:
+        table.mistake('it has no conditions, so it would claim every lead; write one such as when.utm_medium = "email"')
+    return Detection(source, when, unless) if source is not None else None
+
+
+def _folded(word: str) -> str:
+    # The fold of Taxonomy.named: what is one word to a lead must be one word here.
+    return re.sub(r"[\s_-]+", " ", word.strip().casefold())

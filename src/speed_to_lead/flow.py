@@ -1,0 +1,622 @@
+"""The life of a lead, stage by stage, in the order a lead meets them. Start reading here.
+
+    receive   is it genuine?                          web      → a submission, stored before it is answered
+    route     same person? which team, rep, deadline? router   → a lead (or a touch, duplicate, test, dead letter)
+    sweep     whose instant has come?                 clock    → the next step of the ladder, its alerts in the outbox
+    deliver   did they hear us?                       courier  → delivered, tried again later, or given up loudly
+    respond   somebody answered                       web, cli → the clock stops
+    audit     does anything contradict the promises?  clock    → repaired from the record, or reported
+
+Every stage is gather → decide → apply: read facts, ask a pure function of `core`, write its answer in one piece.
+What was decided on facts that changed meanwhile is refused by the store and decided again.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from speed_to_lead import forms
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.attribution import attribute
+from speed_to_lead.core.audit import Finding, audit_lead
+from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.delivery import Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
+from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, Touch
+from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.routing import Route, add_touch, new_lead, route_of
+from speed_to_lead.core.settlement import (
+    REMEMBER_CONTENT,
+    REMEMBER_KEY,
+    Admit,
+    Bury,
+    Drop,
+    Join,
+    Seen,
+    Settlement,
+)
+from speed_to_lead.core.submission import (
+    Form,
+    ParsedSubmission,
+    Submission,
+    UnreadableSubmission,
+    content_key,
+    named_key,
+    person_keys,
+)
+from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, Store, StoreUnavailable
+from speed_to_lead.store.contract import AlertSettlement, UnreadableRecord
+from speed_to_lead.workplace import Workplace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+#: Submissions one router takes at once. A full batch means that there are more.
+ROUTE_BATCH = 200
+#: A router that has not settled an entry for this long is taken for dead.
+RECLAIM_AFTER = timedelta(seconds=5)
+#: An entry handed out this often is routed alone; one handed out more than MAX_DELIVERIES times is buried.
+ISOLATE_AFTER = 3
+MAX_DELIVERIES = 6
+#: Leads one clock reads at once.
+SWEEP_BATCH = 500
+#: How long a courier may hold an alert: longer than any destination's timeouts together.
+LEASE = timedelta(seconds=40)
+#: Alerts on their way to one destination at a time.
+AT_ONCE = 4
+#: A decision refused as stale is made again; this often in a row means that something else is wrong.
+MAX_ROUNDS = 50
+
+# --- receive ---------------------------------------------------------------------------------------------------
+
+
+def receive(
+    request: forms.WebhookRequest, form: Form, environment: Mapping[str, str], now: datetime
+) -> Submission | forms.Refusal:
+    """The submission to store, or why the delivery is refused. Nothing of the body is read yet: store first."""
+    refusal = forms.refusal_of(request, form, environment, now)
+    if refusal is not None:
+        return refusal
+    kept = forms.PROVIDERS[form.provider].kept_headers
+    return Submission(
+        id=new_submission_id(now),
+        form=form.name,
+        received_at=now,
+        body=request.body,
+        content_type=request.headers.get("content-type", ""),
+        headers={name: request.headers[name] for name in kept if name in request.headers},
+    )
+
+
+def new_submission_id(now: datetime) -> str:
+    """An id that sorts by time and that nobody can guess, made before the first write so that a replay is known."""
+    return f"{to_ms(now):011x}{secrets.token_hex(6)}"
+
+
+# --- route -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What one call routed. `is_full`: there may be more waiting. `has_alerts`: the courier has something to do."""
+
+    settled: int = 0
+    is_full: bool = False
+    has_alerts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One queue entry, read."""
+
+    entry: QueueEntry
+    form: Form | None = None
+    parsed: ParsedSubmission | None = None
+    error: str = ""
+    key: Seen | None = None
+    people: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What must be unique among submissions decided in one round."""
+        key = (self.key.key,) if self.key else ()
+        return (self.entry.submission.id, *key, *self.people)
+
+
+def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
+    """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
+
+    With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
+    letter, and the others go on.
+    """
+    fresh = place.store.queue.take(consumer, ROUTE_BATCH)
+    outcome = _settle_entries(place, fresh)
+    if reclaim:
+        left_behind = place.store.queue.reclaim(consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER)
+        again = _settle_entries(place, left_behind)
+        outcome = replace(
+            outcome, settled=outcome.settled + again.settled, has_alerts=outcome.has_alerts or again.has_alerts
+        )
+    return replace(outcome, is_full=len(fresh) == ROUTE_BATCH)
+
+
+def _settle_entries(place: Workplace, entries: list[QueueEntry]) -> Routed:
+    waiting = [_read(place, entry) for entry in entries]
+    settled, has_alerts, refused = 0, False, 0
+    while waiting and refused < MAX_ROUNDS:
+        now_round, later = _without_collisions(waiting)
+        settlements = _decide_round(place, now_round, place.store.now())
+        stale: list[_Reading] = []
+        for reading, settlement, result in zip(
+            now_round, settlements, place.store.queue.settle(settlements), strict=True
+        ):
+            if result in (Result.STALE, Result.GONE):
+                stale.append(reading)
+                continue
+            settled += 1
+            if result is Result.APPLIED:
+                _log_settlement(settlement)
+                has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+        refused += len(stale) == len(now_round)
+        waiting = stale + later
+    for reading in waiting:  # they stay pending, and are taken up again
+        log.warning("submission.contended", lead_id=reading.entry.submission.id)
+    return Routed(settled, has_alerts=has_alerts)
+
+
+def _read(place: Workplace, entry: QueueEntry) -> _Reading:
+    submission = entry.submission
+    if entry.deliveries > MAX_DELIVERIES:
+        return _Reading(entry, error=f"{entry.deliveries - 1} routers stopped while they worked on it")
+    if entry.problem:
+        return _Reading(entry, error=entry.problem)
+    form = place.form(submission.form)
+    if form is None:
+        return _Reading(entry, error=f'intake.toml has no form "{submission.form[:60]}"')
+    try:
+        parsed = forms.read(submission, form)
+    except UnreadableSubmission as error:
+        return _Reading(entry, form, error=str(error))
+    except Exception as error:
+        log.exception("submission.unreadable", lead_id=submission.id)
+        return _Reading(entry, form, error=f"{type(error).__name__} while reading it as {form.provider}")
+    key = (
+        Seen(named_key(form.name, parsed.same_submission_key), REMEMBER_KEY)
+        if parsed.same_submission_key
+        else Seen(content_key(submission), REMEMBER_CONTENT)
+    )
+    return _Reading(entry, form, parsed, key=key, people=person_keys(parsed.lead))
+
+
+def _without_collisions(readings: list[_Reading]) -> tuple[list[_Reading], list[_Reading]]:
+    """Those that can be decided together, and those that wait a round because they may belong to one of them."""
+    taken: set[str] = set()
+    together: list[_Reading] = []
+    later: list[_Reading] = []
+    for reading in readings:
+        if taken.isdisjoint(reading.names):
+            taken.update(reading.names)
+            together.append(reading)
+        else:
+            later.append(reading)
+    return together, later
+
+
+def _decide_round(place: Workplace, readings: list[_Reading], now: datetime) -> list[Settlement]:
+    store = place.store
+    known = store.queue.lead_of(name for reading in readings for name in reading.names)
+    by_person = store.leads.of_people([key for reading in readings for key in reading.people])
+    ids = {*by_person.values(), *(reading.entry.submission.id for reading in readings)}
+    records = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
+    routes = {
+        reading.entry.entry_id: _attempt(_route_reading, place, reading)
+        for reading in readings
+        if reading.parsed is not None
+    }
+    teams = {result.team.name for result in routes.values() if isinstance(result, Route)}
+    facts = _Facts(known, by_person, records, routes, store.leads.rotations(teams), store.leads.load())
+    settlements: list[Settlement] = []
+    for reading in readings:
+        settlement = _attempt(_decide, place, reading, facts, now)
+        if isinstance(settlement, Exception):
+            log.error("submission.undecidable", lead_id=reading.entry.submission.id, error=type(settlement).__name__)
+            why = f"{type(settlement).__name__} while deciding its route"
+            settlement = Bury(reading.entry.entry_id, reading.entry.submission, why, now)
+        settlements.append(settlement)
+    return settlements
+
+
+@dataclass
+class _Facts:
+    """What a round is decided on; rotations and loads move on with each decision of the round."""
+
+    known: Mapping[str, str]
+    by_person: Mapping[str, str]
+    records: Mapping[str, "Lead | UnreadableRecord | None"]
+    routes: Mapping[str, "Route | Exception"]
+    rotations: dict[str, Rotation]
+    load: dict[str, int]
+
+    def note(self, change: LeadChange) -> None:
+        if change.rotation is not None:
+            team = change.rotation.team
+            self.rotations[team] = change.rotation.applied_to(self.rotations.get(team, Rotation()))
+        for rep, moved in change.load.items():
+            self.load[rep] = self.load.get(rep, 0) + moved
+
+
+def _route_reading(place: Workplace, reading: _Reading) -> Route:
+    assert reading.parsed is not None
+    assert reading.form is not None
+    return route_of(
+        reading.parsed.lead,
+        reading.form.name,
+        reading.form.source,
+        reading.entry.submission.received_at,
+        place.config.rulebook,
+    )
+
+
+def _decide(place: Workplace, reading: _Reading, facts: _Facts, now: datetime) -> Settlement:
+    """What becomes of one submission, given everything known when the round was read."""
+    entry, submission, parsed, form = reading.entry, reading.entry.submission, reading.parsed, reading.form
+    if parsed is None or form is None or reading.key is None:
+        return Bury(entry.entry_id, submission, reading.error, now)
+    if parsed.is_test:
+        return Drop(entry.entry_id, "tests", submission.id)
+    if facts.records.get(submission.id) is not None:
+        return Drop(entry.entry_id, "duplicates", submission.id, submission.id)
+    for name in (submission.id, reading.key.key):
+        if name in facts.known:
+            return Drop(entry.entry_id, "duplicates", submission.id, facts.known[name])
+    seen = (reading.key, Seen(submission.id, REMEMBER_KEY))
+    for person in reading.people:
+        lead = facts.records.get(facts.by_person.get(person, ""))
+        if isinstance(lead, Lead) and lead.is_open:
+            return Join(entry.entry_id, add_touch(lead, _touch(place, reading, parsed, form), now), seen)
+    route = facts.routes[entry.entry_id]
+    if isinstance(route, Exception):
+        raise route
+    rotation = facts.rotations.get(route.team.name, Rotation())
+    change = new_lead(
+        submission.id, form, parsed, submission.received_at, route, rotation, facts.load, place.config.rulebook, now
+    )
+    facts.note(change)
+    people = tuple((person, facts.by_person.get(person)) for person in reading.people)
+    return Admit(entry.entry_id, change, (reading.key,), people)
+
+
+def _touch(place: Workplace, reading: _Reading, parsed: ParsedSubmission, form: Form) -> Touch:
+    submission = reading.entry.submission
+    attribution = attribute(parsed.lead, form.name, form.source, place.config.rulebook.taxonomy)
+    return Touch(
+        submission.id,
+        form.name,
+        submission.received_at,
+        attribution.source.name,
+        attribution.channel,
+        attribution.campaign,
+        parsed.lead,
+    )
+
+
+def _log_settlement(settlement: Settlement) -> None:
+    match settlement:
+        case Admit(change=change):
+            lead = change.lead
+            log.info("lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla)
+        case Join(change=change):
+            log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))
+        case Drop():
+            event = "submission.duplicate" if settlement.kind == "duplicates" else "submission.test"
+            log.info(event, lead_id=settlement.lead_id or settlement.submission_id)
+        case Bury():
+            log.error(
+                "submission.dead_letter",
+                lead_id=settlement.submission.id,
+                form=settlement.submission.form,
+                error=settlement.error,
+            )
+
+
+# --- sweep -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep decided; `has_alerts`: the courier has something to do."""
+
+    decided: int = 0
+    has_alerts: bool = False
+
+
+def sweep(place: Workplace) -> Swept:
+    """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
+
+    Any number of clocks may sweep at once: a decision made on an old version is refused. Stops when nothing is due,
+    or when only refused decisions are left (whoever won them wrote the index).
+    """
+    total = Swept()
+    for _ in range(MAX_ROUNDS):
+        now = place.store.now()
+        ids = place.store.leads.due(now, SWEEP_BATCH)
+        if not ids:
+            break
+        decided, has_alerts = _sweep_batch(place, ids, now)
+        total = Swept(total.decided + decided, total.has_alerts or has_alerts)
+        if not decided:
+            break
+    return total
+
+
+def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, bool]:
+    store = place.store
+    records = store.leads.get_many(ids)
+    wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
+    rotations = store.leads.rotations(wanting) if wanting else {}
+    load = store.leads.load() if wanting else {}
+    facts = _Facts({}, {}, {}, {}, rotations, load)
+    changes: list[LeadChange] = []
+    handled = 0
+    for lead_id, record in zip(ids, records, strict=True):
+        if not isinstance(record, Lead):
+            handled += 1
+            _put_aside(place, lead_id, record, now)
+            continue
+        change = _attempt(_escalate, place, record, facts, now)
+        if isinstance(change, Exception):
+            handled += 1
+            _put_aside(place, lead_id, change, now)
+        elif change is None:  # the index was wrong; the record says when
+            handled += store.leads.mend_index(lead_id, record.version, first_instant(record)) is Result.APPLIED
+        else:
+            facts.note(change)
+            changes.append(change)
+    has_alerts = False
+    for change, result in zip(changes, store.leads.change(changes), strict=True):
+        if result is Result.APPLIED:
+            handled += 1
+            has_alerts = has_alerts or bool(change.alerts)
+            _log_change(change)
+    return handled, has_alerts
+
+
+def _escalate(place: Workplace, lead: Lead, facts: _Facts, now: datetime) -> LeadChange | None:
+    team = place.config.rulebook.teams.get(lead.team)
+    return escalate(lead, team, facts.rotations.get(lead.team, Rotation()), facts.load, now)
+
+
+def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: datetime) -> None:
+    """A due lead that cannot be worked on must not stop the others: out of the index, kept, and told to somebody."""
+    if problem is None:
+        place.store.leads.mend_index(lead_id, 0, None)
+        return
+    why = str(problem) if isinstance(problem, UnreadableRecord) else f"{type(problem).__name__} while escalating it"
+    log.error("lead.quarantined", lead_id=lead_id, error=why)
+    alert = Alert(lead_id, "quarantined", place.fallback_destination, AlertKind.QUARANTINED, now, note=why)
+    place.store.outbox.add(alert, now)
+    place.store.leads.quarantine(lead_id, why)
+
+
+def _log_change(change: LeadChange) -> None:
+    for entry in change.history:
+        log.info(entry.event, lead_id=change.lead.id, rep=change.lead.rep, **_loggable(entry.details))
+
+
+def _loggable(details: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in details.items() if name in ("step", "skipped", "told", "deadline", "to", "at")}
+
+
+# --- deliver ---------------------------------------------------------------------------------------------------
+
+
+def destinations_due(place: Workplace) -> dict[str, int]:
+    """Destinations with alerts due now, and how many couriers are worth sending: one for each few alerts."""
+    due = place.store.outbox.destinations_due(place.store.now())
+    return {destination: min(AT_ONCE, 1 + count // 10) for destination, count in due.items()}
+
+
+def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lambda: True) -> int:
+    """Deliver what is due to one destination, one alert after the other: 1 lease it, 2 read the record, 3 send, 4 note.
+
+    Returns how many were settled. Other destinations have couriers of their own, so a slow one delays nobody else.
+    Ends when nothing is due, or when `go_on` answers false (the process stops).
+    """
+    settled = 0
+    while go_on():
+        claimed = place.store.outbox.claim(destination, place.store.now(), LEASE, at_once=AT_ONCE)
+        if claimed is None:
+            break
+        settled += 1
+        _deliver_one(place, claimed)
+    return settled
+
+
+def _deliver_one(place: Workplace, claimed: ClaimedAlert) -> None:
+    alert = claimed.alert
+    now = place.store.now()
+    message = _attempt(_message, place, alert, now)
+    if message is None:
+        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
+        place.store.outbox.settle(claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
+        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+        return
+    if isinstance(message, Exception):
+        _note_attempt(place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now)
+        return
+    channel = place.channel(alert.destination)
+    attempt = channel.send(message, now)
+    unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
+    now = place.store.now()
+    verdict = after_attempt(
+        attempt,
+        now,
+        attempts=alert.attempts,
+        unknown_attempts=unknown,
+        recognises_repeats=channel.recognises_repeats,
+    )
+    log.info(
+        "alert.attempt",
+        lead_id=alert.lead_id,
+        alert=alert.key,
+        outcome=attempt.outcome.value,
+        detail=attempt.detail,
+        attempt=alert.attempts,
+    )
+    _note_attempt(place, claimed, verdict, unknown, now)
+
+
+def _message(place: Workplace, alert: Alert, now: datetime) -> Message | None:
+    """What to say; None where nobody waits any more. The record decides, as it is now."""
+    if alert.kind.is_about_system:
+        return compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
+    lead = place.store.leads.get(alert.lead_id)
+    if lead is None or not lead.is_open:
+        return None
+    rulebook = place.config.rulebook
+    url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
+    return compose(alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now)
+
+
+_SYSTEM_HEADLINES = {
+    AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
+    AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
+    AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
+}
+
+
+def _note_attempt(
+    place: Workplace, claimed: ClaimedAlert, verdict: Delivered | RetryAt | GiveUp, unknown: int, now: datetime
+) -> None:
+    alert = claimed.alert
+    details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
+    match verdict:
+        case Delivered():
+            settlement = AlertSettlement("delivered", now, unknown, HistoryEntry(now, "alert.delivered", details))
+        case RetryAt(at=at):
+            entry = HistoryEntry(now, "alert.failed", details | {"next": to_ms(at)})
+            settlement = AlertSettlement("retry", at, unknown, entry)
+        case GiveUp(why=why):
+            fallback = _fallback(place, alert, why, now)
+            told = fallback.destination if fallback else None
+            entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
+            settlement = AlertSettlement("dead", now, unknown, entry, fallback)
+            log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
+    if place.store.outbox.settle(claimed, settlement) is Result.STALE:
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+
+
+def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert | None:
+    """Who hears it instead: the team's manager, then the fallback destination, then nobody but the dead alerts."""
+    team = place.config.rulebook.teams.get(alert.team)
+    chain = [team.manager] if team else []
+    chain.append(place.fallback_destination)
+    if alert.destination in chain:
+        chain = chain[chain.index(alert.destination) + 1 :]
+    chain = [name for name in chain if name not in (alert.destination, alert.fallback_for)]
+    if not chain:
+        return None
+    first = alert.fallback_for or alert.destination
+    # The step is named after the destination it stands in for, so that the key is its own.
+    return Alert(
+        lead_id=alert.lead_id,
+        step=f"{alert.step.partition('~')[0]}~{first}",
+        destination=chain[0],
+        kind=alert.kind,
+        decided_at=now,
+        late_seconds=alert.late_seconds,
+        skipped_steps=alert.skipped_steps,
+        team=alert.team,
+        rep=alert.rep,
+        note=f"{first} could not be reached: {why}.",
+        fallback_for=first,
+    )
+
+
+# --- respond ---------------------------------------------------------------------------------------------------
+
+
+class UnknownLead(LookupError):
+    """There is no lead of that id."""
+
+
+class Contended(RuntimeError):
+    """The lead changed under every one of many decisions; try again."""
+
+
+def change_lead(
+    place: Workplace, lead_id: str, decide: Callable[[Lead, datetime], LeadChange | None]
+) -> tuple[Lead, bool]:
+    """The lead after `decide`, and whether anything changed (not where decide answered None).
+
+    Used for responses, reassignments and closing alike: read, decide on that version, write; where the lead changed
+    meanwhile, again. Raises UnknownLead, Contended, and whatever `decide` raises.
+    """
+    for _ in range(MAX_ROUNDS):
+        lead = place.store.leads.get(lead_id)
+        if lead is None:
+            known = place.store.queue.lead_of([lead_id]).get(lead_id)
+            lead = place.store.leads.get(known) if known else None
+        if lead is None:
+            raise UnknownLead(lead_id)
+        change = decide(lead, place.store.now())
+        if change is None:
+            return lead, False
+        if place.store.leads.change([change])[0] is Result.APPLIED:
+            _log_change(change)
+            return change.lead, True
+    raise Contended(lead_id)
+
+
+# --- audit -----------------------------------------------------------------------------------------------------
+
+
+def audit(place: Workplace, cursor: str, limit: int = 1000) -> tuple[str, dict[Finding, int]]:
+    """Compare a batch of records with the deadline index; the cursor for the next batch, and what was found.
+
+    The index is mended from the record, and only where the record is still the one compared.
+    """
+    ids, following = place.store.leads.scan(cursor, limit)
+    found: dict[Finding, int] = {}
+    now = place.store.now()
+    records = place.store.leads.get_many(ids)
+    for record, indexed in zip(records, place.store.leads.indexed_at(ids), strict=True):
+        contradiction = audit_lead(record, indexed, now) if isinstance(record, Lead) else None
+        if contradiction is None or not isinstance(record, Lead):
+            continue
+        if contradiction.finding is not Finding.OVERDUE:
+            mended = place.store.leads.mend_index(record.id, record.version, contradiction.next_at)
+            if mended is not Result.APPLIED:
+                continue  # it changed while we looked: no contradiction
+        found[contradiction.finding] = found.get(contradiction.finding, 0) + 1
+        log.warning("audit.contradiction", lead_id=record.id, finding=contradiction.finding.value)
+    return following, found
+
+
+# --- signs of life ---------------------------------------------------------------------------------------------
+
+
+def beat(place: Workplace, stage: str) -> None:
+    """Note that this process is working on `stage`."""
+    place.store.operations.beat(f"{stage}@{_HOST}:{os.getpid()}", place.store.now())
+
+
+_HOST = os.uname().nodename
+
+
+def _attempt(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | Exception:
+    """The answer, or the exception as a value: one bad lead stops nobody. A store that is away stops everybody."""
+    try:
+        return function(*arguments, **named)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001
+        return error

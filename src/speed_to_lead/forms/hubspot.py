@@ -1,0 +1,186 @@
+"""HubSpot: the contact a workflow's "Send a webhook" action posts.
+
+HubSpot's webhooks API is another product and sends ids only; its events cannot be read as leads.
+
+Signatures: v3 signs method, URL, body and a timestamp and decides wherever its header is there; v2 and v1 sign no
+time, so they count only without it: whoever breaks v3 cannot fall back to what an old delivery's v2 proves.
+https://developers.hubspot.com/docs/api/webhooks/validating-requests
+
+Selectors in `intake.toml`: `property:<name>`.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from speed_to_lead.core.submission import (
+    Form,
+    ParsedSubmission,
+    Submission,
+    UnreadableSubmission,
+    generic_lead,
+    lead_field_named,
+)
+from speed_to_lead.forms import reading, signatures
+from speed_to_lead.forms.provider import WebhookRequest
+
+kept_headers: tuple[str, ...] = ()
+
+#: HubSpot's own names for what the generic lead calls otherwise; the aliases of `core/submission.py` know the rest.
+_FIELD_BY_PROPERTY = {
+    "numemployees": "employees",
+    "hs_google_click_id": "gclid",
+    "hs_facebook_click_id": "fbclid",
+    "hs_analytics_first_url": "landing_page",
+    "hs_analytics_first_referrer": "referrer",
+}
+#: Properties HubSpot keeps for itself, a hundred per contact. A selector reaches them all the same.
+_BOOKKEEPING = re.compile(
+    r"(hs_(?!analytics_source)|num_|notes_|recent_|first_conversion|createdate|lastmodifieddate|currentlyinworkflow)"
+)
+#: What stands beside the properties of a legacy contact, or of a body in which the properties are not wrapped.
+_ENVELOPE = frozenset({
+    "addedAt", "associated-company", "associated-owner", "canonical-vid", "form-submissions", "identity-profiles",
+    "is-contact", "list-memberships", "merge-audits", "merged-vids", "objectId", "objectTypeId", "portal-id", "portalId",
+    "profile-token", "profile-url", "vid",
+})  # fmt: skip
+
+#: The only escapes HubSpot undoes before it signs with v3.
+_V3_ESCAPES = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+
+
+def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
+    """Why the request does not carry HubSpot's signature: v3 where its header is there, else v2 or v1."""
+    if "x-hubspot-signature-v3" in request.headers:
+        return _v3_refusal(request, secret, now)
+    given = request.headers.get("x-hubspot-signature", "").strip().lower()
+    if not given:
+        return 'no HubSpot signature header; is "Use request signature" set in the workflow\'s action?'
+    version = request.headers.get("x-hubspot-signature-version", "").strip().lower()
+    signed_by_version = {
+        "v1": request.body,
+        "v2": f"{request.method.upper()}{request.url}".encode("utf-8", "surrogatepass") + request.body,
+    }
+    if version and version not in signed_by_version:
+        return "X-HubSpot-Signature-Version is neither v1 nor v2"
+
+    def expected(key: bytes) -> Iterator[str]:
+        for name, signed in signed_by_version.items():
+            if version in ("", name):
+                yield hashlib.sha256(key + signed).hexdigest()
+
+    if signatures.any_matches((given,), secret, expected):
+        return None
+    return "X-HubSpot-Signature does not match; is STL_PUBLIC_URL the address HubSpot calls?"
+
+
+def parse(submission: Submission, form: Form) -> ParsedSubmission:
+    """The contact in a workflow's delivery; the same-submission key is that of its newest form submission.
+
+    A contact without form submissions has no key: it may enter the workflow again, and that is not the same.
+    """
+    contact = _contact(reading.json_in(submission))
+    newest = _newest_form_submission(contact)
+    conversion = newest.get("conversion-id")
+    portal = contact.get("portal-id") or contact.get("portalId")
+    vid = contact.get("vid") or contact.get("objectId")
+    return ParsedSubmission(
+        generic_lead(_payload(contact, newest, form)),
+        same_submission_key=".".join(str(part) for part in (portal, vid, conversion) if part)
+        if conversion
+        else None,
+        submitted_at=reading.instant_in(newest.get("timestamp")),
+    )
+
+
+def _v3_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
+    timestamp = request.headers.get("x-hubspot-request-timestamp", "").strip()
+    stale = signatures.replay_refusal(timestamp, now)
+    if stale:
+        return stale
+
+    def expected(key: bytes) -> Iterator[str]:
+        # The documentation undoes twelve escapes in the URL, HubSpot's own libraries undo none.
+        for url in (request.url, _V3_ESCAPES.sub(lambda match: chr(int(match[1], 16)), request.url)):
+            signed = f"{request.method.upper()}{url}".encode("utf-8", "surrogatepass") + request.body
+            yield signatures.hmac_sha256_base64(key, signed + timestamp.encode())
+
+    given = request.headers["x-hubspot-signature-v3"].strip()
+    if signatures.any_matches((given,), secret, expected):
+        return None
+    return "X-HubSpot-Signature-v3 does not match; is STL_PUBLIC_URL the address HubSpot calls?"
+
+
+def _contact(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    events = reading.items_in(value) or reading.items_in([value])
+    if any("subscriptionType" in event or "eventType" in event for event in events):
+        raise UnreadableSubmission(
+            "this is an event of HubSpot's webhooks API, which holds ids only; "
+            'send leads with a workflow\'s "Send a webhook" action instead'
+        )
+    return reading.mapping_in(value, "the body")
+
+
+def _payload(contact: Mapping[str, Any], newest: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    properties = _properties(contact)
+    payload: dict[str, Any] = {"landing_page": newest.get("page-url")}
+    custom: dict[str, Any] = {}
+    for name, value in properties.items():
+        known = _FIELD_BY_PROPERTY.get(name) or lead_field_named(name)
+        if f"property:{name}" in form.fields.values():
+            continue
+        if known is not None and payload.get(known) is None:
+            payload[known] = value
+        elif known is not None or not _BOOKKEEPING.match(name):
+            custom[name] = value
+    if payload.get("email") is None:
+        payload["email"] = _email_of_identity(contact)
+    custom["owner_email"] = reading.mapping_or_nothing(contact.get("associated-owner")).get("email")
+    payload["custom"] = custom
+
+    def selected(kind: str, name: str) -> Any:
+        return properties.get(name) if kind == "property" else None
+
+    reading.place_fields(payload, form, selected)
+    return payload
+
+
+def _properties(contact: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values, of `{"email": {"value": …}}` and `{"email": …}` alike; blanks left out."""
+    given = contact.get("properties")
+    if not isinstance(given, Mapping):
+        given = {name: value for name, value in contact.items() if name not in _ENVELOPE}
+    flat = {
+        name: value.get("value") if isinstance(value, Mapping) else value for name, value in given.items()
+    }
+    found = {name: value for name, value in flat.items() if value not in (None, "", [], {})}
+    # A field's first name wins below: HubSpot's order is its own, so the plain names come first (phone, then mobilephone).
+    return dict(
+        sorted(
+            found.items(),
+            key=lambda item: (item[0] in _FIELD_BY_PROPERTY, item[0] != lead_field_named(item[0])),
+        )
+    )
+
+
+def _newest_form_submission(contact: Mapping[str, Any]) -> Mapping[str, Any]:
+    def time_of(submission: Mapping[str, Any]) -> float:
+        instant = reading.instant_in(submission.get("timestamp"))
+        return instant.timestamp() if instant else 0.0
+
+    return max(reading.items_in(contact.get("form-submissions")), key=time_of, default={})
+
+
+def _email_of_identity(contact: Mapping[str, Any]) -> Any:
+    identities = [
+        identity
+        for profile in reading.items_in(contact.get("identity-profiles"))
+        for identity in reading.items_in(profile.get("identities"))
+        if identity.get("type") == "EMAIL"
+    ]
+    identities.sort(key=lambda identity: identity.get("is-primary") is not True)
+    return identities[0].get("value") if identities else None

@@ -1,0 +1,36 @@
+"""What a form tool's file offers: which headers it needs kept, whether a request is genuine, what a delivery says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from speed_to_lead.core.submission import Form, ParsedSubmission, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """One request as the tool made it: `url` is the public URL it called, with its query; header names are lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def query(self) -> str:
+        """What stands after the first question mark, still encoded."""
+        return self.url.partition("?")[2].partition("#")[0]
+
+
+class Provider(Protocol):
+    """One form tool. A module is one: it needs these three names and nothing else."""
+
+    #: Lower-case headers stored with the submission, because reading it later needs them.
+    kept_headers: tuple[str, ...]
+
+    def refusal(self, request: WebhookRequest, secret: str, now: datetime) -> str | None:
+        """Why the signature is not genuine, in words that are safe to log; None where it is genuine."""
+
+    def parse(self, submission: Submission, form: Form) -> ParsedSubmission:
+        """The lead in a delivery. Raises UnreadableSubmission with the place and without a value of the body."""

@@ -1,0 +1,169 @@
+"""Reading what form tools send: JSON and form bodies with limits, instants in every notation, chosen fields."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from speed_to_lead.core.submission import (
+    LEAD_FIELDS,
+    Form,
+    GenericLead,
+    Submission,
+    UnreadableSubmission,
+    generic_lead,
+)
+
+#: The web takes no larger body; other programs may add to the queue, so it is asked again here.
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_FORM_FIELDS = 1000
+
+#: Beyond this, JSON readers in Lua and JavaScript round: larger whole numbers (Google's and Jotform's ids) are kept as text.
+_LARGEST_EXACT_INTEGER = 2**53
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def json_in(submission: Submission) -> Any:
+    """The body as JSON that can be stored and compared: no NaN, no endless nesting, no half characters.
+
+    NaN, Infinity and numbers too large for a float or for 53 bits are kept as text; of a repeated key the last
+    value counts. Raises UnreadableSubmission with line and column.
+    """
+    text = _text_of(submission.body)
+    try:
+        value = json.loads(text, parse_constant=str, parse_int=_integer_or_text, parse_float=_float_or_text)
+    except json.JSONDecodeError as error:
+        # `from None`: the error carries the whole body.
+        raise UnreadableSubmission(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep") from None
+    return _storable(value, 0)
+
+
+def form_fields_in(submission: Submission) -> dict[str, Any]:
+    """The body as an urlencoded form; a name sent several times has the list of its different values."""
+    text = _text_of(submission.body, older_pages=True)
+    try:
+        pairs = parse_qsl(
+            text.strip(), keep_blank_values=True, errors="replace", max_num_fields=MAX_FORM_FIELDS
+        )
+    except ValueError:
+        raise UnreadableSubmission(f"the form has more than {MAX_FORM_FIELDS} fields") from None
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        seen = values.setdefault(name, [])
+        if value not in seen:
+            seen.append(value)
+    return {name: seen[0] if len(seen) == 1 else seen for name, seen in values.items()}
+
+
+def mapping_in(value: Any, what: str) -> Mapping[str, Any]:
+    """The JSON object this value is; raises UnreadableSubmission naming what should have been one."""
+    if not isinstance(value, Mapping):
+        raise UnreadableSubmission(f"{what} is {_kind(value)}, not a JSON object")
+    return value
+
+
+def mapping_or_nothing(value: Any) -> Mapping[str, Any]:
+    """The JSON object this value is; an empty one where it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def items_in(value: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; nothing where there is no list."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def instant_in(value: Any) -> datetime | None:
+    """The instant a form means, in UTC: ISO 8601 (UTC where no offset is given) or Unix seconds, ms or µs; else None."""
+    try:
+        if isinstance(value, str) and not re.fullmatch(r"\s*[0-9]{9,17}(\.[0-9]+)?\s*", value):
+            given = datetime.fromisoformat(value.strip())
+            instant = given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+        elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            seconds = float(value)
+            for too_large in (1e11, 1e14):
+                seconds = seconds / 1000 if float(value) >= too_large else seconds
+            instant = datetime.fromtimestamp(seconds, UTC)
+        else:
+            return None
+    except (ValueError, OverflowError, OSError):
+        return None
+    return instant if 2000 <= instant.year < 2200 else None
+
+
+def place_fields(payload: dict[str, Any], form: Form, selected: Callable[[str, str], Any]) -> None:
+    """Writes what `form.fields` chooses over what was found; `selected(kind, name)` looks a selector up.
+
+    A target that is no field of the generic lead, or is written `custom.NAME`, becomes a custom field. A
+    selector that finds nothing leaves what was found: only answered questions are sent.
+    """
+    custom = payload.setdefault("custom", {})
+    for target, selector in form.fields.items():
+        kind, colon, name = selector.partition(":")
+        value = selected(kind, name) if colon else selected("", selector)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            continue
+        if target in LEAD_FIELDS:
+            payload[target] = value
+        else:
+            custom[target.removeprefix("custom.")] = value
+
+
+def lead_or_nobody(payload: Mapping[str, Any]) -> GenericLead:
+    """The lead of a delivery that is never routed: an empty one where nobody can be found in it."""
+    try:
+        return generic_lead(payload)
+    except UnreadableSubmission:
+        return GenericLead()
+
+
+def _text_of(body: bytes, *, older_pages: bool = False) -> str:
+    if len(body) > MAX_BODY_BYTES:
+        raise UnreadableSubmission(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
+    if not body.strip():
+        raise UnreadableSubmission("the body is empty")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if older_pages:  # HTML forms of pages that are not in UTF-8 send Windows' Western European
+            return body.decode("cp1252", "replace")
+        raise UnreadableSubmission(
+            f"the body is not UTF-8: byte {error.start} of {len(body)} cannot be read"
+        ) from None
+
+
+def _integer_or_text(digits: str) -> int | str:
+    if len(digits) > 17:
+        return digits
+    number = int(digits)
+    return number if abs(number) <= _LARGEST_EXACT_INTEGER else digits
+
+
+def _float_or_text(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, str):
+        return value if value.isascii() else _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {_storable(name, depth): _storable(inner, depth + 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner, depth + 1) for inner in value]
+    return value
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "a list", str: "text", bool: "true or false", type(None): "missing"}
+    return kinds.get(type(value), "a number")

@@ -1,0 +1,135 @@
+"""Proof that a delivery is genuine: secrets in rotation, constant-time comparison, Standard Webhooks, shared tokens."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from urllib.parse import parse_qsl
+
+from speed_to_lead.forms.provider import WebhookRequest
+
+#: Where the scheme signs a timestamp, a request this much older or newer than now is refused (HubSpot v3, Standard Webhooks).
+REPLAY_WINDOW = timedelta(minutes=5)
+
+#: Headers a shared secret is looked for in, beside `Authorization: Bearer` and `Authorization: Basic`.
+TOKEN_HEADERS = ("x-webhook-token", "x-webhook-secret", "x-api-key", "x-auth-token")
+
+#: Shorter words separated by blanks or commas are one pass phrase, not several secrets: any one of them could be guessed.
+_SHORTEST_ROTATED_SECRET = 8
+
+
+def secrets_in(configured: str) -> tuple[bytes, ...]:
+    """The secrets that count: the configured text, and during rotation each of the secrets in it.
+
+    Several secrets are separated by blanks or commas and have at least eight characters each.
+    """
+    whole = configured.strip()
+    parts = [part for part in re.split(r"[\s,]+", whole) if part]
+    rotated = parts if len(parts) > 1 and all(len(part) >= _SHORTEST_ROTATED_SECRET for part in parts) else []
+    return tuple(text.encode("utf-8", "surrogateescape") for text in dict.fromkeys([whole, *rotated]) if text)
+
+
+def any_matches(
+    given: Iterable[str], configured: str, expected_for: Callable[[bytes], Iterable[str | bytes]]
+) -> bool:
+    """Whether a given signature is what one of the configured secrets expects; compares all, in constant time."""
+    expected = [_bytes(text) for secret in secrets_in(configured) for text in expected_for(secret)]
+    found = False
+    for signature in given:
+        for candidate in expected:
+            found |= hmac.compare_digest(candidate, _bytes(signature))
+    return found
+
+
+def hmac_sha256_base64(secret: bytes, signed: bytes) -> str:
+    """HMAC-SHA256 in base64, the form in which Typeform, HubSpot v3 and Standard Webhooks send it."""
+    return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+
+
+def replay_refusal(milliseconds_text: str, now: datetime) -> str | None:
+    """Why a signed timestamp (Unix milliseconds as text) is not of now; None where it is within the window."""
+    if not re.fullmatch(r"[0-9]{1,18}", milliseconds_text):
+        return "the signed timestamp is missing or not a number"
+    age = now.timestamp() * 1000 - int(milliseconds_text)
+    window = REPLAY_WINDOW.total_seconds() * 1000
+    if age > window:
+        return "the signed timestamp is more than five minutes old"
+    if age < -window:
+        return "the signed timestamp is more than five minutes in the future; is a clock wrong?"
+    return None
+
+
+def standard_webhooks_key(secret: bytes) -> bytes | None:
+    """The key in a Standard Webhooks secret (`whsec_` and base64, padded or not); None where it is not base64."""
+    encoded = secret.removeprefix(b"whsec_").rstrip(b"=")
+    try:
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True) or None
+    except binascii.Error:
+        return None
+
+
+def standard_webhooks_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
+    """Why a request is not genuine by Standard Webhooks 1.0.0; any `v1` signature of any secret passes.
+
+    Signed is `id.timestamp.body`, timestamp in Unix seconds, five minutes of tolerance both ways.
+    """
+    message_id = request.headers.get("webhook-id", "")
+    timestamp = request.headers.get("webhook-timestamp", "")
+    given = request.headers.get("webhook-signature", "").split()
+    if not message_id or not given:
+        return "the headers webhook-id and webhook-signature are missing"
+    stale = replay_refusal(f"{timestamp}000" if timestamp else "", now)
+    if stale:
+        return stale
+    signed = _bytes(f"{message_id}.{timestamp}.") + request.body
+
+    def expected(configured: bytes) -> Iterator[str]:
+        key = standard_webhooks_key(configured)
+        if key:
+            yield f"v1,{hmac_sha256_base64(key, signed)}"
+
+    return None if any_matches(given, secret, expected) else "no v1 signature matches"
+
+
+def token_refusal(request: WebhookRequest, secret: str) -> str | None:
+    """Why a request does not carry the shared secret; None where it does.
+
+    Looked for in `Authorization: Bearer`, as the password of `Authorization: Basic`, in the headers
+    `X-Webhook-Token`, `X-Webhook-Secret`, `X-Api-Key` and `X-Auth-Token`, and in the query as `token`.
+    """
+    given = list(_tokens_given(request))
+    if not given:
+        return "no token was given in a header, the query or Basic authentication"
+    return (
+        None
+        if any_matches(given, secret, lambda configured: (configured,))
+        else "the token given is not ours"
+    )
+
+
+def _tokens_given(request: WebhookRequest) -> Iterator[str]:
+    scheme, _, credentials = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.casefold() == "bearer":
+        yield credentials.strip()
+    elif scheme.casefold() == "basic":
+        try:
+            user_and_password = base64.b64decode(_bytes(credentials.strip()), validate=True).decode(
+                "utf-8", "replace"
+            )
+        except binascii.Error:
+            user_and_password = ""
+        yield user_and_password.partition(":")[2]
+    for name in TOKEN_HEADERS:
+        if name in request.headers:
+            yield request.headers[name].strip()
+    for name, value in parse_qsl(request.query):
+        if name == "token":
+            yield value
+
+
+def _bytes(text: str | bytes) -> bytes:
+    """Bytes to compare, of whatever a header held: never raises."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,207 @@
+"""Typeform: answers by `field.ref`, by the question's type, then by words in its title.
+
+Signed with `Typeform-Signature: sha256=<base64 HMAC-SHA256 of the raw body>`; no timestamp is signed, so a replay
+is recognised by `form_response.token`. https://www.typeform.com/developers/webhooks/secure-your-webhooks
+
+Selectors in `intake.toml`: `ref:<ref>`, `id:<id>`, `title:<title>`, `type:<type>`, `hidden:<name>`, `variable:<key>`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from speed_to_lead.core.submission import (
+    Form,
+    ParsedSubmission,
+    Submission,
+    generic_lead,
+    lead_field_named,
+)
+from speed_to_lead.forms import reading, signatures, titles
+from speed_to_lead.forms.provider import WebhookRequest
+
+kept_headers: tuple[str, ...] = ()
+
+_FIELD_BY_TYPE = {"email": "email", "phone_number": "phone", "website": "website", "legal": "consent"}
+
+#: A yes/no question about a company is not the company: only these answers can be what a title asks for.
+_PICKED_FIELDS = frozenset({"employees", "industry", "country", "region", "title", "budget", "timeline"})
+_FIELDS_BY_ANSWER = {
+    "choice": _PICKED_FIELDS,
+    "choices": _PICKED_FIELDS,
+    "number": frozenset({"employees", "budget"}),
+    "url": frozenset({"website"}),
+    "email": frozenset({"email"}),
+    "phone_number": frozenset({"phone"}),
+}
+
+#: What Typeform's share dialog writes where a value belongs (`#utm_source=xxxxx`), and people leave.
+_UNFILLED_HIDDEN_FIELD = "xxxxx"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    ref: str
+    id: str
+    title: str
+    field_type: str
+    answer_type: str
+    value: Any
+
+
+def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
+    """Why the request does not carry Typeform's signature of its body."""
+    del now  # Typeform signs no time
+    given = request.headers.get("typeform-signature", "").strip()
+    if not given:
+        return "the header Typeform-Signature is missing; is a secret set in the webhook's settings?"
+
+    def expected(key: bytes) -> Iterator[str]:
+        yield f"sha256={signatures.hmac_sha256_base64(key, request.body)}"
+
+    return None if signatures.any_matches((given,), secret, expected) else "Typeform-Signature does not match"
+
+
+def parse(submission: Submission, form: Form) -> ParsedSubmission:
+    """The lead in a form response.
+
+    Every other event (`form_response_partial`: somebody who has not pressed "submit") is marked as a test: counted,
+    never routed. It has no same-submission key, because the finished response carries the same token.
+    """
+    delivery = reading.mapping_in(reading.json_in(submission), "the body")
+    response = reading.mapping_in(delivery.get("form_response"), "form_response")
+    payload = _payload(response, form)
+    if delivery.get("event_type", "form_response") != "form_response":
+        return ParsedSubmission(reading.lead_or_nobody(payload), is_test=True)
+    token = response.get("token")
+    return ParsedSubmission(
+        generic_lead(payload),
+        same_submission_key=token if isinstance(token, str) and token else None,
+        submitted_at=reading.instant_in(response.get("submitted_at")),
+    )
+
+
+def _payload(response: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    answers = list(_answers(response))
+    hidden = reading.mapping_or_nothing(response.get("hidden"))
+    variables = {str(v.get("key")): _value_of(v) for v in reading.items_in(response.get("variables"))}
+    chosen = {selector: _first_chosen(answers, selector) for selector in form.fields.values()}
+    rest = [answer for answer in answers if answer not in chosen.values()]
+
+    payload = _placed(rest)
+    custom = payload["custom"]
+    for name, value in hidden.items():
+        known = lead_field_named(name)
+        if value == _UNFILLED_HIDDEN_FIELD or f"hidden:{name}" in chosen:
+            continue
+        if known is None or known in payload:
+            custom.setdefault(name, value)
+        else:
+            payload[known] = value
+    score = reading.mapping_or_nothing(response.get("calculated")).get("score")
+    custom.update({} if score is None else {"score": score})
+    for key, value in variables.items():
+        custom.setdefault(key, value)
+
+    def selected(kind: str, name: str) -> Any:
+        if kind in ("hidden", "variable"):
+            return (hidden if kind == "hidden" else variables).get(name)
+        answer = chosen.get(f"{kind}:{name}")
+        return answer.value if answer else None
+
+    reading.place_fields(payload, form, selected)
+    return payload
+
+
+def _placed(answers: list[_Answer]) -> dict[str, Any]:
+    """The answers whose field is known, and the others under `custom`, by their ref.
+
+    Refs are chosen by whoever built the form, types by Typeform, titles by nobody for us: in that order.
+    """
+    payload: dict[str, Any] = {}
+    custom: dict[str, Any] = {}
+    for field_of in (_by_ref, _by_type, _by_title):
+        left = []
+        for answer in answers:
+            field = field_of(answer)
+            if field is None or field in payload:
+                left.append(answer)
+            else:
+                payload[field] = answer.value
+        answers = left
+    for answer in answers:
+        custom.setdefault(answer.ref or answer.title or answer.id, answer.value)
+    return {**payload, "custom": custom}
+
+
+def _answers(response: Mapping[str, Any]) -> Iterator[_Answer]:
+    questions = reading.items_in(reading.mapping_or_nothing(response.get("definition")).get("fields"))
+    title_of = {str(question.get("id")): str(question.get("title") or "") for question in questions}
+    for answer in reading.items_in(response.get("answers")):
+        field = reading.mapping_or_nothing(answer.get("field"))
+        value = _value_of(answer)
+        if value is None or value == "":
+            continue
+        identity = str(field.get("id") or "")
+        yield _Answer(
+            ref=str(field.get("ref") or ""),
+            id=identity,
+            title=re.sub(r"\{\{.*?\}\}", " ", title_of.get(identity, "")).strip(),
+            field_type=str(field.get("type") or ""),
+            answer_type=str(answer.get("type") or ""),
+            value=value,
+        )
+
+
+def _value_of(answer: Mapping[str, Any]) -> Any:
+    """The value under the key its type names; what was picked, as text; what was paid, as its amount."""
+    kind = str(answer.get("type") or "")
+    value = answer.get(kind)
+    if not isinstance(value, Mapping):
+        return value
+    if kind == "choice":
+        return value.get("label") or value.get("other")
+    if kind == "choices":
+        labels = value.get("labels")
+        picked = [*(labels if isinstance(labels, list) else []), value.get("other")]
+        return ", ".join(str(label) for label in picked if label) or None
+    if kind == "payment":
+        return value.get("amount")
+    return value
+
+
+def _by_ref(answer: _Answer) -> str | None:
+    return lead_field_named(answer.ref)
+
+
+def _by_type(answer: _Answer) -> str | None:
+    return _FIELD_BY_TYPE.get(answer.field_type) or _FIELD_BY_TYPE.get(answer.answer_type)
+
+
+def _by_title(answer: _Answer) -> str | None:
+    field = titles.field_asked_for(answer.title)
+    if answer.answer_type == "text":
+        return field if answer.field_type != "long_text" or field == "message" else None
+    return field if field in _FIELDS_BY_ANSWER.get(answer.answer_type, frozenset()) else None
+
+
+def _first_chosen(answers: list[_Answer], selector: str) -> _Answer | None:
+    kind, _, name = selector.partition(":")
+    if kind == "title":
+        name = _folded(re.sub(r"\{\{.*?\}\}", " ", name))
+
+    def is_meant(answer: _Answer) -> bool:
+        return name == {
+            "ref": answer.ref,
+            "id": answer.id,
+            "type": answer.field_type,
+            "title": _folded(answer.title),
+        }.get(kind)
+
+    return next(filter(is_meant, answers), None) if name else None
+
+
+def _folded(title: str) -> str:
+    return " ".join(title.split()).casefold()

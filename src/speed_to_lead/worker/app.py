@@ -1,0 +1,100 @@
+"""The Celery application: `celery -A speed_to_lead.worker.app worker -Q route`. One file owns all of its settings.
+
+A message here is a hint: lost, late or doubled, it costs at most the next tick. So there are no ETAs, no countdowns,
+no results, and nothing is acknowledged late. What was measured, and why each setting is as it is:
+docs/decisions/0002-celery-carries-hints.md.
+"""
+
+import sys
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+
+from speed_to_lead.logs import set_up_logs
+from speed_to_lead.settings import Settings, SettingsError, load_settings
+from speed_to_lead.store.keys import Keys
+
+log = structlog.get_logger()
+
+#: Ticks older than this are dropped unread: the next one is there already.
+TICK_EXPIRES = 2.0
+
+
+def make_app(settings: Settings) -> Celery:
+    """The application on the server of these settings."""
+    app = Celery("speed-to-lead", include=["speed_to_lead.worker.tasks"])
+    app.conf.update(
+        broker_url=_broker_url(settings.server_url or "redis://127.0.0.1:6379/0"),
+        broker_transport_options={
+            "global_keyprefix": Keys(settings.key_prefix).broker,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "visibility_timeout": 60,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+        },
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # never give up
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_default_queue="route",
+        task_create_missing_queues=True,
+        task_publish_retry=False,
+        task_routes={
+            "speed_to_lead.route*": {"queue": "route"},
+            "speed_to_lead.sweep": {"queue": "clock"},
+            "speed_to_lead.audit": {"queue": "clock"},
+            "speed_to_lead.deliver*": {"queue": "deliver"},
+        },
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=False,  # two more connections and a queue per worker, for nothing we use
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=20,
+        beat_schedule={
+            "route": {"task": "speed_to_lead.route_tick", "schedule": 1.0, "options": {"expires": TICK_EXPIRES}},
+            "sweep": {"task": "speed_to_lead.sweep", "schedule": 1.0, "options": {"expires": TICK_EXPIRES}},
+            "deliver": {"task": "speed_to_lead.deliver", "schedule": 1.0, "options": {"expires": TICK_EXPIRES}},
+            "audit": {"task": "speed_to_lead.audit", "schedule": 10.0, "options": {"expires": 10.0}},
+        },
+        beat_max_loop_interval=1,
+        beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in
+        timezone="UTC",
+    )
+    return app
+
+
+def _broker_url(url: str) -> str:
+    """The same address as Celery writes it: unix sockets have another scheme there."""
+    return url.replace("unix://", "redis+socket://", 1)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logs(**_: Any) -> None:
+    settings = _settings()
+    set_up_logs(settings.log_level, settings.log_format)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _check_before_work(**_: Any) -> None:
+    """Refuse at once, in one sentence, what would make every task fail."""
+    from speed_to_lead.worker.tasks import workplace  # noqa: PLC0415  tasks import this module
+
+    workplace()
+
+
+app = make_app(_settings())

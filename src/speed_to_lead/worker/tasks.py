@@ -1,0 +1,99 @@
+"""The tasks: each calls its stage in `flow` and hints at the next one. All decisions are there."""
+
+import os
+import socket
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+import structlog
+from celery.signals import worker_shutdown
+
+from speed_to_lead import flow
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.worker.app import app
+from speed_to_lead.worker.couriers import Couriers
+from speed_to_lead.worker.hints import send_hint
+from speed_to_lead.workplace import Workplace, open_workplace_or_exit
+
+log = structlog.get_logger()
+
+#: This process as a consumer of the queue.
+CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
+
+#: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
+STOP_SECONDS = 15.0
+
+workplace = cache(open_workplace_or_exit)
+
+
+def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
+    """A task of that name. Where the store is away it says so in one line; the next tick tries again."""
+
+    def decorate(work: Callable[[Workplace], None]) -> Any:
+        @wraps(work)
+        def run() -> None:
+            try:
+                work(workplace())
+            except StoreUnavailable as error:
+                log.warning("store.away", task=name, error=str(error))
+
+        return app.task(name=f"speed_to_lead.{name}")(run)
+
+    return decorate
+
+
+@task("route")
+def route(place: Workplace) -> None:
+    """Route what waits in the queue."""
+    _hint_after(flow.route(place, CONSUMER))
+
+
+@task("route_tick")
+def route_tick(place: Workplace) -> None:
+    """The same each second, with what dead routers left behind."""
+    flow.beat(place, "router")
+    _hint_after(flow.route(place, CONSUMER, reclaim=True))
+
+
+@task("sweep")
+def sweep(place: Workplace) -> None:
+    """Decide every lead whose instant has come."""
+    flow.beat(place, "clock")
+    if flow.sweep(place).has_alerts:
+        send_hint(app, "deliver")
+
+
+@task("deliver")
+def deliver(place: Workplace) -> None:
+    """Send couriers to the destinations that have something due."""
+    flow.beat(place, "courier")
+    couriers().send(flow.destinations_due(place))
+
+
+@task("audit")
+def audit(place: Workplace) -> None:
+    """Compare the next batch of records with the deadline index."""
+    _audit_cursor[0], _ = flow.audit(place, _audit_cursor[0])
+
+
+_audit_cursor = [""]  # where this process's round of the auditor stands
+
+
+@cache
+def couriers() -> Couriers:
+    """This process's couriers."""
+    return Couriers(lambda destination, go_on: flow.deliver(workplace(), destination, go_on))
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _finish_deliveries(**_: Any) -> None:
+    if couriers.cache_info().currsize:
+        couriers().stop(STOP_SECONDS)
+
+
+def _hint_after(routed: flow.Routed) -> None:
+    if routed.is_full:
+        send_hint(app, "route")
+    if routed.has_alerts:
+        send_hint(app, "deliver")

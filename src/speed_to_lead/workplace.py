@@ -1,0 +1,134 @@
+"""What every stage works with: the store, the rules, and the way to the people. Opened once in each process."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from speed_to_lead.config import ConfigError, Configuration, load_config
+from speed_to_lead.core.delivery import Attempt, Destination, Outcome
+from speed_to_lead.core.message import Message
+from speed_to_lead.core.submission import Form
+from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
+from speed_to_lead.forms import PROVIDERS
+from speed_to_lead.settings import Settings, SettingsError, load_settings
+from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
+
+log = structlog.get_logger()
+
+#: The form of leads that come through /v1 and the command line: no hook, so nobody can post to it unsigned.
+API_FORM = Form(name="api", provider="generic", auth="none")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Store, rules, and `channel`, which gives the way to a destination by its name."""
+
+    store: Store
+    config: Configuration
+    channel: Callable[[str], Channel]
+    fallback_destination: str = "console"
+    public_url: str = ""
+
+    def form(self, name: str) -> Form | None:
+        """The form of that name, or None."""
+        return API_FORM if name == API_FORM.name else self.config.forms.get(name)
+
+
+def read_config(directory: Path, now: datetime | None = None) -> Configuration:
+    """The configuration in a directory. Raises ConfigError naming every mistake in it."""
+    kinds = {name: kind.options for name, kind in KINDS.items()}
+    return load_config(directory, providers=PROVIDERS.keys(), kinds=kinds, now=now or datetime.now(UTC))
+
+
+def open_workplace(settings: Settings) -> Workplace:
+    """The workplace these settings describe; nothing is sent to the server yet.
+
+    Raises SettingsError where no server is known, ConfigError where the rules have mistakes.
+    """
+    url = settings.server_url
+    if url is None:
+        raise SettingsError(
+            f"no server: REDIS_URL is not set and no `speed-to-lead up` runs on {settings.data_dir}; "
+            "set REDIS_URL, start `speed-to-lead up`, or name its data directory in STL_DATA_DIR"
+        )
+    config = read_config(settings.config_dir)
+    if settings.fallback_destination not in config.destinations:
+        known = ", ".join(sorted(config.destinations))
+        raise SettingsError(
+            f'STL_FALLBACK_DESTINATION: alerts.toml has no destination "{settings.fallback_destination}"; it has {known}'
+        )
+    try:
+        store = open_store(url, settings.key_prefix)
+    except ValueError:
+        raise SettingsError("REDIS_URL is no address; it begins with redis://, rediss:// or unix://") from None
+    return Workplace(
+        store, config, channels(config.destinations, os.environ), settings.fallback_destination, settings.public_url
+    )
+
+
+def open_workplace_or_exit() -> Workplace:
+    """The workplace of this process's environment, its server checked; one plain sentence and exit 2 where it cannot be.
+
+    A server that evicts keys is refused: it would throw leads away when memory runs short. One that keeps nothing
+    on disk is warned of. A server that does not answer yet is waited for by every task, so it is no reason to exit.
+    """
+    try:
+        place = open_workplace(load_settings())
+    except (SettingsError, ConfigError) as error:
+        print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    try:
+        policy = place.store.operations.policy()
+    except StoreUnavailable as error:
+        log.warning("store.away", error=str(error))
+        return place
+    if evicts(policy):
+        print(f"speed-to-lead: {EVICTION.format(policy.maxmemory_policy)}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+    if policy.append_only is False:
+        log.warning("server.no_append_only_file", cost=NO_AOF)
+    return place
+
+
+EVICTION = (
+    "the server's maxmemory-policy is {}, so it throws keys away when memory runs short, open leads among them; "
+    "set `maxmemory-policy noeviction` (CONFIG SET maxmemory-policy noeviction, and in its configuration file)"
+)
+NO_AOF = (
+    "the server keeps no append-only file, so a restart loses every lead since its last snapshot; "
+    "set `appendonly yes` and `appendfsync always` (or everysec)"
+)
+
+
+def evicts(policy: ServerPolicy) -> bool:
+    """Whether the server may throw keys away; False where it will not say."""
+    return policy.maxmemory_policy not in (None, "noeviction")
+
+
+def channels(destinations: Mapping[str, Destination], environment: Mapping[str, str]) -> Callable[[str], Channel]:
+    """Gives the channel of a destination by name, opened once; all of them share one HTTP client."""
+    http = new_http_client()
+    opened: dict[str, Channel] = {}
+
+    def channel(name: str) -> Channel:
+        if name not in opened:
+            destination = destinations.get(name)
+            opened[name] = open_channel(destination, http, environment) if destination else _NoSuchDestination()
+        return opened[name]
+
+    return channel
+
+
+class _NoSuchDestination:
+    """Where an alert goes whose destination config no longer has: nowhere, at once, so that the fallback hears it."""
+
+    recognises_repeats = True
+
+    def send(self, message: Message, now: datetime) -> Attempt:
+        del message, now
+        return Attempt(Outcome.REFUSED, "alerts.toml no longer has this destination")

@@ -1,0 +1,87 @@
+"""Shared fixtures: a real server for the whole run, a key prefix for each test, and stores of all three kinds.
+
+    server_url         one real Valkey for the run; never kill it, and keep to `key_prefix`
+    key_prefix         this test's own prefix on it
+    redis_store        the store on that server
+    fakeredis_store    the store on fakeredis, alone
+    memory_store       the store in memory, on `clock`
+    store              each of the three in turn
+    clock              a clock that stands still until the test moves it
+    restartable_server a server of this test's own, to be killed, frozen and started again
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import fakeredis
+import pytest
+
+from speed_to_lead.store.contract import Store
+from speed_to_lead.store.memory import MemoryStore
+from speed_to_lead.store.redis_store import RedisStore, open_store
+from tests.servers import ManualClock, RealServer
+
+_PREFIXES = (f"t{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server that lives as long as the test run."""
+    server = RealServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server.url
+    server.stop(kill=True)
+
+
+@pytest.fixture
+def key_prefix() -> str:
+    """A key prefix no other test of this run has."""
+    return next(_PREFIXES)
+
+
+@pytest.fixture
+def redis_store(server_url: str, key_prefix: str) -> Iterator[RedisStore]:
+    """An empty store on the real server."""
+    store = open_store(server_url, key_prefix)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def fakeredis_store(key_prefix: str) -> Iterator[RedisStore]:
+    """An empty store on a fakeredis of its own."""
+    store = RedisStore(fakeredis.FakeRedis(server=fakeredis.FakeServer(version=(7, 0))), key_prefix)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until the test moves it."""
+    return ManualClock()
+
+
+@pytest.fixture
+def memory_store(clock: ManualClock) -> MemoryStore:
+    """An empty store in memory."""
+    return MemoryStore(clock)
+
+
+@pytest.fixture(params=["memory", "fakeredis", pytest.param("real", marks=pytest.mark.real)])
+def store(request: pytest.FixtureRequest) -> Store:
+    """An empty store of each kind in turn."""
+    names = {"memory": "memory_store", "fakeredis": "fakeredis_store", "real": "redis_store"}
+    found: Store = request.getfixturevalue(names[request.param])
+    return found
+
+
+@pytest.fixture
+def restartable_server(tmp_path: Path) -> Iterator[RealServer]:
+    """A running server of this test's own."""
+    directory = tmp_path / "valkey"
+    directory.mkdir()
+    server = RealServer(directory)
+    server.start()
+    yield server
+    server.stop(kill=True)

