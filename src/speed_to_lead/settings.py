@@ -33,7 +33,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "STL_REDIS_URL"),
         description="redis://, rediss:// or unix:// address. Without it: the server `speed-to-lead up` runs here.",
     )
-    host: str = Field("127.0.0.1", description="Address the web process listens on; 0.0.0.0 on a platform.")
+    host: str | None = Field(
+        None, description="Address the web process listens on; 127.0.0.1, or 0.0.0.0 where a platform sets PORT."
+    )
     port: int = Field(
         8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "STL_PORT"), description="Port of the web process."
     )
@@ -59,6 +61,11 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("an address that begins with https:// (or http://)")
         return value.rstrip("/")
+
+    @property
+    def listen_host(self) -> str:
+        """The address to listen on: a platform that sets PORT sends its traffic from outside."""
+        return self.host or ("0.0.0.0" if "port" in self.model_fields_set else "127.0.0.1")  # noqa: S104
 
     @property
     def server_url(self) -> str | None:

@@ -469,6 +469,13 @@ CLOSES: list[tuple[str, Calendar, str, time | None, str]] = [
         "2026-11-23T20:00:00Z",
     ),
     (
+        "a day whose only span is swallowed by the clock is no business day",
+        calendar_of("America/New_York", sun="02:30-03:15"),
+        "2026-03-08T06:00:00Z",
+        None,
+        "2026-03-15T07:15:00Z",
+    ),
+    (
         "the cutoff happens twice: the first counts",
         calendar_of("America/New_York", sun="00:00-04:00"),
         "2026-11-01T05:30:00Z",
@@ -572,6 +579,18 @@ def test_holidays_are_asked_for_once_a_year() -> None:
     assert expected == sorted(asked)
 
 
+def test_a_table_once_built_serves_every_instant_it_covers() -> None:
+    """Leads of different years, asked about in turn, do not make the calendar build its table again and again."""
+    calendar = new_york()
+    instants = [from_iso("2031-06-01T12:00:00Z"), from_iso("2026-06-01T12:00:00Z")]
+    for at in instants:
+        calendar.is_open(at)
+    table = calendar._table
+    for at in instants:
+        calendar.is_open(at)
+    assert table is calendar._table
+
+
 def test_threads_that_extend_the_table_at_once_all_get_the_same_answers() -> None:
     """Threads build tables side by side; each answer is as if it had been asked alone."""
     starts = [datetime(1990 + n % 40, 1 + n % 12, 28, 12, tzinfo=UTC) for n in range(200)]
@@ -604,7 +623,7 @@ CHANGES = [
 ]  # fmt: skip
 WINDOW_DAYS = 25
 
-instants = st.one_of(
+instants_ms = st.one_of(
     st.builds(
         lambda day, minutes, ms: (
             to_ms(datetime.fromisoformat(day).replace(tzinfo=UTC)) + minutes * 60_000 + ms
@@ -640,7 +659,7 @@ def hours_near(draw: st.DrawFn, at_ms: int) -> oracle.Hours:
 
 @st.composite
 def questions(draw: st.DrawFn) -> tuple[oracle.Hours, int]:
-    at_ms = draw(instants)
+    at_ms = draw(instants_ms)
     return draw(hours_near(at_ms)), at_ms
 
 

@@ -283,6 +283,13 @@ def test_close_of_business_on_either_clock() -> None:
     assert list(expected.items()) == list(at(business, LUNCH, "2026-11-23T06:00:00Z").items())
 
 
+def test_the_whole_time_is_exactly_the_deadline_even_where_that_is_in_closed_time() -> None:
+    """`100%` is the deadline as the lead carries it, though open time reached its end when the span closed."""
+    received, deadline = from_iso("2026-11-23T09:00:00Z"), from_iso("2026-11-23T20:00:00Z")
+    sla = SLA("x", 8 * HOUR, clock=Clock.BUSINESS, steps=ladder("100%"))
+    assert [deadline] == [step.at for step in planned_steps(sla, LUNCH, received, deadline)]
+
+
 @pytest.mark.parametrize("order", [("60%", "-2m", "150%", "+150s"), ("+150s", "150%", "-2m", "60%")])
 def test_steps_at_one_instant_keep_the_order_of_config(order: tuple[str, ...]) -> None:
     """Sorting is stable: steps of equal instants stay as config has them."""

@@ -65,7 +65,7 @@ def test_an_ascii_terminal_does_not_raise(
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
-    assert Outcome.DELIVERED == send(message, now).outcome
+    assert send(message, now).outcome == Outcome.DELIVERED
     assert b"lead lead-42 \\xb7 step 100%" in raw.getvalue()
 
 
@@ -74,7 +74,7 @@ def test_closed(message: Message, now: datetime, monkeypatch: pytest.MonkeyPatch
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stdout", stream)
-    assert Outcome.NOT_DELIVERED == send(message, now).outcome
+    assert send(message, now).outcome == Outcome.NOT_DELIVERED
 
 
 def test_a_broken_pipe(message: Message, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_broken_pipe(message: Message, now: datetime, monkeypatch: pytest.Monk
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stdout", Gone())
-    assert Outcome.NOT_DELIVERED == send(message, now).outcome
+    assert send(message, now).outcome == Outcome.NOT_DELIVERED
 
 
 def test_none_at_all(message: Message, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,5 +114,5 @@ def test_a_stand_in_that_logs_is_passed_by(
     monkeypatch.setattr(sys, "stdout", LoggingProxy())
     monkeypatch.setattr(sys, "__stdout__", real)
     send(message, now)
-    assert [] == logged
+    assert logged == []
     assert real.getvalue().startswith("ALERT")

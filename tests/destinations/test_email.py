@@ -46,13 +46,15 @@ class Mailbox:
         self.after_data = after_data
         self.kept: list[tuple[str, list[str], bytes]] = []
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
         if address in self.refuse:
             return self.refuse[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if self.after_data.startswith("250"):
             self.kept.append((envelope.mail_from, list(envelope.rcpt_tos), envelope.original_content))
         return self.after_data
@@ -130,7 +132,7 @@ class TestDelivery:
         attempt = channel_to(f"smtp://{serve(mailbox)}").send(message, now)
         assert Attempt(Outcome.DELIVERED, "2 of 2 recipients accepted") == attempt
         [(sender, recipients, content)] = mailbox.kept
-        assert ("speed-to-lead@localhost", ["ana@sales.example", "bo@sales.example"]) == (sender, recipients)
+        assert (sender, recipients) == ("speed-to-lead@localhost", ["ana@sales.example", "bo@sales.example"])
         assert message.headline == message_from_bytes(content, policy=default)["Subject"]
 
     def test_lines_that_start_with_a_dot_arrive(
@@ -195,8 +197,8 @@ class TestDelivery:
             message, now
         )
         [(sender, recipients, content)] = mailbox.kept
-        assert ("leads@sales.example", ["ana@sales.example"]) == (sender, recipients)
-        assert '"Leads, Inc" <leads@sales.example>' == message_from_bytes(content, policy=default)["From"]
+        assert (sender, recipients) == ("leads@sales.example", ["ana@sales.example"])
+        assert message_from_bytes(content, policy=default)["From"] == '"Leads, Inc" <leads@sales.example>'
 
 
 EHLO = "250 far.example"
@@ -256,7 +258,7 @@ class TestConversation:
     ) -> None:
         """smtps:// to a server that greets in the clear."""
         attempt = channel_to(script("220 hello").replace("smtp:", "smtps:")).send(message, now)
-        assert Outcome.NOT_DELIVERED == attempt.outcome
+        assert attempt.outcome == Outcome.NOT_DELIVERED
 
     def test_no_starttls_no_password(
         self, script: Callable[..., str], message: Message, now: datetime
@@ -270,7 +272,7 @@ class TestConversation:
 
     def test_a_host_name_no_resolver_takes(self, message: Message, now: datetime) -> None:
         """A label of 70 letters is refused, not raised."""
-        assert Outcome.REFUSED == channel_to(f"smtp://{'a' * 70}.example").send(message, now).outcome
+        assert channel_to(f"smtp://{'a' * 70}.example").send(message, now).outcome == Outcome.REFUSED
 
 
 class TestLogin:
@@ -422,7 +424,7 @@ class TestServerAddress:
     def test_refused(self, url: str, message: Message, now: datetime) -> None:
         """A typing error is a refusal that names the variable, never its value."""
         attempt = channel_to(url).send(message, now)
-        assert Outcome.REFUSED == attempt.outcome
+        assert attempt.outcome == Outcome.REFUSED
         assert "environment variable SMTP_URL" in attempt.detail
         assert url not in attempt.detail
 
@@ -448,7 +450,7 @@ class TestServerAddress:
     def test_recipients_that_are_none(self, to: object, message: Message, now: datetime) -> None:
         """Something that is no address refuses everything, and is not repeated."""
         attempt = channel_to("smtp://mail.example", to).send(message, now)
-        assert Outcome.REFUSED == attempt.outcome
+        assert attempt.outcome == Outcome.REFUSED
         assert attempt.detail.startswith("option to ")
         assert "evil" not in attempt.detail
 
@@ -478,7 +480,7 @@ class TestMail:
         assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
         assert first["References"] == other["References"] != elsewhere["References"]
         assert first["Message-ID"].endswith("@sales.example>")
-        assert "auto-generated" == first["Auto-Submitted"]
+        assert first["Auto-Submitted"] == "auto-generated"
 
     def test_what_a_reader_sees(self, message: Message, now: datetime) -> None:
         """Headline, facts, note, link and small print, in plain text and in HTML."""

@@ -25,7 +25,7 @@ def send(client: httpx.Client, url: str) -> Attempt:
 
 
 class TestFailures:
-    @pytest.mark.parametrize("error", sorted(exception_tree(httpx.HTTPError), key=lambda cls: cls.__name__))
+    @pytest.mark.parametrize("error", list(exception_tree(httpx.HTTPError)))
     def test_every_exception_of_httpx_has_its_own_line(self, error: type[Exception]) -> None:
         """A new exception of httpx's must be thought about before it can pass."""
         assert error in FAILURES
@@ -175,10 +175,10 @@ class TestOverTheWire:
         attempt = send(http, far_side.url)
         path, headers, body = far_side.requests[0]
         assert Attempt(Outcome.DELIVERED, "HTTP 200 OK") == attempt
-        assert "/services/SECRET-PATH?sig=SECRET-QUERY" == path
-        assert b'{"name":"Ann"}' == body
+        assert path == "/services/SECRET-PATH?sig=SECRET-QUERY"
+        assert body == b'{"name":"Ann"}'
         assert headers["user-agent"].startswith("speed-to-lead/")
-        assert "value" == headers["x-name"]
+        assert headers["x-name"] == "value"
 
     def test_redirects_are_not_followed(
         self, http: httpx.Client, far_side: Any, open_far_side: Callable[[], Any]
@@ -188,22 +188,22 @@ class TestOverTheWire:
         for status in (301, 302, 307, 308):
             far_side.answers(status, Location=elsewhere.url)
             attempt = send(http, far_side.url)
-            assert Outcome.REFUSED == attempt.outcome
+            assert attempt.outcome == Outcome.REFUSED
             assert "redirects are not followed" in attempt.detail
-        assert [] == elsewhere.requests
+        assert elsewhere.requests == []
 
     def test_a_redirect_to_nonsense_does_not_raise(self, http: httpx.Client, far_side: Any) -> None:
-        """httpx reads the Location even of a redirect it does not follow."""
+        """The client reads the Location even of a redirect it does not follow."""
         far_side.answers(302, Location="http://[nonsense")
         assert send(http, far_side.url).outcome in (Outcome.REFUSED, Outcome.UNKNOWN)
 
     def test_nobody_listens(self, http: httpx.Client, closed_port: int) -> None:
         """No connection: nothing was delivered."""
-        assert Outcome.NOT_DELIVERED == send(http, f"http://127.0.0.1:{closed_port}/").outcome
+        assert send(http, f"http://127.0.0.1:{closed_port}/").outcome == Outcome.NOT_DELIVERED
 
     def test_a_host_name_no_resolver_takes(self, http: httpx.Client) -> None:
         """A label of 70 letters makes getaddrinfo raise a UnicodeError; it is a refusal."""
-        assert Outcome.REFUSED == send(http, f"http://{'a' * 70}.example/").outcome
+        assert send(http, f"http://{'a' * 70}.example/").outcome == Outcome.REFUSED
 
     @pytest.mark.parametrize("reads_body", [True, False])
     @pytest.mark.parametrize("nastiness", ["reset", "hang_up", "hang"])
@@ -214,7 +214,7 @@ class TestOverTheWire:
         far_side.reads_body = reads_body
         far_side.behave = lambda handler: getattr(handler, nastiness)()
         attempt = send(http, far_side.url)
-        assert Outcome.UNKNOWN == attempt.outcome
+        assert attempt.outcome == Outcome.UNKNOWN
         assert "SECRET" not in attempt.detail
 
     def test_not_http_at_all(self, http: httpx.Client, far_side: Any) -> None:
@@ -225,7 +225,7 @@ class TestOverTheWire:
             handler.close_connection = True
 
         far_side.behave = answer
-        assert Outcome.UNKNOWN == send(http, far_side.url).outcome
+        assert send(http, far_side.url).outcome == Outcome.UNKNOWN
 
     def test_a_broken_off_200_counts_where_the_status_says_it_all(
         self, http: httpx.Client, far_side: Any
@@ -237,7 +237,7 @@ class TestOverTheWire:
             handler.reset()
 
         far_side.behave = answer
-        assert Outcome.DELIVERED == send(http, far_side.url).outcome
+        assert send(http, far_side.url).outcome == Outcome.DELIVERED
 
     def test_an_answer_that_trickles_is_cut_short(
         self, http: httpx.Client, far_side: Any, monkeypatch: pytest.MonkeyPatch
@@ -258,7 +258,7 @@ class TestOverTheWire:
             return by_status(answer)
 
         post(http, far_side.url, content=b"", headers={}, now=NOW, judge=judge)
-        assert [(200, False)] == [(answer.status, answer.whole) for answer in judged]
+        assert [(answer.status, answer.whole) for answer in judged] == [(200, False)]
 
     def test_an_endless_answer_is_not_kept(self, http: httpx.Client, far_side: Any) -> None:
         """Only the beginning of a large body is read."""
@@ -270,7 +270,7 @@ class TestOverTheWire:
 
         far_side.answers(200, b"x" * 5_000_000)
         post(http, far_side.url, content=b"", headers={}, now=NOW, judge=judge)
-        assert [(outbound.BODY_LIMIT, False)] == [(len(answer.body), answer.whole) for answer in judged]
+        assert [(len(answer.body), answer.whole) for answer in judged] == [(outbound.BODY_LIMIT, False)]
 
     def test_cookies_are_not_kept(self, http: httpx.Client, far_side: Any) -> None:
         """One destination's cookie never travels with the next message."""
@@ -308,5 +308,5 @@ class TestOverTheWire:
 def test_every_phase_has_its_timeout() -> None:
     """No phase of a request waits for ever, and redirects are off."""
     with outbound.new_http_client() as client:
-        assert {"connect": 3.0, "read": 8.0, "write": 5.0, "pool": 5.0} == client.timeout.as_dict()
+        assert client.timeout.as_dict() == {"connect": 3.0, "read": 8.0, "write": 5.0, "pool": 5.0}
         assert not client.follow_redirects

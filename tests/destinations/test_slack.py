@@ -24,23 +24,27 @@ def test_what_a_reader_sees(message: Message) -> None:
     """Headline, facts in pairs, note, link and small print, in reading order."""
     shown = payload(replace(message, possible_repeat=True))
     assert message.headline == shown["text"]
-    assert ["header", "section", "section", "section", "context"] == [
-        block["type"] for block in shown["blocks"]
+    assert [block["type"] for block in shown["blocks"]] == [
+        "header",
+        "section",
+        "section",
+        "section",
+        "context",
     ]
     header, facts, note, link, small = shown["blocks"]
     assert {"type": "plain_text", "text": message.headline, "emoji": False} == header["text"]
-    assert [
+    assert [field["text"] for field in facts["fields"]] == [
         "*Who*", "Ann Doe (Acme)", "*E-mail*", "ann@acme.example", "*Asked*", "Prices?\nSoon, please.",
-    ] == [field["text"] for field in facts["fields"]]  # fmt: skip
+    ]  # fmt: skip
     assert message.note == note["text"]["text"]
-    assert "<https://stl.example/leads/lead-42?a=1&amp;b=2|Open the lead>" == link["text"]["text"]
+    assert link["text"]["text"] == "<https://stl.example/leads/lead-42?a=1&amp;b=2|Open the lead>"
     expected = "lead lead-42 · step 100% · possible repeat: an earlier attempt may have arrived"
     assert expected == small["elements"][0]["text"]
 
 
 def test_a_message_about_the_system(system_message: Message) -> None:
     """Without a lead there is a headline and nothing empty, which Slack would refuse."""
-    assert ["header"] == [block["type"] for block in payload(system_message)["blocks"]]
+    assert [block["type"] for block in payload(system_message)["blocks"]] == ["header"]
 
 
 def test_an_address_that_is_no_page_is_not_linked(message: Message) -> None:
@@ -130,14 +134,14 @@ def test_silence_is_unknown_and_a_repeat_would_show(
     """Slack knows no repeat, so after silence there is one further try at the most."""
     far_side.behave = lambda handler: handler.hang()
     channel = channel_to(http, far_side.url)
-    assert Outcome.UNKNOWN == channel.send(message, now).outcome
+    assert channel.send(message, now).outcome == Outcome.UNKNOWN
     assert not channel.recognises_repeats
 
 
 def test_what_mock_transports_answer_is_read_alike(message: Message, now: datetime) -> None:
     """A ready-made response is read like one from the wire."""
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, text="ok"))) as client:
-        assert Outcome.DELIVERED == channel_to(client, "https://hooks.slack.com/x").send(message, now).outcome
+        assert channel_to(client, "https://hooks.slack.com/x").send(message, now).outcome == Outcome.DELIVERED
 
 
 def test_judging_needs_no_network() -> None:

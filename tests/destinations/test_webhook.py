@@ -29,12 +29,12 @@ def test_signature_vector() -> None:
     """The vector of the Standard Webhooks libraries."""
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     signed = signatures([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    assert "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" == signed
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_payload_about_a_lead(message: Message) -> None:
     """Exactly the keys of design §6.6, and the note because there is one."""
-    assert {
+    assert json.loads(payload(message)) == {
         "type": "sla.breached",
         "timestamp": "2026-11-22T10:00:00Z",
         "data": {
@@ -50,12 +50,12 @@ def test_payload_about_a_lead(message: Message) -> None:
             "url": "https://stl.example/leads/lead-42?a=1&b=2",
             "note": "destination head-of-sales could not be reached",
         },
-    } == json.loads(payload(message))
+    }
 
 
 def test_payload_about_the_system(system_message: Message) -> None:
     """What there is not is null, and there is no note."""
-    assert {
+    assert json.loads(payload(system_message)) == {
         "type": "system.stage_silent",
         "timestamp": "2026-11-22T10:00:00Z",
         "data": {
@@ -70,7 +70,7 @@ def test_payload_about_the_system(system_message: Message) -> None:
             "skipped_steps": [],
             "url": None,
         },
-    } == json.loads(payload(system_message))
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_receiver_can_verify_it(
     """Every secret signs id, time and body as they arrive; during a rotation there are two signatures."""
     attempt = channel_to(http, far_side.url, secrets).send(message, now)
     _, headers, body = far_side.requests[0]
-    assert Outcome.DELIVERED == attempt.outcome
-    assert "lead-42:100%:sdr-managers" == headers["webhook-id"]
+    assert attempt.outcome == Outcome.DELIVERED
+    assert headers["webhook-id"] == "lead-42:100%:sdr-managers"
     assert str(int(now.timestamp())) == headers["webhook-timestamp"]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = []
@@ -104,7 +104,7 @@ def test_every_attempt_has_the_same_name_and_body(
     (_, first, first_body), (_, second, second_body) = far_side.requests
     assert channel.recognises_repeats
     assert (first["webhook-id"], first_body) == (second["webhook-id"], second_body)
-    assert 9 == int(second["webhook-timestamp"]) - int(first["webhook-timestamp"])
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 9
 
 
 def test_a_key_that_is_not_ascii_still_fits_a_header(
@@ -112,9 +112,9 @@ def test_a_key_that_is_not_ascii_still_fits_a_header(
 ) -> None:
     """A destination called "équipe" or one with a line break in its name gets a stable, printable id."""
     strange = replace(message, key="lead-42:100%:équipe\r\nX-Evil: 1")
-    assert Outcome.DELIVERED == channel_to(http, far_side.url).send(strange, now).outcome
+    assert channel_to(http, far_side.url).send(strange, now).outcome == Outcome.DELIVERED
     headers = far_side.requests[0][1]
-    assert "lead-42:100%:%C3%A9quipe%0D%0AX-Evil:%201" == headers["webhook-id"]
+    assert headers["webhook-id"] == "lead-42:100%:%C3%A9quipe%0D%0AX-Evil:%201"
     assert "x-evil" not in headers
 
 
@@ -149,6 +149,6 @@ def test_the_status_decides(
 def test_a_secret_that_is_none(http: httpx.Client, message: Message, now: datetime, secret: str) -> None:
     """A secret that cannot be read refuses at once, says what was expected, and is not repeated."""
     attempt = channel_to(http, "https://ops.example/", secret).send(message, now)
-    assert Outcome.REFUSED == attempt.outcome
+    assert attempt.outcome == Outcome.REFUSED
     assert "OPS_SECRET holds no webhook secret: expected whsec_" in attempt.detail
     assert "MfKQ9" not in attempt.detail

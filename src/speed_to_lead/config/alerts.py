@@ -29,7 +29,7 @@ def read_destinations(file: Table, kinds: Mapping[str, KindOptions]) -> dict[str
 
 def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions]) -> Destination | None:
     if name in ROLES:
-        table.mistake(f'{quoted(name)} means the {name} of a lead in every step; choose another name')
+        table.mistake(f"{quoted(name)} means the {name} of a lead in every step; choose another name")
     elif not _NAME.fullmatch(name):
         table.mistake(f"{quoted(name)} cannot be a destination's name; use letters, digits, dot, _ and -")
     kind = table.choice("type", kinds, required=True)

@@ -28,7 +28,9 @@ def read_calendar(name: str, table: Table, now: datetime) -> Calendar | None:
         return None
     calendar = Calendar(name, timezone, hours, holidays_in)
     if not calendar.opens_within_a_year(now):
-        table.mistake("it is never open in the coming year, so no deadline could be counted; give it more hours")
+        table.mistake(
+            "it is never open in the coming year, so no deadline could be counted; give it more hours"
+        )
         return None
     return calendar
 
@@ -60,7 +62,7 @@ def _read_hours(table: Table) -> Mapping[int, tuple[Span, ...]] | None:
         return None
     hours: dict[int, tuple[Span, ...]] = {}
     sound = True
-    for days, raw in section.values.items():
+    for days in section.values:
         spans = _read_spans(days, section)
         try:
             weekdays = parse_weekdays(days)
@@ -71,7 +73,9 @@ def _read_hours(table: Table) -> Mapping[int, tuple[Span, ...]] | None:
         sound = sound and spans is not None
         for weekday in weekdays:
             if weekday in hours:
-                table.mistake(f"hours: {_DAYS[weekday]} is given twice, the second time in {quoted(days)}; give each day once")
+                table.mistake(
+                    f"hours: {_DAYS[weekday]} is given twice, the second time in {quoted(days)}; give each day once"
+                )
                 sound = False
             hours[weekday] = spans or ()
     if not section.values:

@@ -1,11 +1,11 @@
 """`when` and `unless` of rules and detections: tables of fields → the core's conditions."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from speed_to_lead.config.mistakes import Names, hint, quoted
+from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Motion, Taxonomy
 from speed_to_lead.core.conditions import OPERATORS, Condition, ConditionError, parse_condition
@@ -27,7 +27,7 @@ def read_conditions(
 
     In rules, whose `fields` hold `motion`, a source and a motion must exist: one that does not could never match.
     """
-    section = table.table(key, f"conditions such as {key}.country = [\"US\", \"CA\"]")
+    section = table.table(key, f'conditions such as {key}.country = ["US", "CA"]')
     if section is None:
         return ()
     conditions = []
@@ -44,7 +44,7 @@ def read_conditions(
         except ConditionError as error:
             table.mistake(f"{place}: {error}")
     if not section.values:
-        table.mistake(f"{key} is empty; leave it out, or write a condition such as {key}.country = \"US\"")
+        table.mistake(f'{key} is empty; leave it out, or write a condition such as {key}.country = "US"')
     return tuple(conditions)
 
 
@@ -63,29 +63,43 @@ def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
         return None
     if name in ("custom", "custom."):
         return "a custom field has a name; write custom.NAME"
-    return f"{quoted(name)} is no field of a lead; {hint(name, fields)} A form's own fields are written custom.NAME"
+    return f"{quoted(name)} is no field of a lead; {field_hint(name, fields)}"
+
+
+def field_hint(name: str, fields: Collection[str]) -> str:
+    """What to write instead of a field no lead has."""
+    near = nearest(name, fields)
+    return (
+        f'did you mean "{near}"?'
+        if near
+        else "what a form asks beyond the known fields is written custom.NAME"
+    )
 
 
 def _value_problem(raw: Any) -> str | None:
     """What is wrong with a value whatever the field: unknown comparisons, numbers nobody means, empty texts."""
-    if isinstance(raw, Mapping):
-        for operator, wanted in raw.items():
-            if operator not in OPERATORS:
-                return f"{quoted(operator)} is no comparison; {hint(operator, OPERATORS)}"
-            problem = _value_problem(wanted) if not isinstance(wanted, Mapping) else None
-            if problem is not None:
-                return problem
-            if isinstance(wanted, Mapping):
-                return f"{operator} takes a value, not a table"
-        return None
-    for value in raw if isinstance(raw, list) else [raw]:
-        if isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) < _LIMIT):
-            return f"{described(value)} cannot be compared; write a number below {_LIMIT}"
-        if isinstance(value, str) and not value.strip():
-            return "an empty text never matches, since blank fields are dropped; use { missing = true }"
-        if not isinstance(value, (str, int, float, bool)):
-            return f"{described(value)} cannot be compared; write a text, a number or true/false"
+    if not isinstance(raw, Mapping):
+        return next(filter(None, map(_single_problem, raw if isinstance(raw, list) else [raw])), None)
+    for operator, wanted in raw.items():
+        if operator not in OPERATORS:
+            return f"{quoted(operator)} is no comparison; {hint(operator, OPERATORS)}"
+        problem = (
+            _value_problem(wanted) if not isinstance(wanted, Mapping) else "it takes a value, not a table"
+        )
+        if problem is not None:
+            return f"{operator}: {problem}"
     return None
+
+
+def _single_problem(value: Any) -> str | None:
+    if not isinstance(value, (str, int, float)):  # true and false are integers to Python
+        return f"{described(value)} cannot be compared; write a text, a number or true/false"
+    if isinstance(value, str):
+        blank = "an empty text never matches, since blank fields are dropped; write { missing = true }"
+        return None if value.strip() else blank
+    if math.isfinite(value) and abs(value) < _LIMIT:
+        return None
+    return f"{described(value)} cannot be compared; write a number below {_LIMIT}"
 
 
 def _name_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> str | None:
@@ -117,7 +131,7 @@ def _source_problem(value: str, sources: Names, taxonomy: Taxonomy) -> str | Non
         return f"no source is named like {quoted(value)}"
     meant = taxonomy.named(value)
     if meant is not None:
-        return f"source {quoted(value)} is a label or alias; rules use the name, \"{meant.name}\""
+        return f'source {quoted(value)} is a label or alias; rules use the name, "{meant.name}"'
     return Names("source", known).problem_with(value)
 
 

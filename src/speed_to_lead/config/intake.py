@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from speed_to_lead.config.mistakes import Names, hint, quoted
+from speed_to_lead.config.conditions import field_hint
+from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.submission import LEAD_FIELDS, Form
 
@@ -37,7 +38,9 @@ def read_environment_name(table: Table, key: str) -> str | None:
         )
         return None
     if name.startswith(_SETTINGS_PREFIX):
-        table.mistake(f"{key} {quoted(name)}: names that begin with STL_ are settings of the program; choose another")
+        table.mistake(
+            f"{key} {quoted(name)}: names that begin with STL_ are settings of the program; choose another"
+        )
         return None
     return name
 
@@ -45,7 +48,9 @@ def read_environment_name(table: Table, key: str) -> str | None:
 def _read_form(name: str, table: Table, sources: Names, providers: Collection[str]) -> Form | None:
     table.refuse_keys_except("provider", "secret_env", "token_env", "auth", "source", "fields")
     if not _NAME.fullmatch(name):
-        table.mistake(f"{quoted(name)} cannot be a form's name, which is part of its address; use a-z, 0-9, _ and -")
+        table.mistake(
+            f"{quoted(name)} cannot be a form's name, which is part of its address; use a-z, 0-9, _ and -"
+        )
     provider = table.choice("provider", providers, required=True)
     secret, token = read_environment_name(table, "secret_env"), read_environment_name(table, "token_env")
     written = table.choice("auth", _AUTHS)
@@ -60,20 +65,38 @@ def _read_form(name: str, table: Table, sources: Names, providers: Collection[st
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:
     """How the form proves itself; None with a mistake noted where the keys do not say it once and clearly."""
     signed, shared, open_door = "secret_env" in table, "token_env" in table, written == "none"
-    ways = [way for way, given in (("secret_env", signed), ("token_env", shared), ('auth = "none"', open_door)) if given]
+    ways = [
+        way
+        for way, given in (("secret_env", signed), ("token_env", shared), ('auth = "none"', open_door))
+        if given
+    ]
     if len(ways) > 1:
         table.mistake(f"it has {' and '.join(ways)}; keep exactly one of {_WAYS}")
         return None
     if not ways:
-        missing = {"signature": "secret_env", "standard-webhooks": "secret_env", "token": "token_env"}.get(written or "")
+        missing = {"signature": "secret_env", "standard-webhooks": "secret_env", "token": "token_env"}.get(
+            written or ""
+        )
         if missing is not None:
-            table.mistake(f'auth = "{written}" needs {missing}, the name of the variable that holds the secret')
+            table.mistake(
+                f'auth = "{written}" needs {missing}, the name of the variable that holds the secret'
+            )
         elif "auth" not in table:
             table.mistake(f"nothing says how it proves itself; add {_WAYS}")
         return None
-    meant = "none" if open_door else "token" if shared else "standard-webhooks" if provider == "generic" else "signature"
+    meant = (
+        "none"
+        if open_door
+        else "token"
+        if shared
+        else "standard-webhooks"
+        if provider == "generic"
+        else "signature"
+    )
     if provider is not None and written is not None and written != meant:
-        table.mistake(f'auth = "{written}" does not fit: {ways[0]} of provider "{provider}" means auth = "{meant}"; remove auth')
+        table.mistake(
+            f'auth = "{written}" does not fit: {ways[0]} of provider "{provider}" means auth = "{meant}"; remove auth'
+        )
         return None
     return meant
 
@@ -85,9 +108,9 @@ def _read_fields(table: Table) -> Mapping[str, str]:
     fields: dict[str, str] = {}
     for name, selector in _flat(section.values):
         if name not in LEAD_FIELDS and not (name.startswith("custom.") and name != "custom."):
-            section.mistake(f"{quoted(name)} is no field of a lead; {hint(name, LEAD_FIELDS)} Others are written custom.NAME")
+            section.mistake(f"{quoted(name)} is no field of a lead; {field_hint(name, LEAD_FIELDS)}")
         elif not isinstance(selector, str) or not selector.strip():
-            section.wrong(name, selector, "the text that selects an answer, such as \"ref:company_name\"")
+            section.wrong(name, selector, 'the text that selects an answer, such as "ref:company_name"')
         else:
             fields[name] = selector
     return fields
@@ -99,5 +122,3 @@ def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"custom.{inner}", value) for inner, value in selector.items())
         else:
             yield name, selector
-
-

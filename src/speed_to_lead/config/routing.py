@@ -20,7 +20,9 @@ def read_rules(
         table.refuse_keys_except("name", "when", "unless", "team", "sla")
         name = table.text("name", "a text that people will read in traces", required=True)
         if name is not None and first_place.setdefault(name, number) != number:
-            table.mistake(f"rule {first_place[name]} has the same name; traces and reports need each name once")
+            table.mistake(
+                f"rule {first_place[name]} has the same name; traces and reports need each name once"
+            )
         when = read_conditions(table, "when", RULE_FIELDS, sources, taxonomy)
         unless = read_conditions(table, "unless", RULE_FIELDS, sources, taxonomy)
         team, sla = _read_target(table, teams, slas)
@@ -30,12 +32,16 @@ def read_rules(
 
 
 def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
-    table = file.table("default", "the team and sla of every lead that no rule matches: write [default]", required=True)
+    table = file.table(
+        "default", "the team and sla of every lead that no rule matches: write [default]", required=True
+    )
     if table is None:
         return None
     conditions = [key for key in ("when", "unless", "name") if key in table]
     if conditions:
-        table.mistake(f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead")
+        table.mistake(
+            f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead"
+        )
     table.refuse_keys_except("team", "sla", *conditions)
     team, sla = _read_target(table, teams, slas)
     return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None

@@ -5,7 +5,15 @@ from datetime import time, timedelta
 
 from speed_to_lead.config.mistakes import Names, one_of, quoted
 from speed_to_lead.config.table import Table
-from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DEFAULT_STEPS, SLA, Clock, Step, StepTime, parse_duration
+from speed_to_lead.core.sla import (
+    CLOSE_OF_BUSINESS,
+    DEFAULT_STEPS,
+    SLA,
+    Clock,
+    Step,
+    StepTime,
+    parse_duration,
+)
 
 _STEP_NAME = re.compile(r"[^:\s]{1,64}")
 _TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
@@ -34,7 +42,9 @@ def _read_sla(name: str, table: Table, destinations: Names) -> SLA | None:
     if both:
         table.mistake("it has both respond_within and respond_by, which are two deadlines; keep one")
     elif "respond_within" not in table and "respond_by" not in table:
-        table.mistake(f'it has no deadline; write respond_within = "5m" or respond_by = "{CLOSE_OF_BUSINESS}"')
+        table.mistake(
+            f'it has no deadline; write respond_within = "5m" or respond_by = "{CLOSE_OF_BUSINESS}"'
+        )
     if both or neither:
         return None
     return SLA(name, within, by, cutoff if by else None, Clock(clock) if clock else Clock.ELAPSED, steps)
@@ -92,7 +102,9 @@ def _read_step(table: Table, destinations: Names) -> Step | None:
         table.mistake('it does nothing; add tell, remind, alert or reassign, such as alert = ["manager"]')
     name = table.text("name", "a short name for this step")
     if name is not None and not _STEP_NAME.fullmatch(name):
-        table.mistake(f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon and no blanks")
+        table.mistake(
+            f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon and no blanks"
+        )
     if at is None:
         return None
     return Step(name if name is not None else at.text, at, tell, remind, alert, reassign)

@@ -32,7 +32,9 @@ def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
 def _read_source(name: str, table: Table) -> Source | None:
     table.refuse_keys_except("label", "motion", "aliases")
     if name == UNKNOWN_SOURCE.name:
-        table.mistake('the source "unknown" is built in, for leads of which nothing tells the source; choose another name')
+        table.mistake(
+            'the source "unknown" is built in, for leads of which nothing tells the source; choose another name'
+        )
         return None
     if not _NAME.fullmatch(name):
         table.mistake(f"{quoted(name)} cannot be a source's name; use a-z, 0-9 and _")
@@ -49,7 +51,9 @@ def _claim_words(source: Source, table: Table, owners: dict[str, str]) -> None:
     for word in (source.name, source.label, *source.aliases):
         owner = owners.setdefault(_folded(word), source.name)
         if owner != source.name:
-            table.mistake(f"{quoted(word)} already means the source {quoted(owner)}; one word means one source")
+            table.mistake(
+                f"{quoted(word)} already means the source {quoted(owner)}; one word means one source"
+            )
 
 
 def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detection | None:
@@ -58,7 +62,9 @@ def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detecti
     when = read_conditions(table, "when", DETECTION_FIELDS, sources, taxonomy)
     unless = read_conditions(table, "unless", DETECTION_FIELDS, sources, taxonomy)
     if "when" not in table and "unless" not in table:
-        table.mistake('it has no conditions, so it would claim every lead; write one such as when.utm_medium = "email"')
+        table.mistake(
+            'it has no conditions, so it would claim every lead; write one such as when.utm_medium = "email"'
+        )
     return Detection(source, when, unless) if source is not None else None
 
 

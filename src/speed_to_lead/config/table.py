@@ -6,7 +6,7 @@ A read answers None where the key is missing or wrong; the mistake is noted by t
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import date, time
 from typing import Any
 
 from speed_to_lead.config.mistakes import Names, Notes, hint, one_of, quoted
@@ -72,7 +72,7 @@ class Table:
         problem = names.problem_with(word)
         if problem is None:
             return word
-        self.mistake(problem if names.what == key else f"{key}: {problem}")
+        self.mistake(problem if names.what.casefold() == key else f"{key}: {problem}")
         return None
 
     def whole_number(self, key: str, least: int, most: int) -> int | None:
@@ -134,7 +134,9 @@ class Table:
     def wrong(self, key: str, value: Any, expected: str) -> None:
         """Note that the value of `key` is not what it takes. The value of a secret's name is not repeated."""
         if key.endswith("_env"):
-            shown = "not a text" if not isinstance(value, str) else "empty" if not value.strip() else "not a name"
+            shown = (
+                "not a text" if not isinstance(value, str) else "empty" if not value.strip() else "not a name"
+            )
         else:
             shown = described(value)
         self.mistake(f"{key} is {shown}; it takes {expected}")
@@ -154,21 +156,17 @@ def described(value: Any) -> str:
     """A TOML value in words, with its type where quotes or their absence are the likely mistake."""
     match value:
         case bool():
-            return "true" if value else "false"
+            words = "true" if value else "false"
         case str():
-            return f"the text {quoted(value)}" if value.strip() else "an empty text"
+            words = f"the text {quoted(value)}" if value.strip() else "an empty text"
+        case int() if value.bit_length() > 64:  # Python itself refuses to print the hugest
+            words = "a huge number"
         case int() | float():
-            # Texts of huge integers are refused by Python itself; nobody means one.
-            huge = isinstance(value, int) and value.bit_length() > 64
-            return "a huge number" if huge else f"the number {value}"
+            words = f"the number {value}"
         case list():
-            return "a list" if value else "an empty list"
-        case datetime():
-            return f"the date and time {value.isoformat()}"
-        case date():
-            return f"the date {value.isoformat()}"
-        case time():
-            return f"the time {value.isoformat()}"
+            words = "a list" if value else "an empty list"
+        case date() | time():
+            words = f"the {'time' if isinstance(value, time) else 'date'} {value.isoformat()}"
         case _:
-            return "a table"
-
+            words = "a table"
+    return words

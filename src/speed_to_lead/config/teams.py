@@ -26,7 +26,9 @@ def read_calendars(file: Table, now: datetime) -> dict[str, Calendar]:
     }
 
 
-def read_teams(file: Table, calendars: Mapping[str, Calendar], known_calendars: Names, destinations: Names) -> dict[str, Team]:
+def read_teams(
+    file: Table, calendars: Mapping[str, Calendar], known_calendars: Names, destinations: Names
+) -> dict[str, Team]:
     """The teams of teams.toml that could be read; one whose calendar failed is left out without a further mistake."""
     file.refuse_keys_except("calendars", "teams")
     team_of_rep: dict[str, str] = {}
@@ -54,7 +56,10 @@ def _read_team(
     if table.values.get("reps", []) == []:
         table.mistake(f'it has no reps; add [[teams.{name}.reps]] with an id, such as id = "ana"')
     calendar = calendars.get(calendar_name or "")
-    reps = [_read_rep(rep, name, calendar, calendars, known_calendars, destinations, team_of_rep) for rep in rep_tables]
+    reps = [
+        _read_rep(rep, name, calendar, calendars, known_calendars, destinations, team_of_rep)
+        for rep in rep_tables
+    ]
     if calendar is None or manager is None:
         return None
     way = Assignment(assignment) if assignment is not None else Assignment.ROUND_ROBIN
@@ -90,11 +95,14 @@ def _claim_id(rep_id: str, team: str, table: Table, team_of_rep: dict[str, str])
     if not _REP_ID.fullmatch(rep_id):
         table.mistake(f"id {quoted(rep_id)} cannot be a rep's id; use letters, digits, dot, _ and -")
         return
-    other = team_of_rep.setdefault(rep_id, team) if rep_id in team_of_rep else None
-    team_of_rep[rep_id] = team_of_rep.get(rep_id, team)
-    if other is not None:
-        where = "twice in this team" if other == team else f"also in team {quoted(other)}"
-        table.mistake(f"rep {quoted(rep_id)} is {where}; one rep is in one team, because open leads are counted by id")
+    other = team_of_rep.get(rep_id)
+    if other is None:
+        team_of_rep[rep_id] = team
+        return
+    where = "twice in this team" if other == team else f"also in team {quoted(other)}"
+    table.mistake(
+        f"rep {quoted(rep_id)} is {where}; one rep is in one team, because open leads are counted by id"
+    )
 
 
 def _read_leave(table: Table) -> tuple[Leave, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
+from itertools import accumulate
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -29,9 +30,6 @@ _HORIZON_MS: Final = timedelta(days=_HORIZON_YEARS * 365.25) // MILLISECOND
 #: Local and UTC years differ by at most 16 hours and a span runs into the next day; zones have skipped whole days.
 _YEAR_MARGIN: Final = timedelta(days=3)
 _YEAR_MARGIN_MS: Final = _YEAR_MARGIN // MILLISECOND
-
-#: No span is longer than this in UTC: a wall-clock day, and whatever a clock put back adds to it.
-_LONGEST_SPAN_MS: Final = timedelta(days=2) // MILLISECOND
 
 
 class NeverOpen(ValueError):  # noqa: N818 - design and callers know it by this name
@@ -324,7 +322,8 @@ class _Table:
 
     `opens` and `closes` are the spans merged where they meet or overlap, and cut at both ends of the table;
     `open_ms_by_close[i]` is the open time up to the i-th close, `open_ms` up to the end of the table. `days`,
-    `day_opens` and `day_spans` keep the spans apart, since close of business asks whose day it is.
+    `day_opens` and `day_spans` keep the spans apart, since close of business asks whose day it is;
+    `latest_close[i]` is the last close among the spans up to the i-th.
     """
 
     __slots__ = (
@@ -332,6 +331,7 @@ class _Table:
         "day_opens",
         "day_spans",
         "days",
+        "latest_close",
         "open_ms",
         "open_ms_by_close",
         "opens",
@@ -346,6 +346,7 @@ class _Table:
         # (opens, index of the day, closes): where two days open at one instant, the earlier comes first.
         self.day_spans = sorted((o, index, c) for index, day in enumerate(days) for o, c in day.spans)
         self.day_opens = [opens for opens, _, _ in self.day_spans]
+        self.latest_close = list(accumulate((closes for _, _, closes in self.day_spans), max))
         self.opens: list[int] = []
         self.closes: list[int] = []
         self.open_ms_by_close: list[int] = []
@@ -384,9 +385,9 @@ class _Table:
         after = bisect_right(self.day_opens, at)
         held_by = None
         for index in range(after - 1, -1, -1):
-            opens, day, closes = self.day_spans[index]
-            if opens < at - _LONGEST_SPAN_MS:
-                break
+            if self.latest_close[index] <= at:
+                break  # all spans from here back are over
+            _, day, closes = self.day_spans[index]
             if at < closes and (held_by is None or day < held_by):
                 held_by = day
         if held_by is not None:

@@ -35,7 +35,9 @@ class Message:
     possible_repeat: bool = False
 
 
-def compose(alert: Alert, lead: Lead, team: Team | None, source_label: str, url: str, now: datetime) -> Message:
+def compose(
+    alert: Alert, lead: Lead, team: Team | None, source_label: str, url: str, now: datetime
+) -> Message:
     """The message of one alert about one lead, as things stand at `now`. `url` is the lead's page, or "".
 
     The rep named is the one who has the lead now; times are told as spans, and as an instant in the team's

@@ -200,7 +200,7 @@ def _instant_of(
 def _later(clock: Clock, calendar: Calendar, start: datetime, amount: timedelta) -> datetime:
     if clock is Clock.BUSINESS:
         return calendar.after_open_time(start, amount)
-    return _to_the_millisecond(start + amount)
+    return start + amount
 
 
 def _to_the_millisecond(instant: datetime) -> datetime:

@@ -21,8 +21,16 @@ from speed_to_lead.core.submission import GenericLead
 
 
 def dump(document: Mapping[str, Any]) -> str:
-    """JSON without white space; text stays readable."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    """JSON without white space; text stays readable.
+
+    Half a surrogate pair (a form tool that cut an emoji in two) cannot be written as UTF-8; such text is escaped.
+    """
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, separators=(",", ":"))
+    return text
 
 
 def lead_document(lead: Lead) -> str:
@@ -68,20 +76,20 @@ def lead_from(text: str | bytes) -> Lead:
         id=d["id"],
         version=d["version"],
         state=LeadState(d["state"]),
-        form=d["form"],
+        form=d.get("form", ""),
         received_at=from_ms(d["received_at"]),
         submitted_at=_instant(d.get("submitted_at")),
         lead=GenericLead(d.get("fields", {}), d.get("custom", {})),
-        source=d["source"],
-        channel=d["channel"],
+        source=d.get("source", ""),
+        channel=d.get("channel", ""),
         campaign=d.get("campaign", ""),
-        rule=d["rule"],
-        team=d["team"],
+        rule=d.get("rule", ""),
+        team=d.get("team", ""),
         rep=d.get("rep"),
-        sla=d["sla"],
+        sla=d.get("sla", ""),
         deadline=from_ms(d["deadline"]),
         steps=tuple(_step(step) for step in d.get("steps", ())),
-        config_digest=d["config_digest"],
+        config_digest=d.get("config_digest", ""),
         next_at=_instant(d.get("next_at")),
         steps_done=tuple(d.get("steps_done", ())),
         reps_before=tuple(d.get("reps_before", ())),
@@ -122,8 +130,8 @@ def alert_from(text: str | bytes, attempts: int = 0, unknown_attempts: int = 0) 
     d = json.loads(text)
     return Alert(
         lead_id=d.get("lead_id", ""),
-        step=d["step"],
-        destination=d["destination"],
+        step=d.get("step", ""),
+        destination=d.get("destination", ""),
         kind=AlertKind(d["kind"]),
         decided_at=from_ms(d["decided_at"]),
         late_seconds=d.get("late_seconds", 0.0),
@@ -145,7 +153,7 @@ def history_line(entry: HistoryEntry) -> str:
 def history_entry(line: str | bytes) -> HistoryEntry:
     """The entry of a stored line."""
     d = json.loads(line)
-    return HistoryEntry(from_ms(d["at"]), d["event"], d.get("details", {}))
+    return HistoryEntry(from_ms(d["at"]), d.get("event", ""), d.get("details", {}))
 
 
 def _step_document(step: PlannedStep) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _step_document(step: PlannedStep) -> dict[str, Any]:
 
 def _step(d: Mapping[str, Any]) -> PlannedStep:
     return PlannedStep(
-        d["name"],
+        d.get("name", ""),
         from_ms(d["at"]),
         tuple(d.get("tell", ())),
         tuple(d.get("remind", ())),
@@ -187,7 +195,7 @@ def _response_document(response: Response) -> dict[str, Any]:
 
 def _response(d: Mapping[str, Any]) -> Response:
     return Response(
-        ResponseKind(d["kind"]), d["by"], from_ms(d["at"]), from_ms(d["recorded_at"]), d.get("via", ""), d.get("evidence", "")
+        ResponseKind(d["kind"]), d.get("by", ""), from_ms(d["at"]), from_ms(d["recorded_at"]), d.get("via", ""), d.get("evidence", "")
     )
 
 
@@ -208,11 +216,11 @@ def _touch_document(touch: Touch) -> dict[str, Any]:
 
 def _touch(d: Mapping[str, Any]) -> Touch:
     return Touch(
-        d["submission_id"],
-        d["form"],
+        d.get("submission_id", ""),
+        d.get("form", ""),
         from_ms(d["received_at"]),
-        d["source"],
-        d["channel"],
+        d.get("source", ""),
+        d.get("channel", ""),
         d.get("campaign", ""),
         GenericLead(d.get("fields", {}), d.get("custom", {})),
     )

@@ -76,6 +76,11 @@ class Keys:
         return self._key("heartbeats")
 
     @property
+    def readiness(self) -> str:
+        """String with expiry: written by the web process to find out whether the server would store a lead."""
+        return self._key("readiness")
+
+    @property
     def broker(self) -> str:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")

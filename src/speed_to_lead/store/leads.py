@@ -1,11 +1,13 @@
 """Lead records, the deadline index beside them, rotations and loads."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from redis.exceptions import ResponseError
+
 from speed_to_lead.core.assignment import Rotation
-from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.settlement import Admit, Join
 from speed_to_lead.store.contract import Result, UnreadableRecord
@@ -18,7 +20,7 @@ from speed_to_lead.store.documents import (
     lead_from,
 )
 from speed_to_lead.store.keys import Keys
-from speed_to_lead.store.server import ScriptCall, Server, translated_errors
+from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: Leads read in one go while looking for those that fit a filter.
 PAGE = 200
@@ -45,7 +47,14 @@ class RedisLeads:
             pipe = self._client.pipeline(transaction=False)
             for lead_id in lead_ids:
                 pipe.hget(self._keys.lead(lead_id), "document")
-            return [read_record(document) for document in pipe.execute()]
+            answers = pipe.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and not _says_wrong_type(answer):
+                    raise answer
+        return [
+            UnreadableRecord("the record is not a hash") if _says_wrong_type(answer) else read_record(answer)
+            for answer in answers
+        ]
 
     def history(self, lead_id: str) -> list[HistoryEntry]:
         """What happened to the lead."""
@@ -66,13 +75,14 @@ class RedisLeads:
         found: list[Lead] = []
         cursor = before
         while True:
-            ids, cursor = self._page(cursor)
-            for entry_cursor, lead in zip(ids, self.get_many([i.partition(":")[2] for i in ids]), strict=True):
+            page, is_last = self._page(cursor)
+            leads = self.get_many([cursor.partition(":")[2] for cursor in page])
+            for cursor, lead in zip(page, leads, strict=True):
                 if isinstance(lead, Lead) and fits(lead, state, team, rep):
                     found.append(lead)
                     if len(found) == limit:
-                        return found, entry_cursor if cursor or entry_cursor != ids[-1] else None
-            if cursor is None:
+                        return found, None if is_last and cursor == page[-1] else cursor
+            if is_last:
                 return found, None
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
@@ -81,7 +91,7 @@ class RedisLeads:
             return {}
         with translated_errors():
             found = self._client.mget([self._keys.person(key) for key in person_keys])
-        return {key: value.decode() for key, value in zip(person_keys, found, strict=True) if value is not None}
+        return {key: text(value) for key, value in zip(person_keys, found, strict=True) if value is not None}
 
     def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
         """The rotation of each team."""
@@ -95,18 +105,18 @@ class RedisLeads:
     def load(self) -> dict[str, int]:
         """Open leads by rep."""
         with translated_errors():
-            return {rep.decode(): int(n) for rep, n in self._client.hgetall(self._keys.load).items()}
+            return {text(rep): int(n) for rep, n in self._client.hgetall(self._keys.load).items()}
 
     def change(self, changes: Sequence[LeadChange]) -> list[Result]:
         """Write changes to existing leads."""
         calls = [change_call(self._keys, change, None) for change in changes]
-        return [Result(answer.decode()) for answer in self._server.run(calls)]
+        return [Result(text(answer)) for answer in self._server.run(calls)]
 
     def due(self, now: datetime, limit: int) -> list[str]:
         """Ids the index holds as due."""
         with translated_errors():
             ids = self._client.zrangebyscore(self._keys.due, "-inf", to_ms(now), start=0, num=limit)
-        return [lead_id.decode() for lead_id in ids]
+        return [text(lead_id) for lead_id in ids]
 
     def next_due(self) -> datetime | None:
         """The earliest instant in the index."""
@@ -126,38 +136,51 @@ class RedisLeads:
         """Make the index say what the record says."""
         arguments = [lead_id, version, "" if next_at is None else to_ms(next_at)]
         answer = self._server.run_one("mend_due", [self._keys.lead(lead_id), self._keys.due], arguments)
-        return Result(answer.decode())
+        return Result(text(answer))
 
     def quarantine(self, lead_id: str, error: str) -> Result:
         """Out of the index, kept with its error."""
         keys = self._keys
         answer = self._server.run_one("quarantine_lead", [keys.due, keys.quarantine, keys.ledger], [lead_id, error])
-        return Result(answer.decode())
+        return Result(text(answer))
 
     def quarantined(self) -> dict[str, str]:
         """Leads in quarantine."""
         with translated_errors():
             found = self._client.hgetall(self._keys.quarantine)
-        return {lead_id.decode(): error.decode() for lead_id, error in found.items()}
+        return {text(lead_id): text(error) for lead_id, error in found.items()}
 
     def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
         """A batch of all lead ids."""
         with translated_errors():
             following, found = self._client.zscan(self._keys.all_leads, int(cursor or 0), count=limit)
-        return [lead_id.decode() for lead_id, _ in found], str(following) if following else ""
+        return [text(lead_id) for lead_id, _ in found], str(following) if following else ""
 
-    def _page(self, before: str | None) -> tuple[list[str], str | None]:
-        """Cursors (`received ms:id`) of the next page, newest first, and the last of them (None at the end)."""
-        top = before.partition(":")[0] if before else "+inf"
-        # Leads received in the same millisecond as the cursor come again; they are skipped by their id.
-        with translated_errors():
-            found = self._client.zrange(
-                self._keys.all_leads, top, "-inf", desc=True, byscore=True, offset=0, num=PAGE, withscores=True
-            )
-        cursors = [f"{int(score)}:{lead_id.decode()}" for lead_id, score in found]
-        if before in cursors:
-            cursors = cursors[cursors.index(before) + 1 :]
-        return cursors, cursors[-1] if cursors and len(found) == PAGE else None
+    def _page(self, before: str | None) -> tuple[list[str], bool]:
+        """Cursors (`received ms:id`) of the next page, newest first, and whether it is the last.
+
+        Leads received in the same millisecond as the cursor come again; those that are not below it are skipped,
+        even if they fill whole pages (an import gives thousands of leads one instant).
+        """
+        score, _, lead_id = (before or "").partition(":")
+        top = (int(score), lead_id.encode()) if score else None
+        skipped = 0
+        while True:
+            with translated_errors():
+                found = self._client.zrange(
+                    self._keys.all_leads,
+                    score or "+inf",
+                    "-inf",
+                    desc=True,
+                    byscore=True,
+                    offset=skipped,
+                    num=PAGE,
+                    withscores=True,
+                )
+            below = [(int(at), member) for at, member in found if top is None or (int(at), member) < top]
+            skipped += PAGE
+            if below or len(found) < PAGE:
+                return [f"{at}:{text(member)}" for at, member in below], len(found) < PAGE
 
 
 def fits(lead: Lead, state: LeadState | None, team: str | None, rep: str | None) -> bool:
@@ -169,13 +192,17 @@ def fits(lead: Lead, state: LeadState | None, team: str | None, rep: str | None)
     )
 
 
+def _says_wrong_type(answer: object) -> bool:
+    return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
+
+
 def read_record(document: bytes | None) -> Lead | UnreadableRecord | None:
     """The lead of a stored record; a record that is none is answered as an error value."""
     if document is None:
         return None
     try:
         return lead_from(document)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         return UnreadableRecord(f"the record cannot be read: {type(error).__name__}")
 
 
@@ -207,7 +234,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         for seen in settlement.seen:
             key = number_of(keys.seen(seen.key))
             guards.append((key, False))  # somebody else may have settled the same submission meanwhile
-            sets.append((key, lead.id, int(seen.remember.total_seconds() * 1000)))
+            sets.append((key, lead.id, keep_ms(seen.remember)))
     if isinstance(settlement, Admit):
         for person, expected in settlement.people:
             key = number_of(keys.person(person))
@@ -235,6 +262,11 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
     return ScriptCall("change_lead", names, [dump(plan), lead_document(lead)])
 
 
+def keep_ms(span: timedelta) -> int:
+    """How long a key is kept; the server refuses an expiry of nothing, and would do so in the middle of a script."""
+    return max(span // MILLISECOND, 1)
+
+
 def _rotation_plan(change: LeadChange) -> dict[str, Any] | bool:
     turn = change.rotation
     if turn is None:
@@ -244,5 +276,5 @@ def _rotation_plan(change: LeadChange) -> dict[str, Any] | bool:
 
 
 def _rotation(fields: dict[bytes, bytes]) -> Rotation:
-    turns = {name[5:].decode(): int(turn) for name, turn in fields.items() if name.startswith(b"turn:")}
+    turns = {text(name[5:]): int(turn) for name, turn in fields.items() if name.startswith(b"turn:")}
     return Rotation(int(fields.get(b"version", 0)), int(fields.get(b"clock", 0)), turns)

@@ -2,14 +2,13 @@
 
 import time
 from datetime import datetime, timedelta
-from typing import Any
 
 import redis
 
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Health, ServerPolicy
-from speed_to_lead.store.server import Server, translated_errors
+from speed_to_lead.store.server import Server, text, translated_errors
 
 #: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
 FORGET_PROCESS_AFTER = timedelta(days=1)
@@ -39,7 +38,7 @@ class RedisOperations:
             for answer in (stream, counted):
                 if isinstance(answer, Exception):
                     raise answer
-        counts = {name.decode(): int(n) for name, n in counted.items()}
+        counts = {text(name): int(n) for name, n in counted.items()}
         ledger = Ledger(
             received=0,
             leads=counts.get("leads", 0),
@@ -64,7 +63,8 @@ class RedisOperations:
     def counters(self) -> dict[str, int]:
         """Every counter by name."""
         with translated_errors():
-            return {name.decode(): int(n) for name, n in self._client.hgetall(self._keys.ledger).items()}
+            counted = self._client.hgetall(self._keys.ledger)
+        return {text(name): int(n) for name, n in counted.items() if int(n)}
 
     def health(self) -> Health:
         """Depths and ages of every stage."""
@@ -72,7 +72,7 @@ class RedisOperations:
         with translated_errors():
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
-            names = sorted(name.decode() for name in self._client.smembers(keys.outboxes))
+            names = sorted(text(name) for name in self._client.smembers(keys.outboxes))
             pipe = self._client.pipeline(transaction=False)
             pipe.xlen(keys.incoming)
             pipe.xrange(keys.incoming, count=1)
@@ -108,7 +108,7 @@ class RedisOperations:
             dead_letters=dead_letters,
             dead_alerts=dead_alerts,
             quarantined=quarantined,
-            heartbeats={process.decode(): _age(now_ms, at) for process, at in beats},
+            heartbeats={text(process): _age(now_ms, at) for process, at in beats},
         )
 
     def beat(self, process: str, now: datetime) -> None:
@@ -137,14 +137,12 @@ class RedisOperations:
         )
 
     def _configured(self, name: str) -> str | None:
-        try:
-            found: Any = self._client.config_get(name).get(name)
-        except redis.ResponseError:
-            return None
-        except redis.RedisError as error:
-            with translated_errors():
-                raise error from None
-        return found.decode() if isinstance(found, bytes) else found
+        with translated_errors():
+            try:
+                found = self._client.config_get(name).get(name)
+            except redis.ResponseError:
+                return None
+        return None if found is None else text(found)
 
 
 def _age(now_ms: int, then_ms: float) -> float:

@@ -8,7 +8,11 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, history_line
-from speed_to_lead.store.server import Server, translated_errors
+from speed_to_lead.store.server import Server, text, translated_errors
+
+#: An alert that cannot be read is tried again after this, so often, before it is dead.
+UNREADABLE_PAUSE = timedelta(minutes=1)
+UNREADABLE_TRIES = 10
 
 _ATTEMPTS = re.compile(rb"(\d+):(\d+):")
 
@@ -29,7 +33,7 @@ class RedisOutbox:
             [keys.outbox(alert.destination), keys.alerts, keys.attempts, keys.outboxes],
             [alert.destination, alert.key, alert_document(alert), to_ms(due)],
         )
-        return Result(answer.decode())
+        return Result(text(answer))
 
     def destinations_due(self, now: datetime) -> dict[str, int]:
         """Destinations with alerts due."""
@@ -43,8 +47,8 @@ class RedisOutbox:
     def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
         keys = self._keys
-        token = secrets.token_hex(8)
         while True:
+            token = secrets.token_hex(8)
             answer = self._server.run_one(
                 "claim_alert",
                 [keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts],
@@ -52,9 +56,38 @@ class RedisOutbox:
             )
             if answer is None:
                 return None
-            _, document, attempts, unknown = answer
-            if document is not None:
-                return ClaimedAlert(alert_from(document, attempts, unknown), token)
+            key, document, attempts, unknown = answer
+            if document is None:
+                continue
+            alert = _read_alert(document, attempts, unknown)
+            if alert is not None:
+                return ClaimedAlert(alert, token)
+            self._put_off(destination, text(key), token, attempts, now)
+
+    def _put_off(self, destination: str, key: str, token: str, attempts: int, now: datetime) -> None:
+        """Hold back an alert this courier cannot read, so that the next one gets its turn.
+
+        A courier of a newer release may be able to (a rolling deploy); after some tries it is dead, and seen.
+        """
+        keys = self._keys
+        result = "retry" if attempts < UNREADABLE_TRIES else "dead"
+        at = now + UNREADABLE_PAUSE if result == "retry" else now
+        self._server.run_one(
+            "settle_alert",
+            [
+                keys.outbox(destination),
+                keys.leased(destination),
+                keys.alerts,
+                keys.attempts,
+                keys.dead_alerts,
+                keys.outboxes,
+                keys.lead(""),
+                keys.history(""),
+                keys.ledger,
+                keys.outbox(destination),
+            ],
+            [key, token, result, to_ms(at), 0, "", "", "", "", ""],
+        )
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
@@ -87,7 +120,7 @@ class RedisOutbox:
                 ),
             ],
         )
-        return Result(answer.decode())
+        return Result(text(answer))
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""
@@ -95,7 +128,7 @@ class RedisOutbox:
         for name in self._names():
             with translated_errors():
                 found += self._client.zrange(self._keys.outbox(name), 0, limit - 1, withscores=True)
-        found.sort(key=lambda item: item[1])
+        found.sort(key=lambda item: (item[1], item[0]))
         alerts = self._alerts([key for key, _ in found[:limit]])
         return [(alerts[key], from_ms(int(score))) for key, score in found[:limit] if key in alerts]
 
@@ -109,13 +142,13 @@ class RedisOutbox:
     def redrive(self, key: str, now: datetime) -> Result:
         """Try a dead alert again."""
         keys = self._keys
-        destination = key.rpartition(":")[2]
+        destination = key.rpartition(":")[2]  # a destination's name holds no colon
         names = [keys.outbox(destination), keys.alerts, keys.attempts, keys.dead_alerts]
-        return Result(self._server.run_one("redrive_alert", names, [key, to_ms(now)]).decode())
+        return Result(text(self._server.run_one("redrive_alert", names, [key, to_ms(now)])))
 
     def _names(self) -> list[str]:
         with translated_errors():
-            return sorted(name.decode() for name in self._client.smembers(self._keys.outboxes))
+            return sorted(text(name) for name in self._client.smembers(self._keys.outboxes))
 
     def _alerts(self, alert_keys: list[bytes]) -> dict[bytes, Alert]:
         if not alert_keys:
@@ -128,5 +161,15 @@ class RedisOutbox:
             if document is not None:
                 counted = _ATTEMPTS.match(state or b"")
                 attempts, unknown = (int(counted[1]), int(counted[2])) if counted else (0, 0)
-                found[key] = alert_from(document, attempts, unknown)
+                alert = _read_alert(document, attempts, unknown)
+                if alert is not None:
+                    found[key] = alert
         return found
+
+
+def _read_alert(document: bytes, attempts: int, unknown_attempts: int) -> Alert | None:
+    """The alert, or None where this release cannot read it."""
+    try:
+        return alert_from(document, attempts, unknown_attempts)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None

@@ -11,8 +11,8 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, valid_submission_id
 from speed_to_lead.store.contract import QueueEntry, Result
-from speed_to_lead.store.leads import change_call
-from speed_to_lead.store.server import ScriptCall, Server, translated_errors
+from speed_to_lead.store.leads import change_call, keep_ms
+from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 GROUP = "router"
 
@@ -50,13 +50,14 @@ class RedisQueue:
         deliveries = {item["message_id"]: item["times_delivered"] + 1 for item in chosen}
         with translated_errors():
             claimed = self._client.xclaim(self._keys.incoming, GROUP, consumer, idle_ms, list(deliveries))
-        return [
-            queue_entry(entry_id, fields, deliveries[entry_id]) for entry_id, fields in claimed if fields is not None
-        ]
+        entries = {entry_id: fields for entry_id, fields in claimed if fields is not None}
+        if len(entries) < len(deliveries):
+            self._forget_deleted([entry_id for entry_id in deliveries if entry_id not in entries])
+        return [queue_entry(entry_id, fields, deliveries[entry_id]) for entry_id, fields in entries.items()]
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
-        return [Result(_text(answer)) for answer in self._server.run([self._call(s) for s in settlements])]
+        return [Result(text(answer)) for answer in self._server.run([self._call(s) for s in settlements])]
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """What submissions with these keys became."""
@@ -65,12 +66,12 @@ class RedisQueue:
             return {}
         with translated_errors():
             found = self._client.mget([self._keys.seen(key) for key in wanted])
-        return {key: _text(value) for key, value in zip(wanted, found, strict=True) if value is not None}
+        return {key: text(value) for key, value in zip(wanted, found, strict=True) if value is not None}
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
         with translated_errors():
-            ids = [_text(i) for i in self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)]
+            ids = [text(i) for i in self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)]
         return [letter for letter in map(self.dead_letter, ids) if letter is not None]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
@@ -80,19 +81,19 @@ class RedisQueue:
         if not fields:
             return None
         entry = queue_entry(b"0-0", fields)
-        return DeadLetter(entry.submission, _text(fields[b"error"]), from_ms(int(fields[b"buried_at"])))
+        return DeadLetter(entry.submission, text(fields[b"error"]), from_ms(int(fields[b"buried_at"])))
 
     def replay(self, submission_id: str) -> Result:
         """Back into the queue."""
         keys = self._keys
         names = [keys.incoming, keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
-        return Result(_text(self._server.run_one("replay_dead_letter", names, [submission_id])))
+        return Result(text(self._server.run_one("replay_dead_letter", names, [submission_id])))
 
     def discard(self, submission_id: str) -> Result:
         """Gone for good."""
         keys = self._keys
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
-        return Result(_text(self._server.run_one("discard_dead_letter", names, [submission_id])))
+        return Result(text(self._server.run_one("discard_dead_letter", names, [submission_id])))
 
     def _call(self, settlement: Settlement) -> ScriptCall:
         keys = self._keys
@@ -103,7 +104,7 @@ class RedisQueue:
                 return ScriptCall(
                     "drop_submission",
                     [keys.incoming, keys.ledger, keys.seen(settlement.submission_id)],
-                    [settlement.entry_id, GROUP, settlement.kind, settlement.lead_id, _remember(REMEMBER_KEY)],
+                    [settlement.entry_id, GROUP, settlement.kind, settlement.lead_id, keep_ms(REMEMBER_KEY)],
                 )
             case Bury():
                 submission = settlement.submission
@@ -123,6 +124,13 @@ class RedisQueue:
                         *(part for pair in fields.items() for part in pair),
                     ],
                 )
+
+    def _forget_deleted(self, entry_ids: Sequence[bytes]) -> None:
+        """Acknowledge entries somebody deleted unread: before Redis 7 they stay pending and hide those behind them."""
+        with translated_errors():
+            for entry_id in entry_ids:
+                if not self._client.xrange(self._keys.incoming, entry_id, entry_id):
+                    self._client.xack(self._keys.incoming, GROUP, entry_id)
 
     def _with_group(self, read: Callable[[], Any]) -> Any:
         """What `read` answers; the group is made where the server has none (a fresh one, or one that lost its data)."""
@@ -145,14 +153,14 @@ def make_group(client: Any, stream: str) -> None:
             raise
 
 
-def stream_fields(submission: Submission) -> dict[str, Any]:
+def stream_fields(submission: Submission) -> dict[Any, Any]:
     """A submission as the fields of a stream entry (design 6.3)."""
     fields: dict[str, Any] = {
         "id": submission.id,
-        "form": submission.form,
+        "form": submission.form.encode("utf-8", "backslashreplace"),
         "received_at": to_ms(submission.received_at),
         "body": submission.body,
-        "content_type": submission.content_type,
+        "content_type": submission.content_type.encode("utf-8", "backslashreplace"),
     }
     if submission.headers:
         fields["headers"] = json.dumps(dict(submission.headers))
@@ -163,7 +171,7 @@ def queue_entry(entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int 
     """The entry as a value. Any program may add to the stream, so every field may be missing or wrong.
 
     Without `received_at`, or with one later than the entry itself, the instant the entry was added counts: the
-    clock starts when we received it, not when somebody's clock says so.
+    clock starts when we received it, not when somebody's clock says so. Without `body`, all fields are the body.
     """
     added_ms = int(entry_id.partition(b"-")[0])
     received_ms = added_ms
@@ -176,36 +184,31 @@ def queue_entry(entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int 
             problem = "received_at is not a number of milliseconds since 1970"
         if received_ms < 0 or (added_ms and received_ms > added_ms):
             received_ms = added_ms
-    headers: Mapping[str, str] = {}
+    headers: dict[str, str] = {}
     if fields.get(b"headers"):
         try:
             parsed = json.loads(fields[b"headers"])
             headers = {str(name).lower(): str(value) for name, value in parsed.items()}
         except (ValueError, AttributeError, RecursionError):
             problem = "headers is not a JSON object"
-    if b"body" not in fields:
+    body = fields.get(b"body")
+    if body is None:
         problem = "the entry has no body"
+        # Kept all the same: whoever looks at the dead letter shall see what came.
+        body = json.dumps({text(name): text(value) for name, value in fields.items()}).encode()
     if not fields.get(b"form"):
         problem = "the entry names no form"
-    given_id = _text(fields.get(b"id", b"")) or f"x{_text(entry_id)}"
+    given_id = text(fields.get(b"id", b"")) or f"x{text(entry_id)}"
     submission = Submission(
         id=valid_submission_id(given_id),
-        form=_text(fields.get(b"form", b"")),
+        form=text(fields.get(b"form", b"")),
         received_at=from_ms(received_ms),
-        body=fields.get(b"body", b""),
-        content_type=_text(fields.get(b"content_type", b"")),
+        body=body,
+        content_type=text(fields.get(b"content_type", b"")),
         headers=headers,
     )
-    return QueueEntry(_text(entry_id), submission, deliveries, problem)
+    return QueueEntry(text(entry_id), submission, deliveries, problem)
 
 
 def _entries(streams: Any) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
     return [entry for _, entries in streams or () for entry in entries]
-
-
-def _remember(span: timedelta) -> int:
-    return int(span.total_seconds() * 1000)
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,5 +1,6 @@
 """The connection to the server: explicit timeouts, few retries, scripts loaded by hash, errors in one class."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ SCRIPTS = {
     for file in files("speed_to_lead.store").joinpath("scripts").iterdir()
     if file.name.endswith(".lua")
 }
+#: Under which the server keeps each script once it was loaded.
+HASHES = {name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in SCRIPTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,15 @@ class Server:
     """One client, its key names and its loaded scripts."""
 
     def __init__(self, client: "redis.Redis", keys: Keys) -> None:
-        self.client = client
+        # redis-py's types answer unions of every protocol and of its asynchronous twin; ours is one of them.
+        self.client: Any = client
         self.keys = keys
-        self._hashes: dict[str, str] = {}
 
     def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """The answers of the scripts, sent in one pipeline. Each is atomic by itself. Raises StoreUnavailable.
 
-        A server that was restarted has forgotten the scripts; they are loaded again and the refused calls
-        repeated. Those that ran are not: every script refuses what it has done already.
+        A server that is new or was restarted does not know the scripts; they are loaded and the refused calls
+        repeated. Those that ran are not repeated.
         """
         answers: list[Any] = [None] * len(calls)
         waiting = list(range(len(calls)))
@@ -55,17 +58,14 @@ class Server:
             if not waiting:
                 break
             with translated_errors():
-                self._load({calls[number].script for number in waiting})
                 pipe = self.client.pipeline(transaction=False)
                 for number in waiting:
                     call = calls[number]
-                    pipe.evalsha(self._hashes[call.script], len(call.keys), *call.keys, *call.arguments)
+                    pipe.evalsha(HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
                 for number, answer in zip(waiting, pipe.execute(raise_on_error=False), strict=True):
                     answers[number] = answer
-            forgotten = [number for number in waiting if isinstance(answers[number], NoScriptError)]
-            if forgotten:
-                self._hashes.clear()
-            waiting = forgotten
+            waiting = [number for number in waiting if isinstance(answers[number], NoScriptError)]
+            self._load({calls[number].script for number in waiting})
         with translated_errors():
             for answer in answers:
                 if isinstance(answer, Exception):
@@ -77,8 +77,14 @@ class Server:
         return self.run([ScriptCall(script, keys, arguments)])[0]
 
     def _load(self, names: set[str]) -> None:
-        for name in names - self._hashes.keys():
-            self._hashes[name] = str(self.client.script_load(SCRIPTS[name]))
+        with translated_errors():
+            for name in names:
+                self.client.script_load(SCRIPTS[name])
+
+
+def text(value: Any) -> str:
+    """An answer of the server as text. Bytes that are no UTF-8 are shown as such, never raised about."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 @contextmanager

@@ -11,6 +11,7 @@
 --       history  [line]   counters {name: n}   load {rep: n}
 --       alerts   [[outbox key, destination, alert key, due ms, document]]
 -- answers  applied | settled (the queue entry is gone: somebody wrote it) | stale | gone (no such lead)
+--          An alert whose key is waiting or dead already is that alert: it is not put in again.
 --
 -- Read and refuse first, then write: a script does not roll back.
 
@@ -31,6 +32,11 @@ end
 if plan.rotation then
   local turned = tonumber(redis.call('HGET', KEYS[11], 'version') or '0')
   if turned ~= plan.rotation.version then return 'stale' end
+end
+for _, counts in ipairs({plan.counters, plan.load}) do
+  for name, n in pairs(counts) do
+    if n % 1 ~= 0 then return redis.error_reply('ERR change_lead: the count of ' .. name .. ' is not whole') end
+  end
 end
 
 redis.call('HSET', KEYS[1], 'version', plan.version, 'document', ARGV[2])
@@ -63,10 +69,11 @@ for rep, n in pairs(plan.load) do
   if redis.call('HINCRBY', KEYS[6], rep, n) == 0 then redis.call('HDEL', KEYS[6], rep) end
 end
 for _, alert in ipairs(plan.alerts) do
-  redis.call('HSET', KEYS[7], alert[3], alert[5])
-  redis.call('HSET', KEYS[8], alert[3], '0:0:')
-  redis.call('ZADD', KEYS[alert[1]], alert[4], alert[3])
-  redis.call('SADD', KEYS[9], alert[2])
+  if redis.call('HSETNX', KEYS[7], alert[3], alert[5]) == 1 then
+    redis.call('HSET', KEYS[8], alert[3], '0:0:')
+    redis.call('ZADD', KEYS[alert[1]], alert[4], alert[3])
+    redis.call('SADD', KEYS[9], alert[2])
+  end
 end
 if plan.entry then
   redis.call('XACK', KEYS[10], plan.group, plan.entry)

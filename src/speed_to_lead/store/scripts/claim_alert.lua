@@ -3,6 +3,7 @@
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts
 -- ARGV  1 UTC ms now  2 UTC ms at which the lease ends  3 lease token  4 how many leases the destination may have
 -- answers  {alert key, document, attempts, unknown attempts} with this attempt counted, or nothing
+--          {alert key, nothing, 0, 0} where the outbox named an alert that is not there; it is taken out
 --
 -- A lease that ends without word is an attempt nobody knows the end of: the courier died in the middle. The
 -- next claim counts it as unknown, so that the message can say it may be a repeat.
@@ -19,6 +20,7 @@ local key = due[1]
 local document = redis.call('HGET', KEYS[3], key)
 if not document then
   redis.call('ZREM', KEYS[1], key)
+  redis.call('HDEL', KEYS[4], key)
   return {key, false, 0, 0}
 end
 local attempts, unknown, token =

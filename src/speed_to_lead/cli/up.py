@@ -1,0 +1,176 @@
+"""`speed-to-lead up`: everything on one machine in one terminal."""
+
+import base64
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+
+from speed_to_lead.cli.embedded import CannotStart, EmbeddedServer
+from speed_to_lead.cli.supervisor import Program, Supervisor
+from speed_to_lead.config import Configuration
+from speed_to_lead.core.submission import Form
+from speed_to_lead.settings import load_settings
+from speed_to_lead.workplace import read_config
+
+#: Secrets made up for a machine that was given none, so that everything can be tried at once.
+SECRETS_FILE = "secrets.env"
+
+DEMO_CONFIG = Path(str(files("speed_to_lead.cli").joinpath("demo_config")))
+
+
+def programs() -> list[Program]:
+    """The processes of the Procfile, in the order they are stopped: first those that take in work."""
+    speed_to_lead = [sys.executable, "-m", "speed_to_lead.cli"]
+    celery = [sys.executable, "-m", "celery", "-q", "-A", "speed_to_lead.worker.app"]
+
+    def worker(name: str, queue: str) -> Program:
+        lean = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        return Program(name, [*celery, "worker", "-Q", queue, "-n", f"{name}@%h", "-P", "solo", *lean])
+
+    return [
+        Program("web", [*speed_to_lead, "web"]),
+        Program("beat", [*celery, "beat"]),
+        worker("router", "route"),
+        worker("clock", "clock"),
+        worker("courier", "deliver"),
+        Program("watchdog", [*speed_to_lead, "watchdog"]),
+    ]
+
+
+def up(config: Path | None, data: Path | None, port: int | None, *, demo: bool) -> int:
+    """Run everything until Ctrl-C or SIGTERM; the exit code. Raises CannotStart, SettingsError, ConfigError."""
+    settings = load_settings()
+    config_dir = DEMO_CONFIG if demo else (config or settings.config_dir)
+    data_dir = data or settings.data_dir
+    configuration = read_config(config_dir)
+    host, port = settings.listen_host, settings.port if port is None else port
+    _refuse_taken_port(host, port)
+    supervisor_environment = dict(os.environ)
+    server = None if settings.redis_url else EmbeddedServer(data_dir)
+    if server is not None:
+        server.start()
+    try:
+        made_up = _made_up_secrets(configuration, data_dir)
+        supervisor_environment.update(made_up)
+        supervisor_environment.update(
+            REDIS_URL=settings.redis_url or (server.url if server else ""),
+            PORT=str(port),
+            STL_HOST=host,
+            STL_CONFIG_DIR=str(config_dir),
+            STL_DATA_DIR=str(data_dir),
+            PYTHONUNBUFFERED="1",
+        )
+        if sys.stdout.isatty() and settings.log_format == "auto":
+            supervisor_environment["STL_LOG_FORMAT"] = "console"
+        lead = [Program("demo", [sys.executable, "-m", "speed_to_lead.cli.demo"])] if demo else []
+        supervisor = Supervisor([*lead, *programs()], supervisor_environment)
+        for line in _welcome(configuration, server, supervisor_environment, made_up, data_dir):
+            supervisor.say(line)
+        _run(supervisor, server)
+    finally:
+        if server is not None:
+            server.stop()
+    print("everything is stopped", flush=True)
+    return 0
+
+
+def _run(supervisor: Supervisor, server: EmbeddedServer | None) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        supervisor.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        while not supervisor.is_stopping:
+            supervisor.tick()
+            if server is not None and server.has_died:
+                supervisor.say("*** the embedded server died; it is started again on its append-only file ***")
+                supervisor.print_lines(0.1)
+                server.start()
+        supervisor.say("stopping: every process finishes what it holds")
+        supervisor.stop_all()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _made_up_secrets(configuration: Configuration, data_dir: Path) -> dict[str, str]:
+    """Secrets for forms and /v1 that the environment does not give, kept in the data directory between runs."""
+    path = data_dir / SECRETS_FILE
+    kept = _read_secrets(path)
+    wanted = {form.secret_env or form.token_env: form for form in configuration.forms.values()}
+    names = {name: _secret_for(form) for name, form in wanted.items() if name}
+    names["STL_API_KEYS"] = secrets.token_urlsafe(24)
+    missing = {name: kept.get(name, fresh) for name, fresh in names.items() if not os.environ.get(name)}
+    if missing.keys() - kept.keys():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        lines = [f"{name}={value}" for name, value in sorted((kept | missing).items())]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return missing
+
+
+def _secret_for(form: Form) -> str:
+    if form.auth == "standard-webhooks":
+        return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    return secrets.token_urlsafe(24)
+
+
+def _read_secrets(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines)
+    return {name: value for name, equals, value in pairs if equals}
+
+
+def _welcome(
+    configuration: Configuration,
+    server: EmbeddedServer | None,
+    environment: Mapping[str, str],
+    made_up: Mapping[str, str],
+    data_dir: Path,
+) -> list[str]:
+    address = f"http://{environment['STL_HOST']}:{environment['PORT']}"
+    where = f"embedded Valkey on port {server.port}, data in {data_dir}" if server else "the server of REDIS_URL"
+    lines = [
+        f"speed-to-lead listens on {address}; leads are kept by {where}",
+        f"rules: {environment['STL_CONFIG_DIR']}   API description: {address}/docs   stop: Ctrl-C",
+    ]
+    if made_up:
+        lines.append(
+            f"{', '.join(sorted(made_up))} not set: made up for this machine and kept in {data_dir / SECRETS_FILE}"
+        )
+    lines.append("try it:")
+    lines.append("  " + _ready_curl(address, configuration, environment))
+    lines.append("  then: speed-to-lead leads list")
+    return lines
+
+
+def _ready_curl(address: str, configuration: Configuration, environment: Mapping[str, str]) -> str:
+    """A curl line that works as it stands: to a form with a token or without proof, else to /v1."""
+    lead = '{"email":"sam@example.com","name":"Sam Example","company":"Example Ltd","source":"demo request"}'
+    head = f"curl -s -H 'content-type: application/json' -d '{lead}'"
+    for form in configuration.forms.values():
+        if form.provider == "generic" and form.auth == "none":
+            return f"{head} {address}/hooks/{form.name}"
+        if form.provider == "generic" and form.auth == "token" and form.token_env:
+            return f"{head} -H 'authorization: Bearer {environment[form.token_env]}' {address}/hooks/{form.name}"
+    return f"{head} -H 'authorization: Bearer {environment['STL_API_KEYS'].split(',')[0]}' {address}/v1/leads"
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"port {port} on {host} cannot be used ({error.strerror}); choose another with --port"
+            ) from None

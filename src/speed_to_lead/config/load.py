@@ -1,0 +1,104 @@
+"""The whole config: six files → one rulebook, the forms and the destinations, or every mistake at once."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from speed_to_lead.config.alerts import CONSOLE, read_destinations
+from speed_to_lead.config.files import Files, read_files
+from speed_to_lead.config.intake import read_forms
+from speed_to_lead.config.mistakes import ConfigError, Names, Notes
+from speed_to_lead.config.routing import read_rules
+from speed_to_lead.config.slas import read_slas
+from speed_to_lead.config.sources import read_taxonomy
+from speed_to_lead.config.teams import read_calendars, read_teams
+from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.sla import SLA
+from speed_to_lead.core.submission import Form
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything the files of one config directory say, checked and ready to use."""
+
+    rulebook: Rulebook
+    forms: Mapping[str, Form]
+    destinations: Mapping[str, Destination]
+
+
+def load_config(
+    directory: Path, *, providers: Collection[str], kinds: Mapping[str, KindOptions], now: datetime
+) -> Configuration:
+    """The configuration in `directory`.
+
+    `providers` are the form tools and `kinds` the kinds of destination this program knows; `now` (aware) is when
+    calendars must open within a year. Raises ConfigError with every mistake of all files.
+    """
+    notes = Notes()
+    files = read_files(directory, notes)
+    names = _AllNames.of(files)
+    taxonomy = _read_taxonomy(files, notes, names)
+    calendars, teams = _read_teams(files, notes, names, now)
+    slas = _read_slas(files, notes, names)
+    rules, default = _read_rules(files, notes, names, taxonomy)
+    intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
+    forms = read_forms(intake, names.sources, providers) if intake else {}
+    destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
+    if notes.found or default is None:
+        raise ConfigError(notes.found)
+    rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
+    return Configuration(rulebook, forms, destinations)
+
+
+@dataclass(frozen=True, slots=True)
+class _AllNames:
+    """The names of all files, known before any file is read in earnest: files refer to each other both ways."""
+
+    sources: Names
+    calendars: Names
+    teams: Names
+    slas: Names
+    destinations: Names
+
+    @classmethod
+    def of(cls, files: Files) -> "_AllNames":
+        return cls(
+            sources=files.names("source", "sources.toml", "sources", UNKNOWN_SOURCE.name),
+            calendars=files.names("calendar", "teams.toml", "calendars"),
+            teams=files.names("team", "teams.toml", "teams"),
+            slas=files.names("SLA", "slas.toml", "slas"),
+            destinations=files.names("destination", "alerts.toml", "destinations", CONSOLE.name),
+        )
+
+
+def _read_taxonomy(files: Files, notes: Notes, names: _AllNames) -> Taxonomy:
+    file = files.table("sources.toml", notes)
+    return read_taxonomy(file, names.sources) if file else Taxonomy()
+
+
+def _read_teams(
+    files: Files, notes: Notes, names: _AllNames, now: datetime
+) -> tuple[dict[str, Calendar], dict[str, Team]]:
+    file = files.table("teams.toml", notes)
+    if file is None:
+        return {}, {}
+    calendars = read_calendars(file, now)
+    return calendars, read_teams(file, calendars, names.calendars, names.destinations)
+
+
+def _read_slas(files: Files, notes: Notes, names: _AllNames) -> dict[str, SLA]:
+    file = files.table("slas.toml", notes)
+    return read_slas(file, names.destinations) if file else {}
+
+
+def _read_rules(
+    files: Files, notes: Notes, names: _AllNames, taxonomy: Taxonomy
+) -> tuple[tuple[Rule, ...], Rule | None]:
+    file = files.table("routing.toml", notes)
+    return read_rules(file, names.sources, taxonomy, names.teams, names.slas) if file else ((), None)

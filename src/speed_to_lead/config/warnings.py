@@ -1,0 +1,201 @@
+"""What is allowed in config and still worth a second look: shadowed rules, nobody on shift, unused names."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from speed_to_lead.config.alerts import CONSOLE
+from speed_to_lead.config.load import Configuration
+from speed_to_lead.config.mistakes import Mistake, quoted
+from speed_to_lead.config.slas import ROLES
+from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.sla import Clock
+
+#: How far ahead leave and shifts are looked at.
+DAYS_AHEAD = 14
+#: Shifts are looked at this often; no shorter hole matters to a clock of minutes.
+_EVERY = timedelta(minutes=15)
+
+
+def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, ...]:
+    """Everything doubtful in a configuration that loads; `now` is where the coming two weeks begin."""
+    rulebook = configuration.rulebook
+    return (
+        *_unused_sources(configuration),
+        *(mistake for team in rulebook.teams.values() for mistake in _all_on_leave(team, now)),
+        *_unused(configuration),
+        *_holes_under_elapsed_clocks(rulebook, now),
+        *_shadowed_rules(rulebook.rules),
+        *_unknown_forms(configuration),
+        *_unsigned_forms(configuration),
+    )
+
+
+def _shadowed_rules(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
+    for index, rule in enumerate(rules):
+        place = f"rules[{index + 1}] {quoted(rule.name)}"
+        if not rule.when and not rule.unless:
+            after = len(rules) - index - 1
+            lost = (
+                f"the {after} rules after it and the default"
+                if after > 1
+                else "the rule after it and the default"
+                if after
+                else "the default"
+            )
+            yield Mistake(
+                "routing.toml",
+                place,
+                f"it has no conditions and matches every lead, so {lost} can never match",
+            )
+            return
+        earlier = next((other for other in rules[:index] if _covers(other, rule)), None)
+        if earlier is not None:
+            yield Mistake(
+                "routing.toml",
+                place,
+                f"it can never match: rule {quoted(earlier.name)} comes first and matches every lead this one would; "
+                "move this rule above it or remove it",
+            )
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    """Whether every lead that `later` matches is one `earlier` matches: it asks nothing that `later` does not ask."""
+    return _texts(earlier.when) <= _texts(later.when) and _texts(earlier.unless) <= _texts(later.unless)
+
+
+def _texts(conditions: tuple[Condition, ...]) -> set[tuple[str, str]]:
+    # A condition's words are its comparison and its values in quotes, and it compares case-folded: equal words, equal
+    # conditions.
+    return {(condition.field, condition.expected.casefold()) for condition in conditions}
+
+
+def _all_on_leave(team: Team, now: datetime) -> Iterator[Mistake]:
+    for ahead in range(DAYS_AHEAD):
+        at = now + timedelta(days=ahead)
+        if all(rep.leave_at(at) for rep in team.reps):
+            day = team.calendar.local_day(at).isoformat()
+            yield Mistake(
+                "teams.toml",
+                f"teams.{team.name}",
+                f"on {day} all of its reps are on leave, so its leads go to whoever is back first; add a rep who is there",
+            )
+            return
+
+
+def _holes_under_elapsed_clocks(rulebook: Rulebook, now: datetime) -> Iterator[Mistake]:
+    targets: dict[str, list[str]] = {}
+    for rule in (*rulebook.rules, rulebook.default):
+        sla = rulebook.slas[rule.sla]
+        if sla.respond_within is not None and sla.clock is Clock.ELAPSED:
+            slas = targets.setdefault(rule.team, [])
+            if rule.sla not in slas:
+                slas.append(rule.sla)
+    for name, slas in targets.items():
+        team = rulebook.teams[name]
+        hole = _first_hole(team, now)
+        if hole is not None:
+            yield Mistake(
+                "teams.toml",
+                f"teams.{name}",
+                f"SLA {' and '.join(map(quoted, slas))} runs day and night, and nobody of this team is on shift at "
+                f'{team.calendar.local_text(hole)}, so its clock can run out unseen; add shifts, or use clock = "business"',
+            )
+
+
+def _first_hole(team: Team, now: datetime) -> datetime | None:
+    """The first quarter of an hour in the coming two weeks at which no rep is on shift, or None."""
+    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    for number in range(int(timedelta(days=DAYS_AHEAD) / _EVERY)):
+        at = quarter + number * _EVERY
+        if not any(rep.calendar.is_open(at) for rep in team.reps):
+            return at
+    return None
+
+
+def _unused_sources(configuration: Configuration) -> Iterator[Mistake]:
+    """Sources that only a lead's own words can give, and that no rule treats apart."""
+    rulebook = configuration.rulebook
+    named = {form.source for form in configuration.forms.values()}
+    named |= {detection.source for detection in rulebook.taxonomy.detections}
+    asked = [
+        condition
+        for rule in rulebook.rules
+        for condition in (*rule.when, *rule.unless)
+        if condition.field in ("source", "motion")
+    ]
+    for source in rulebook.taxonomy.sources.values():
+        facts = {"source": source.name, "motion": source.motion.value}
+        if source.name not in named and not any(condition.holds(facts) for condition in asked):
+            yield Mistake(
+                "sources.toml",
+                f"sources.{source.name}",
+                "no form, detection or rule names it; is it still used?",
+            )
+
+
+def _unused(configuration: Configuration) -> Iterator[Mistake]:
+    """Calendars, teams, SLAs and destinations that nothing refers to."""
+    rulebook = configuration.rulebook
+    rules = (*rulebook.rules, rulebook.default)
+    teams = rulebook.teams.values()
+    calendars = {
+        calendar.name for team in teams for calendar in (team.calendar, *(rep.calendar for rep in team.reps))
+    }
+    told = {team.manager for team in teams} | {rep.notify for team in teams for rep in team.reps}
+    told |= {
+        name
+        for sla in rulebook.slas.values()
+        for step in sla.steps
+        for name in (*step.tell, *step.remind, *step.alert)
+    }
+    sections = (
+        ("teams.toml", "calendars", rulebook.calendars, calendars, "no team and no rep uses it"),
+        ("teams.toml", "teams", rulebook.teams, {rule.team for rule in rules}, "no rule sends it leads"),
+        ("slas.toml", "slas", rulebook.slas, {rule.sla for rule in rules}, "no rule uses it"),
+        (
+            "alerts.toml",
+            "destinations",
+            configuration.destinations,
+            {*told, *ROLES, CONSOLE.name},
+            "no team, rep or step names it, so only STL_FALLBACK_DESTINATION could",
+        ),
+    )
+    for file, section, names, used, why in sections:
+        for name in names:
+            if name not in used:
+                yield Mistake(file, f"{section}.{name}", why)
+
+
+def _unknown_forms(configuration: Configuration) -> Iterator[Mistake]:
+    """Rules and detections that ask for a form which intake.toml does not have: they can never match."""
+    rulebook = configuration.rulebook
+    asked = [
+        ("routing.toml", f"rules[{i}] {quoted(r.name)}", r.when)
+        for i, r in enumerate(rulebook.rules, start=1)
+    ]
+    asked += [
+        ("sources.toml", f"detect[{i}]", d.when) for i, d in enumerate(rulebook.taxonomy.detections, start=1)
+    ]
+    for file, place, when in asked:
+        for condition in when:
+            if condition.field == "form" and not any(
+                condition.holds_for(form) for form in configuration.forms
+            ):
+                yield Mistake(
+                    file,
+                    place,
+                    f"no form of intake.toml {condition.expected}, so it can match none of their leads",
+                )
+
+
+def _unsigned_forms(configuration: Configuration) -> Iterator[Mistake]:
+    for form in configuration.forms.values():
+        if form.auth == "none":
+            yield Mistake(
+                "intake.toml",
+                f"forms.{form.name}",
+                'auth = "none" lets anybody who knows the address send leads; use secret_env or token_env where the tool can',
+            )
