@@ -1,13 +1,13 @@
 """Shared fixtures: a real server for the whole run, a key prefix for each test, and stores of all three kinds.
 
-    server_url         one real Valkey for the run; never kill it, and keep to `key_prefix`
-    key_prefix         this test's own prefix on it
-    redis_store        the store on that server
-    fakeredis_store    the store on fakeredis, alone
-    memory_store       the store in memory, on `clock`
-    store              each of the three in turn
-    clock              a clock that stands still until the test moves it
-    restartable_server a server of this test's own, to be killed, frozen and started again
+- `server_url`: one real Valkey for the run; never kill it, and keep to `key_prefix`
+- `key_prefix`: this test's own prefix on it
+- `redis_store`: the store on that server
+- `fakeredis_store`: the store on fakeredis, alone
+- `memory_store`: the store in memory, on `clock`
+- `store`: each of the three in turn
+- `clock`: a clock that stands still until the test moves it
+- `restartable_server`: a server of this test's own, to be killed, frozen and started again
 """
 
 import itertools
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import fakeredis
 import pytest
+from tests.servers import ManualClock, RealServer
 
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore, open_store
-from tests.servers import ManualClock, RealServer
 
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
 

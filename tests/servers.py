@@ -81,8 +81,7 @@ class RealServer:
             )
         try:
             wait_until(self._answers_or_ended, "the server answers")
-            if self._process.poll() is not None:
-                raise AssertionError(f"the server ended:\n{log.read_text(errors='replace')}")
+            assert self._process.poll() is None, f"the server ended:\n{log.read_text(errors='replace')}"
         except AssertionError:
             self.stop(kill=True)
             raise
@@ -116,7 +115,10 @@ class RealServer:
         assert self._process is not None
         if self._process.poll() is not None:
             return True
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.5) as connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 0.5) as connection,
+        ):
             connection.settimeout(0.5)
             connection.sendall(b"PING\r\n")
             return connection.recv(5) == b"+PONG"

@@ -13,7 +13,7 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
@@ -355,6 +355,20 @@ def sweep(place: Workplace) -> Swept:
         if not decided:
             break
     return total
+
+
+def sweep_for(place: Workplace, seconds: float, wait: Callable[[float], object]) -> Iterator[Swept]:
+    """Sweep now, and again at the very instants that come within the next `seconds`; one answer for each sweep.
+
+    A tick comes once a second; without this a lead would be looked at up to a second after its instant.
+    """
+    yield sweep(place)
+    now = place.store.now()
+    until = now + timedelta(seconds=seconds)
+    while now < until and (following := place.store.leads.next_due()) is not None and following < until:
+        wait(max((following - now).total_seconds(), 0.005))
+        yield sweep(place)
+        now = place.store.now()
 
 
 def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, bool]:

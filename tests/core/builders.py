@@ -50,7 +50,10 @@ def rep(
 
 
 def team(
-    *reps: Rep | str, name: str = "inbound", assignment: Assignment = Assignment.ROUND_ROBIN, manager: str = "managers"
+    *reps: Rep | str,
+    name: str = "inbound",
+    assignment: Assignment = Assignment.ROUND_ROBIN,
+    manager: str = "managers",
 ) -> Team:
     """A team that is always open, of these reps (a text is the id of a plain one)."""
     members = tuple(rep(member) if isinstance(member, str) else member for member in reps)
@@ -96,42 +99,42 @@ def lead(
 ) -> Lead:
     """An open lead received on Monday, 09:00 UTC, due ten minutes later, its step on receipt done."""
     built = Lead(
-        **{
-            "id": "lead-1",
-            "version": 1,
-            "state": LeadState.OPEN,
-            "form": "demo",
-            "received_at": MONDAY,
-            "lead": generic(),
-            "source": "demo_request",
-            "channel": "Direct",
-            "campaign": "",
-            "rule": "Everything",
-            "team": team,
-            "rep": rep,
-            "sla": "ten-minutes",
-            "deadline": after(deadline_minutes),
-            "steps": tuple(ladder() if steps is None else steps),
-            "config_digest": "digest",
-            "steps_done": tuple(done),
-        }
-        | changes
+        id="lead-1",
+        version=1,
+        state=LeadState.OPEN,
+        form="demo",
+        received_at=MONDAY,
+        lead=generic(),
+        source="demo_request",
+        channel="Direct",
+        campaign="",
+        rule="Everything",
+        team=team,
+        rep=rep,
+        sla="ten-minutes",
+        deadline=after(deadline_minutes),
+        steps=tuple(ladder() if steps is None else steps),
+        config_digest="digest",
+        steps_done=tuple(done),
     )
-    return built if "next_at" in changes else _scheduled(built)
-
-
-def _scheduled(lead: Lead) -> Lead:
-    return replace(lead, next_at=first_instant(lead))
+    changed = replace(built, **changes)
+    return changed if "next_at" in changes else replace(changed, next_at=first_instant(changed))
 
 
 def response(
-    kind: ResponseKind = ResponseKind.ATTEMPTED, minutes: float = 5, *, recorded: float | None = None, by: str = "ana"
+    kind: ResponseKind = ResponseKind.ATTEMPTED,
+    minutes: float = 5,
+    *,
+    recorded: float | None = None,
+    by: str = "ana",
 ) -> Response:
     """A response so many minutes after receipt, heard of at once if not said."""
     return Response(kind, by, after(minutes), after(minutes if recorded is None else recorded))
 
 
-def rule(name: str, *, when: Mapping[str, Any] | None = None, unless: Mapping[str, Any] | None = None) -> Rule:
+def rule(
+    name: str, *, when: Mapping[str, Any] | None = None, unless: Mapping[str, Any] | None = None
+) -> Rule:
     """A rule to team `inbound` within ten minutes, its conditions as config writes them."""
     return Rule(name, "inbound", "ten-minutes", conditions(when), conditions(unless))
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.builders import MONDAY, OFFICE, after, office, rep, team
 
 from speed_to_lead.core.assignment import STRIDE, Assignment, Pick, Rep, Rotation, Team, pick_rep
-from tests.core.builders import MONDAY, OFFICE, after, office, rep, team
 
 LEAST_OPEN = Assignment.LEAST_OPEN
 
@@ -138,7 +138,10 @@ EVENING = datetime(2026, 11, 23, 20, tzinfo=UTC)
         ([rep("ana", max_open=0), rep("ben", away=[("2026-11-01", "2026-12-01")])], {}, MONDAY, "ana"),
         # all on leave: whoever is back first
         (
-            [rep("ana", away=[("2026-11-20", "2026-11-30")]), rep("ben", away=[("2026-11-20", "2026-11-25")])],
+            [
+                rep("ana", away=[("2026-11-20", "2026-11-30")]),
+                rep("ben", away=[("2026-11-20", "2026-11-25")]),
+            ],
             {},
             MONDAY,
             "ben",
@@ -185,14 +188,19 @@ EVENING = datetime(2026, 11, 23, 20, tzinfo=UTC)
         ),
         # gone for good
         (
-            [rep("ana", away=[("2026-01-01", "9999-12-31")]), rep("ben", away=[("2026-01-01", "2099-01-01")])],
+            [
+                rep("ana", away=[("2026-01-01", "9999-12-31")]),
+                rep("ben", away=[("2026-01-01", "2099-01-01")]),
+            ],
             {},
             MONDAY,
             "ben",
         ),
     ],
 )
-def test_who_is_nearest_to_answering(reps: list[Rep], load: dict[str, int], now: datetime, expected: str) -> None:
+def test_who_is_nearest_to_answering(
+    reps: list[Rep], load: dict[str, int], now: datetime, expected: str
+) -> None:
     """On shift, else the next to open, else over the cap, else first back: somebody always gets the lead."""
     assert expected == chosen_id(picked(team(*reps), now, load=load))
     assert expected == chosen_id(picked(team(*reversed(reps)), now, load=load))
@@ -200,23 +208,27 @@ def test_who_is_nearest_to_answering(reps: list[Rep], load: dict[str, int], now:
 
 def test_leave_is_in_local_days() -> None:
     """A leave ends at midnight where the rep lives."""
-    tokyo = rep("tok", calendar=office("Asia/Tokyo", "00:00-24:00", range(7)), away=[("2026-11-23", "2026-11-23")])
+    tokyo = rep(
+        "tok", calendar=office("Asia/Tokyo", "00:00-24:00", range(7)), away=[("2026-11-23", "2026-11-23")]
+    )
     inside = [
         tokyo.leave_at(datetime(2026, 11, 22, 14, 59, tzinfo=UTC)),
         tokyo.leave_at(datetime(2026, 11, 22, 15, tzinfo=UTC)),
         tokyo.leave_at(datetime(2026, 11, 23, 14, 59, tzinfo=UTC)),
         tokyo.leave_at(datetime(2026, 11, 23, 15, tzinfo=UTC)),
     ]
-    assert [False, True, True, False] == [leave is not None for leave in inside]
+    assert [leave is not None for leave in inside] == [False, True, True, False]
     assert datetime(2026, 11, 23, 15, tzinfo=UTC) == tokyo.next_present(MONDAY)
 
 
-@pytest.mark.parametrize("timezone", ["Pacific/Kiritimati", "Etc/GMT+12", "Asia/Kathmandu", "America/St_Johns", "UTC"])
+@pytest.mark.parametrize(
+    "timezone", ["Pacific/Kiritimati", "Etc/GMT+12", "Asia/Kathmandu", "America/St_Johns", "UTC"]
+)
 def test_back_at_local_midnight(timezone: str) -> None:
     """The first instant after leave is the local midnight, in every time zone."""
     calendar = office(timezone, "00:00-24:00", range(7))
     back = rep("ana", calendar=calendar, away=[("2026-11-20", "2026-11-25")]).next_present(MONDAY)
-    assert "Thu 26 Nov 00:00" == calendar.local_text(back)[:16]
+    assert calendar.local_text(back)[:16] == "Thu 26 Nov 00:00"
 
 
 @pytest.mark.parametrize(
@@ -230,16 +242,16 @@ def test_back_at_local_midnight(timezone: str) -> None:
 def test_the_last_resort_goes_in_turn(reps: list[Rep]) -> None:
     """Where all are equally far from answering, the rotation decides as it always does."""
     chosen, _ = picks(team(*reps), 6)
-    assert ["ana", "ben", "cy"] * 2 == chosen
+    assert chosen == ["ana", "ben", "cy"] * 2
 
 
 def test_who_had_it_does_not_get_it_again() -> None:
     """A lead never returns to a rep who lost it; where no others are left the pick is empty and nothing turns."""
     members = team("ana", "ben")
-    assert "ben" == chosen_id(picked(members, had_it=["ana"]))
+    assert chosen_id(picked(members, had_it=["ana"])) == "ben"
     nobody = picked(members, had_it=["ana", "ben"])
-    assert (None, None) == (nobody.rep, nobody.rotation)
-    assert "nobody else is left in team inbound" == nobody.reasons[-1]
+    assert (nobody.rep, nobody.rotation) == (None, None)
+    assert nobody.reasons[-1] == "nobody else is left in team inbound"
 
 
 def test_an_empty_team() -> None:
@@ -257,11 +269,11 @@ def test_every_rep_has_a_reason() -> None:
         rep("ed", away=[("2026-11-20", "2026-11-24")]),
         "flo",
     )
-    assert (
+    assert picked(members, load={"cy": 3}, turns={"ana": 9}, had_it=["flo"]).reasons == (
         "flo: had this lead before",
         "ana: on shift, but ben's turn is earlier",
         "ben: picked, on shift, first of 2 by round_robin",
         "cy: at the cap, 3 of 3 open",
         "di: off shift until Tue 24 Nov 09:00 JST",
         "ed: on leave, back Wed 25 Nov 00:00 UTC",
-    ) == picked(members, load={"cy": 3}, turns={"ana": 9}, had_it=["flo"]).reasons
+    )

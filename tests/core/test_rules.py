@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.builders import rule
 
 from speed_to_lead.core.rules import TRACED_RULES, first_matching_rule
-from tests.core.builders import rule
 
 DEFAULT = rule("default")
 
@@ -25,7 +25,12 @@ DEFAULT = rule("default")
             {"country": "US", "employees": "51-200"},
             'employees is "51-200", and the rule asks that it is at least 500',
         ),
-        ({}, {"country": "US"}, {"country": "US"}, 'country is "US", and the rule is not for one that is "US"'),
+        (
+            {},
+            {"country": "US"},
+            {"country": "US"},
+            'country is "US", and the rule is not for one that is "US"',
+        ),
         ({}, {"country": "US"}, {}, None),
         ({"country": "US"}, {"employees": {"at_least": 5}}, {"country": "US", "employees": "1-4"}, None),
         (
@@ -54,7 +59,9 @@ def test_the_first_match_wins(matching: list[bool]) -> None:
     first = matching.index(True) if True in matching else len(rules)
     match = first_matching_rule(rules, DEFAULT, {"x": "yes"})
     assert (rules[first] if first < len(rules) else DEFAULT) is match.rule
-    named = [f'rule "r{n}" does not match: x is "yes", and the rule asks that it is "no"' for n in range(first)]
+    named = [
+        f'rule "r{n}" does not match: x is "yes", and the rule asks that it is "no"' for n in range(first)
+    ]
     rest = [f"{first - TRACED_RULES} more rules do not match"] if first > TRACED_RULES else []
     assert (*named[:TRACED_RULES], *rest) == match.tried
 
@@ -73,11 +80,11 @@ PERSONAL = {"email": "zz@qq.example", "name": "Zoë Quixote", "phone": "+49 999"
     st.sampled_from([*PERSONAL.values(), "Zoë Quixote Ltd", "https://a.b/?email=zz@qq.example"]),
     st.booleans(),
 )
-def test_no_personal_value_is_in_an_objection(field: str, value: str, negated: bool) -> None:  # noqa: FBT001
+def test_no_personal_value_is_in_an_objection(field: str, value: str, negated: bool) -> None:
     """Whether the rule asks for the very value or refuses it, and wherever it is repeated, it is not in the words."""
     facts = PERSONAL | {field: value}
     made = rule("r", **{"unless" if negated else "when": {field: value if negated else "other"}})
     objection = (made.objection(facts) or "").split(", and the rule")
-    assert [] == [word for key, word in facts.items() if key in PERSONAL and word in objection[0]]
+    assert [word for key, word in facts.items() if key in PERSONAL and word in objection[0]] == []
     if field in PERSONAL:
         assert value not in objection[-1]

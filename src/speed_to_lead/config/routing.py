@@ -19,6 +19,8 @@ def read_rules(
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
         table.refuse_keys_except("name", "when", "unless", "team", "sla")
         name = table.text("name", "a text that people will read in traces", required=True)
+        if name == DEFAULT_RULE:
+            table.mistake('the name "default" belongs to [default]; choose another')
         if name is not None and first_place.setdefault(name, number) != number:
             table.mistake(
                 f"rule {first_place[name]} has the same name; traces and reports need each name once"

@@ -13,7 +13,7 @@ from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadCh
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
-class ImpossibleChange(ValueError):  # noqa: N818 - a refusal, not a fault of ours
+class ImpossibleChange(ValueError):
     """What was asked cannot be true or cannot be done; the text says why and what to do."""
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 #: The generic lead's own fields; whatever else arrives is kept under `custom`.
@@ -35,6 +36,8 @@ FIELD_ALIASES = {
 }  # fmt: skip
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
+#: No field's name is longer, and what is longer is not worth remembering.
+_LONGEST_NAME = 64
 _PLAIN_NAME = re.compile(r"(?!.*\d{5})[A-Za-z][\w.-]{0,39}\Z", re.ASCII)
 
 
@@ -128,7 +131,12 @@ def lead_field_named(name: str) -> str | None:
 
     A flattened path (`manager__email`) is nobody's field: whose e-mail it holds, its name does not say.
     """
-    return None if "__" in name else _FIELD_BY_WORD.get(_squashed(name))
+    return _field_of(name) if len(name) <= _LONGEST_NAME and "__" not in name else None
+
+
+@lru_cache(maxsize=4096)  # every delivery of a form has the same names
+def _field_of(name: str) -> str | None:
+    return _FIELD_BY_WORD.get(_squashed(name))
 
 
 def generic_lead(payload: Mapping[str, Any]) -> GenericLead:

@@ -13,9 +13,8 @@ from speed_to_lead.core.submission import (
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
-    valid_submission_id,
 )
-from speed_to_lead.forms import generic, hubspot, signatures, typeform
+from speed_to_lead.forms import generic, hubspot, reading, signatures, typeform
 from speed_to_lead.forms.provider import Provider, WebhookRequest
 
 __all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
@@ -65,17 +64,14 @@ def refusal_of(
 
 
 def read(submission: Submission, form: Form) -> ParsedSubmission:
-    """The lead in a stored submission. Raises UnreadableSubmission, and nothing else, where there is none to be read.
-
-    The same-submission key comes back as text that can be part of a key.
-    """
+    """The lead in a stored submission. Raises UnreadableSubmission, and nothing else, where there is none to be read."""
     provider = PROVIDERS.get(form.provider)
     if provider is None:
         raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
     try:
         parsed = provider.parse(submission, form)
         key = parsed.same_submission_key
-        return replace(parsed, same_submission_key=valid_submission_id(key) if key else None)
+        return replace(parsed, same_submission_key=reading.whole_text(key) if key else None)
     except (UnreadableSubmission, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - one delivery of an unforeseen shape must not stop the others (promise 7)

@@ -117,6 +117,11 @@ def place_fields(payload: dict[str, Any], form: Form, selected: Callable[[str, s
             custom[target.removeprefix("custom.")] = value
 
 
+def whole_text(text: str) -> str:
+    """The text without half characters (JSON can hold the half of an emoji), so that it can be encoded and stored."""
+    return text if text.isascii() else _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def lead_or_nobody(payload: Mapping[str, Any]) -> GenericLead:
     """The lead of a delivery that is never routed: an empty one where nobody can be found in it."""
     try:
@@ -156,7 +161,7 @@ def _storable(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep")
     if isinstance(value, str):
-        return value if value.isascii() else _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return whole_text(value)
     if isinstance(value, dict):
         return {_storable(name, depth): _storable(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list):

@@ -1,13 +1,13 @@
 """The store: the only package that knows Redis. `memory.py` is a second full implementation for fast tests.
 
-    contract.py   what a store can do, and the values it answers with
-    keys.py       every key name
-    scripts/      one Lua script per kind of change, each with its contract at the head
-    queue.py      submissions waiting to be routed, and dead letters
-    leads.py      lead records, the deadline index, rotations and loads
-    outbox.py     alerts waiting to be delivered
-    operations.py ledger, health, server policy
-    intake.py     the web process's way in: concurrent requests share one write
+contract.py   what a store can do, and the values it answers with
+keys.py       every key name
+scripts/      one Lua script per kind of change, each with its contract at the head
+queue.py      submissions waiting to be routed, and dead letters
+leads.py      lead records, the deadline index, rotations and loads
+outbox.py     alerts waiting to be delivered
+operations.py ledger, health, server policy
+intake.py     the web process's way in: concurrent requests share one write
 """
 
 from speed_to_lead.store.contract import (

@@ -77,7 +77,10 @@ class AlertSettlement:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Depths and ages of every stage, all in seconds, and the last sign of life of every process."""
+    """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
+
+    `open_leads` are those with a step still to come; one whose ladder is done waits on nothing here.
+    """
 
     now: datetime
     queued: int = 0
@@ -126,7 +129,7 @@ class Queue(Protocol):
         """Write what became of the entries, each atomically; one answer for each."""
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
-        """For each seen key that is known: the lead that submission became ("" for a test)."""
+        """For each seen key that is known: the lead that submission became. Tests are not remembered."""
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
@@ -162,7 +165,10 @@ class Leads(Protocol):
         rep: str | None = None,
         before: str | None = None,
     ) -> tuple[list[Lead], str | None]:
-        """Leads by receipt, newest first, and the cursor for `before` of the next page (None at the end)."""
+        """Leads by receipt, newest first, and the cursor for `before` of the next page (None at the end).
+
+        A page with a cursor after it may be the last that holds any: what follows may not pass the filter.
+        """
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """For each person key that is known: that person's newest lead."""
@@ -207,7 +213,9 @@ class Outbox(Protocol):
     def destinations_due(self, now: datetime) -> dict[str, int]:
         """Destinations with alerts due at `now`, and how many."""
 
-    def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
+    def claim(
+        self, destination: str, now: datetime, lease: timedelta, *, at_once: int
+    ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:

@@ -147,7 +147,13 @@ def alert_from(text: str | bytes, attempts: int = 0, unknown_attempts: int = 0) 
 
 def history_line(entry: HistoryEntry) -> str:
     """One line of history as it is stored."""
-    return dump({"at": to_ms(entry.at), "event": entry.event, **({"details": dict(entry.details)} if entry.details else {})})
+    return dump(
+        {
+            "at": to_ms(entry.at),
+            "event": entry.event,
+            **({"details": dict(entry.details)} if entry.details else {}),
+        }
+    )
 
 
 def history_entry(line: str | bytes) -> HistoryEntry:
@@ -195,7 +201,12 @@ def _response_document(response: Response) -> dict[str, Any]:
 
 def _response(d: Mapping[str, Any]) -> Response:
     return Response(
-        ResponseKind(d["kind"]), d.get("by", ""), from_ms(d["at"]), from_ms(d["recorded_at"]), d.get("via", ""), d.get("evidence", "")
+        ResponseKind(d["kind"]),
+        d.get("by", ""),
+        from_ms(d["at"]),
+        from_ms(d["recorded_at"]),
+        d.get("via", ""),
+        d.get("evidence", ""),
     )
 
 

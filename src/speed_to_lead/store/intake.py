@@ -6,76 +6,87 @@ of a round trip and of an fsync is shared; when it is quiet a request waits for 
 
 import asyncio
 import time
-from datetime import datetime
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
+import redis.exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
+from speed_to_lead.store.server import described
+
+_T = TypeVar("_T")
 
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
 #: Requests sharing one pipeline, and requests that may wait for it: beyond that the answer is "later, please".
 BATCH = 200
 WAITING = 5_000
+#: The readiness probe cleans up after itself.
+PROBE_KEPT = timedelta(minutes=1)
 
 
 class Intake:
     """Stores submissions for one event loop."""
 
     def __init__(self, url: str, key_prefix: str) -> None:
-        self._client = Redis.from_url(
+        self._client: Any = Redis.from_url(
             url,
             socket_connect_timeout=ANSWER_TIMEOUT,
             socket_timeout=ANSWER_TIMEOUT,
             socket_keepalive=True,
             health_check_interval=15,
-            retry=Retry(NoBackoff(), 1),
+            # Once, for a connection the server closed while it was idle; a silent server is not asked twice.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
             client_name="speed-to-lead-web",
             protocol=2,
         )
         self._keys = Keys(key_prefix)
         self._waiting: list[tuple[Submission, asyncio.Future[None]]] = []
         self._sender: asyncio.Task[None] | None = None
+        self._closed = False
         self._ahead: float | None = None  # the server's clock minus our monotonic one, in seconds
 
     async def now(self) -> datetime:
         """The server's time, without a round trip once it is known; every pipeline corrects it."""
         if self._ahead is None:
-            try:
-                self._note_time(await self._client.time())
-            except (RedisError, OSError) as error:
-                raise StoreUnavailable(type(error).__name__) from error
+            self._note_time(await _in_time(self._client.time()))
         assert self._ahead is not None
         return from_ms(int((time.monotonic() + self._ahead) * 1000))
 
     async def store(self, submission: Submission) -> None:
-        """Return once the submission is in the stream. Raises StoreUnavailable where it is not known to be."""
+        """Return once the submission is in the stream. Raises StoreUnavailable where it is not known to be.
+
+        It may be there all the same (an answer that came too late): the form tool sends it again, and the router
+        recognises it.
+        """
+        if self._closed:
+            raise StoreUnavailable("this process is shutting down")
         if len(self._waiting) >= WAITING:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((submission, done))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
-        await done
+        await _in_time(done)
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable where the server does not answer or will not write."""
-        try:
-            pipe = self._client.pipeline(transaction=False)
-            pipe.hincrby(self._keys.ledger, "readiness_checks", 1)
-            await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable(type(error).__name__) from error
+        """Raise StoreUnavailable where the server does not answer or would not store a lead.
+
+        A write, because a server that is full, read-only or cannot write its AOF still answers PING.
+        """
+        await _in_time(self._client.set(self._keys.readiness, "1", px=PROBE_KEPT))
 
     async def close(self) -> None:
-        """Finish what is waiting and give the connections back."""
+        """Finish what is waiting, as long as its requests wait, and give the connections back."""
+        self._closed = True
         if self._sender is not None:
             await asyncio.wait([self._sender])
         await self._client.aclose()
@@ -83,28 +94,50 @@ class Intake:
     async def _send(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            # Whoever has given up was told so; what they sent comes again.
+            batch = [(submission, done) for submission, done in batch if not done.done()]
+            answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
-                answers = await self._write([submission for submission, _ in batch])
-            except (RedisError, OSError) as error:
+                answers = await self._write([submission for submission, _ in batch]) if batch else []
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
-            for (_, done), answer in zip(batch, answers, strict=True):
-                if done.done():  # the request was given up meanwhile
-                    continue
-                if isinstance(answer, Exception):
-                    word = str(answer).split(" ", 1)[0] if isinstance(answer, RedisError) else ""
-                    done.set_exception(StoreUnavailable(f"{type(answer).__name__} {word}".strip()))
-                else:
-                    done.set_result(None)
+            finally:
+                for (_, done), answer in zip(batch, answers, strict=False):
+                    if done.done():
+                        continue
+                    if isinstance(answer, Exception):
+                        done.set_exception(_unavailable(answer))
+                    else:
+                        done.set_result(None)
 
     async def _write(self, submissions: list[Submission]) -> list[object]:
         pipe = self._client.pipeline(transaction=False)
         for submission in submissions:
             pipe.xadd(self._keys.incoming, stream_fields(submission))
         pipe.time()
-        *answers, server_time = await pipe.execute(raise_on_error=False)
+        answers: list[object] = await _in_time(pipe.execute(raise_on_error=False))
+        server_time = answers.pop()
         if isinstance(server_time, tuple):
             self._note_time(server_time)
+        if len(answers) != len(submissions):
+            raise StoreUnavailable("the server gave too few answers")
         return answers
 
     def _note_time(self, server_time: tuple[int, int]) -> None:
         self._ahead = server_time[0] + server_time[1] / 1e6 - time.monotonic()
+
+
+async def _in_time(answer: Awaitable[_T]) -> _T:
+    """The answer, if it comes in time. Raises StoreUnavailable for everything that may go wrong on the way."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            return await answer
+    except (redis.exceptions.RedisError, OSError) as error:  # TimeoutError is an OSError
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """The error's class and, of a server's error, its first word: no address, no argument."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    return StoreUnavailable(described(error))

@@ -141,7 +141,9 @@ class RedisLeads:
     def quarantine(self, lead_id: str, error: str) -> Result:
         """Out of the index, kept with its error."""
         keys = self._keys
-        answer = self._server.run_one("quarantine_lead", [keys.due, keys.quarantine, keys.ledger], [lead_id, error])
+        answer = self._server.run_one(
+            "quarantine_lead", [keys.due, keys.quarantine, keys.ledger], [lead_id, error]
+        )
         return Result(text(answer))
 
     def quarantined(self) -> dict[str, str]:
@@ -255,7 +257,13 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         "counters": dict(change.counters),
         "load": dict(change.load),
         "alerts": [
-            (number_of(keys.outbox(a.destination)), a.destination, a.key, str(to_ms(a.decided_at)), alert_document(a))
+            (
+                number_of(keys.outbox(a.destination)),
+                a.destination,
+                a.key,
+                str(to_ms(a.decided_at)),
+                alert_document(a),
+            )
             for a in change.alerts
         ],
     }

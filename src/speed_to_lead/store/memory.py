@@ -2,12 +2,13 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission
@@ -22,6 +23,8 @@ from speed_to_lead.store.contract import (
     UnreadableRecord,
 )
 from speed_to_lead.store.leads import fits
+from speed_to_lead.store.operations import FORGET_PROCESS_AFTER
+from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
 @dataclass
@@ -44,7 +47,7 @@ class _Waiting:
 @dataclass
 class _State:
     clock: Callable[[], datetime]
-    entries: dict[str, Submission] = field(default_factory=dict)
+    entries: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
     pending: dict[str, _Pending] = field(default_factory=dict)
     added: int = 0
     seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -61,41 +64,50 @@ class _State:
     beats: dict[str, datetime] = field(default_factory=dict)
 
     def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
-        lead = change.lead
-        if settlement is not None and settlement.entry_id not in self.entries:
-            return Result.SETTLED
-        known = self.leads.get(lead.id)
-        if (known.version if known else 0) != lead.version - 1:
-            return Result.STALE if known else Result.GONE
+        lead, turn = change.lead, change.rotation
         people = settlement.people if isinstance(settlement, Admit) else ()
-        if any(self.people.get(person) != expected for person, expected in people):
-            return Result.STALE
-        seen_before = settlement.seen if settlement is not None else ()
-        if any(self.seen.get(seen.key, ("", self.clock()))[1] > self.clock() for seen in seen_before):
-            return Result.STALE
-        turn = change.rotation
-        if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
-            return Result.STALE
+        refusal = self._refusal(change, settlement, people)
+        if refusal is not None:
+            return refusal
         self.leads[lead.id] = lead
         self.history.setdefault(lead.id, []).extend(change.history)
-        if lead.next_at is None:
-            self.due.pop(lead.id, None)
-        else:
-            self.due[lead.id] = lead.next_at
-        for person, _ in people:
-            self.people[person] = lead.id
+        self.index(lead.id, lead.next_at)
+        self.people.update((person, lead.id) for person, _ in people)
         if turn is not None:
             self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
         self.ledger.update(change.counters)
-        for rep, moved in change.load.items():
-            self.load[rep] += moved
+        self.load.update(change.load)
         for alert in change.alerts:
-            self.alerts[alert.key] = _Waiting(alert, alert.decided_at)
+            self.alerts.setdefault(alert.key, _Waiting(alert, alert.decided_at))
         if settlement is not None:
             for seen in settlement.seen:
                 self.seen[seen.key] = (lead.id, self.clock() + seen.remember)
             self.settled(settlement.entry_id)
         return Result.APPLIED
+
+    def _refusal(
+        self,
+        change: LeadChange,
+        settlement: Admit | Join | None,
+        people: Sequence[tuple[str, str | None]],
+    ) -> Result | None:
+        if settlement is not None and settlement.entry_id not in self.entries:
+            return Result.SETTLED
+        known = self.leads.get(change.lead.id)
+        if (known.version if known else 0) != change.lead.version - 1:
+            return Result.STALE if known else Result.GONE
+        if any(self.people.get(person) != expected for person, expected in people):
+            return Result.STALE
+        turn = change.rotation
+        if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
+            return Result.STALE
+        return None
+
+    def index(self, lead_id: str, next_at: datetime | None) -> None:
+        if next_at is None:
+            self.due.pop(lead_id, None)
+        else:
+            self.due[lead_id] = next_at
 
     def settled(self, entry_id: str) -> None:
         del self.entries[entry_id]
@@ -111,7 +123,8 @@ class MemoryQueue:
     def add(self, submission: Submission) -> None:
         """Store one submission."""
         self._state.added += 1
-        self._state.entries[f"{self._state.added}-0"] = submission
+        fields = {_bytes(name): _bytes(value) for name, value in stream_fields(submission).items()}
+        self._state.entries[f"{to_ms(self._state.clock())}-{self._state.added}"] = fields
 
     def take(self, consumer: str, limit: int) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
@@ -143,7 +156,10 @@ class MemoryQueue:
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
-        return sorted(self._state.buried.values(), key=lambda letter: letter.at, reverse=True)[:limit]
+        newest = sorted(
+            self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id), reverse=True
+        )
+        return newest[:limit]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter."""
@@ -169,7 +185,7 @@ class MemoryQueue:
         pending = self._state.pending.setdefault(entry_id, _Pending())
         pending.taken_at = self._state.clock()
         pending.deliveries += 1
-        return QueueEntry(entry_id, self._state.entries[entry_id], pending.deliveries)
+        return queue_entry(entry_id.encode(), self._state.entries[entry_id], pending.deliveries)
 
     def _settle(self, settlement: Settlement) -> Result:
         state = self._state
@@ -220,13 +236,17 @@ class MemoryLeads:
         rep: str | None = None,
         before: str | None = None,
     ) -> tuple[list[Lead], str | None]:
-        """Leads by receipt, newest first. The cursor is the id of the last lead answered."""
-        ordered = sorted(self._state.leads.values(), key=lambda lead: (lead.received_at, lead.id), reverse=True)
+        """Leads by receipt, newest first. The cursor is the place of the last lead answered."""
+        places = sorted(
+            ((to_ms(lead.received_at), lead.id) for lead in self._state.leads.values()), reverse=True
+        )
         if before is not None:
-            ids = [lead.id for lead in ordered]
-            ordered = ordered[ids.index(before) + 1 :] if before in ids else []
-        fitting = [lead for lead in ordered if fits(lead, state, team, rep)]
-        return fitting[:limit], fitting[limit - 1].id if len(fitting) > limit else None
+            milliseconds, _, lead_id = before.partition(":")
+            places = [place for place in places if place < (int(milliseconds), lead_id)]
+        fitting = [p for p in places if fits(self._state.leads[p[1]], state, team, rep)]
+        found = fitting[:limit]
+        cursor = f"{found[-1][0]}:{found[-1][1]}" if len(fitting) > limit else None
+        return [self._state.leads[lead_id] for _, lead_id in found], cursor
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """Each person's newest lead."""
@@ -262,10 +282,7 @@ class MemoryLeads:
         known = self._state.leads.get(lead_id)
         if (known.version if known else 0) != version:
             return Result.STALE
-        if next_at is None:
-            self._state.due.pop(lead_id, None)
-        else:
-            self._state.due[lead_id] = next_at
+        self._state.index(lead_id, next_at)
         return Result.APPLIED
 
     def quarantine(self, lead_id: str, error: str) -> Result:
@@ -306,7 +323,9 @@ class MemoryOutbox:
         """Destinations with alerts due."""
         return dict(Counter(w.alert.destination for w in self._alive() if w.next_at <= now))
 
-    def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
+    def claim(
+        self, destination: str, now: datetime, lease: timedelta, *, at_once: int
+    ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
         mine = [w for w in self._alive() if w.alert.destination == destination]
         if sum(w.leased_until is not None and w.leased_until > now for w in mine) >= at_once:
@@ -344,12 +363,15 @@ class MemoryOutbox:
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""
-        return [(_counted(w), w.next_at) for w in sorted(self._alive(), key=lambda w: w.next_at)[:limit]]
+        alive = sorted(self._alive(), key=lambda w: (to_ms(w.next_at), w.alert.key))
+        return [(_counted(w), w.next_at) for w in alive[:limit]]
 
     def dead(self, limit: int) -> list[DeadAlert]:
         """Alerts given up."""
-        dead = [DeadAlert(_counted(w), w.dead_at) for w in self._state.alerts.values() if w.dead_at is not None]
-        return sorted(dead, key=lambda d: d.at, reverse=True)[:limit]
+        dead = [
+            DeadAlert(_counted(w), w.dead_at) for w in self._state.alerts.values() if w.dead_at is not None
+        ]
+        return sorted(dead, key=lambda d: (to_ms(d.at), d.alert.key), reverse=True)[:limit]
 
     def redrive(self, key: str, now: datetime) -> Result:
         """Try a dead alert again."""
@@ -391,29 +413,30 @@ class MemoryOperations:
         state, now = self._state, self._state.clock()
 
         def age(instants: Iterable[datetime]) -> float:
-            return max(((now - at).total_seconds() for at in instants), default=0.0)
+            return max((0.0, *((now - at).total_seconds() for at in instants)))
 
         alive = [w for w in state.alerts.values() if w.dead_at is None]
         return Health(
             now=now,
             queued=len(state.entries),
-            queued_oldest=max(age(s.received_at for s in state.entries.values()), 0.0),
+            queued_oldest=age(from_ms(int(entry_id.partition("-")[0])) for entry_id in state.entries),
             pending=len(state.pending),
             due=sum(at <= now for at in state.due.values()),
-            due_oldest=max(age(state.due.values()), 0.0),
+            due_oldest=age(state.due.values()),
             open_leads=len(state.due),
             outbox=len(alive),
             outbox_due=sum(w.next_at <= now for w in alive),
-            outbox_oldest=max(age(w.next_at for w in alive), 0.0),
+            outbox_oldest=age(w.next_at for w in alive),
             dead_letters=len(state.buried),
             dead_alerts=len(state.alerts) - len(alive),
             quarantined=len(state.quarantined),
-            heartbeats={process: (now - at).total_seconds() for process, at in state.beats.items()},
+            heartbeats={process: age([at]) for process, at in sorted(state.beats.items())},
         )
 
     def beat(self, process: str, now: datetime) -> None:
         """Note a sign of life."""
-        self._state.beats[process] = now
+        beats = {**self._state.beats, process: now}
+        self._state.beats = {name: at for name, at in beats.items() if at > now - FORGET_PROCESS_AFTER}
 
     def policy(self) -> ServerPolicy:
         """Nothing is kept on disk here."""
@@ -438,3 +461,7 @@ class MemoryStore:
 
 def _counted(waiting: _Waiting) -> Alert:
     return replace(waiting.alert, attempts=waiting.attempts, unknown_attempts=waiting.unknown)
+
+
+def _bytes(value: str | bytes | int) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -92,7 +92,9 @@ class RedisOperations:
             for number, answer in enumerate(answers):
                 if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
                     raise answer
-        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = answers[:10]
+        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = (
+            answers[:10]
+        )
         depths, due_counts, firsts = answers[10::3], answers[11::3], answers[12::3]
         return Health(
             now=from_ms(now_ms),

@@ -44,7 +44,9 @@ class RedisOutbox:
                 pipe.zcount(self._keys.outbox(name), "-inf", to_ms(now))
             return {name: count for name, count in zip(names, pipe.execute(), strict=True) if count}
 
-    def claim(self, destination: str, now: datetime, lease: timedelta, *, at_once: int) -> ClaimedAlert | None:
+    def claim(
+        self, destination: str, now: datetime, lease: timedelta, *, at_once: int
+    ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
         keys = self._keys
         while True:

@@ -1,8 +1,7 @@
 """The store on Redis or Valkey: its four parts on one connection, and the server's clock."""
 
 from datetime import datetime
-
-import redis
+from typing import TYPE_CHECKING
 
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.keys import Keys
@@ -11,6 +10,9 @@ from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.queue import RedisQueue
 from speed_to_lead.store.server import Server, connect, translated_errors
+
+if TYPE_CHECKING:
+    import redis
 
 
 class RedisStore:

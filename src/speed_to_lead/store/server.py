@@ -26,7 +26,9 @@ SCRIPTS = {
     if file.name.endswith(".lua")
 }
 #: Under which the server keeps each script once it was loaded.
-HASHES = {name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in SCRIPTS.items()}
+HASHES = {
+    name: hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest() for name, source in SCRIPTS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +95,26 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        # The first word of a server error is its class (OOM, READONLY, LOADING); the rest may quote arguments.
-        word = str(error).split(" ", 1)[0] if isinstance(error, redis.ResponseError) else ""
-        raise StoreUnavailable(f"{type(error).__name__} {word}".strip()) from error
+        raise StoreUnavailable(described(error)) from error
 
 
-def connect(url: str) -> "redis.Redis":
+def described(error: Exception) -> str:
+    """An error in two words that quote nothing: its class, and the code of a server's answer (OOM, READONLY)."""
+    word = str(error).split(" ", 1)[0] if isinstance(error, redis.ResponseError) else ""
+    return f"{type(error).__name__} {word if word.isupper() else ''}".strip()
+
+
+def connect(url: str, *, answer_timeout: float = ANSWER_TIMEOUT) -> "redis.Redis":
     """A client of the server at `url`. Nothing is sent yet. Raises ValueError for an address that is none."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
+        socket_timeout=answer_timeout,
         socket_keepalive=True,
         health_check_interval=HEALTH_CHECK_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=2),
+        # A connection that broke is made again. A silent server is not asked again: redis-py nests the retries of
+        # a command and of its connection, and nine times the timeout is far too long to know of an outage.
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, supported_errors=(redis.ConnectionError,)),
         client_name="speed-to-lead",
         protocol=2,  # one shape of answers, whatever the server's age
     )

@@ -6,10 +6,12 @@ docs/decisions/0002-celery-carries-hints.md.
 """
 
 import sys
+import warnings
 from typing import Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_init
 
 from speed_to_lead.logs import set_up_logs
@@ -17,6 +19,9 @@ from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store.keys import Keys
 
 log = structlog.get_logger()
+
+# Celery warns root of unpickling what others send; this application reads JSON and nothing else.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 #: Ticks older than this are dropped unread: the next one is there already.
 TICK_EXPIRES = 2.0
@@ -39,6 +44,8 @@ def make_app(settings: Settings) -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # never give up
+        accept_content=["json"],
+        task_serializer="json",
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
         task_default_queue="route",

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
@@ -20,6 +21,9 @@ log = structlog.get_logger()
 
 #: This process as a consumer of the queue.
 CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
+
+#: How long one tick of the clock keeps watching: a little less than the second until the next.
+SWEEP_SECONDS = 0.8
 
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
@@ -58,10 +62,11 @@ def route_tick(place: Workplace) -> None:
 
 @task("sweep")
 def sweep(place: Workplace) -> None:
-    """Decide every lead whose instant has come."""
+    """Decide every lead whose instant has come, and those whose instant comes before the next tick."""
     flow.beat(place, "clock")
-    if flow.sweep(place).has_alerts:
-        send_hint(app, "deliver")
+    for swept in flow.sweep_for(place, SWEEP_SECONDS, time.sleep):
+        if swept.has_alerts:
+            send_hint(app, "deliver")
 
 
 @task("deliver")

@@ -1,0 +1,191 @@
+"""`POST /hooks/{form}`: 1 is it small enough, 2 do we know the form, 3 is it genuine, 4 is it stored? Then exactly 200.
+
+Bare ASGI: no router, no models, no middleware, for this is the route that carries the load. A form tool disables a
+hook that answers 404, 410, a redirect or another 2xx (contracts/intake.md §0), so below /hooks/ none of these is ever
+answered: what is not ours to take is 400, 401 or 413, and what we cannot do now is 503 with Retry-After.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from speed_to_lead import flow
+from speed_to_lead.core.submission import Form
+from speed_to_lead.forms import Refusal, WebhookRequest
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.store.intake import Intake
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+MAX_BODY_BYTES = 1024 * 1024
+#: The tightest documented deadline of a form tool is three seconds.
+STORE_SECONDS = 2.0
+#: A sender that dribbles its body is let go after this.
+BODY_SECONDS = 20.0
+RETRY_AFTER_SECONDS = 5
+
+_PREFIX = "/hooks/"
+
+
+class _Answer:
+    """One answer, ready to be sent any number of times."""
+
+    __slots__ = ("body", "start")
+
+    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+        length = b"%d" % len(body)
+        fields = [(b"content-type", b"application/json"), (b"content-length", length), *headers]
+        self.start: Message = {"type": "http.response.start", "status": status, "headers": fields}
+        self.body: Message = {"type": "http.response.body", "body": body}
+
+
+def _error(status: int, sentence: str) -> _Answer:
+    headers = [(b"retry-after", b"%d" % RETRY_AFTER_SECONDS)] if status == 503 else []
+    return _Answer(status, json.dumps({"error": sentence}).encode(), *headers)
+
+
+_TOO_LARGE = _error(413, f"a submission may have at most {MAX_BODY_BYTES} bytes")
+_NO_FORM = _error(400, "there is no form of that name; a hook is /hooks/{form}, with a form of intake.toml")
+_NOT_POST = _error(400, "a hook takes POST")
+_AWAY = _error(503, "the submission could not be stored now; send it again")
+_SLOW = _error(503, "the body did not arrive in time; send it again")
+_UNCONFIGURED = _error(503, "the secret of this form is not configured here yet; send it again later")
+_FAILED = _error(503, "something went wrong here; send it again")
+
+
+def is_hook(path: str) -> bool:
+    """Whether the path is /hooks or below it, also where somebody doubled a slash or wrote it in capitals."""
+    if path.startswith(_PREFIX):
+        return True
+    return path.lstrip("/").partition("/")[0].casefold() == "hooks"
+
+
+class Hooks:
+    """The ASGI application for everything below /hooks/. `stored` is called after each stored submission."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        intake: Intake,
+        stored: Callable[[], None],
+        public_url: str,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._place = place
+        self._intake = intake
+        self._stored = stored
+        self._public_url = public_url
+        self._environment = environment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception:  # an answer of 500 would be as good, but not every form tool sends again after one
+            log.exception("hook.failed")
+            answer = _FAILED
+        if answer is not None:
+            await send(answer.start)
+            await send(answer.body)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
+        # A submission by POST, the way every form tool sends it; the rest is told how.
+        headers = _headers(scope)
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+            return _TOO_LARGE
+        form = self._form(scope["path"])
+        if form is None:
+            return _NO_FORM
+        method: str = scope["method"]
+        if method != "POST":
+            return _ready(form) if method in ("GET", "HEAD") else _NOT_POST
+        try:
+            async with asyncio.timeout(BODY_SECONDS) as limit:
+                body = await _body(receive)
+                if not isinstance(body, bytes):
+                    return body
+                limit.reschedule(asyncio.get_running_loop().time() + STORE_SECONDS)
+                return await self._store(WebhookRequest(method, self._url(scope, headers), headers, body), form)
+        except StoreUnavailable as error:
+            log.error("submission.not_stored", form=form.name, error=str(error))
+            return _AWAY
+        except TimeoutError:
+            log.error("submission.not_stored", form=form.name, error="no answer in time")
+            return _AWAY
+
+    async def _store(self, request: WebhookRequest, form: Form) -> _Answer:
+        now = await self._intake.now()
+        submission = flow.receive(request, form, self._environment, now)
+        if isinstance(submission, Refusal):
+            return _refused(submission, form)
+        await self._intake.store(submission)
+        self._stored()
+        log.debug("submission.stored", lead_id=submission.id, form=form.name)
+        return _Answer(200, b'{"status":"stored","id":"%b"}' % submission.id.encode())
+
+    def _form(self, path: str) -> Form | None:
+        """The form a path names. The API's own form has no hook: it asks for no proof."""
+        forms = self._place.config.forms
+        name = path.removeprefix(_PREFIX)
+        form = forms.get(name)
+        if form is None:
+            # The name itself may be a token somebody pasted; a word of our config is safe to log.
+            like = get_close_matches(name.strip("/")[:60], forms, n=1)
+            log.warning("hook.unknown_form", like=like[0] if like else None)
+        return form
+
+    def _url(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """The address the sender called, byte for byte: some signatures cover it."""
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = raw.decode("latin-1")
+        query: bytes = scope["query_string"]
+        if query:
+            path = f"{path}?{query.decode('latin-1')}"
+        if self._public_url:
+            return self._public_url + path
+        return f"{scope['scheme']}://{headers.get('host', '')}{path}"
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The headers by lower-case name; one sent twice is joined with a comma, as RFC 9110 reads it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+async def _body(receive: Receive) -> bytes | _Answer | None:
+    """The body; 413 as soon as it is too large; None where the sender hung up before its end."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message: Mapping[str, Any] = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return _TOO_LARGE
+        if not message.get("more_body", False):
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
+
+
+def _refused(refusal: Refusal, form: Form) -> _Answer:
+    if refusal.ours:
+        log.error("submission.refused", form=form.name, reason=refusal.reason, ours=True)
+        return _UNCONFIGURED
+    log.warning("submission.refused", form=form.name, reason=refusal.reason, ours=False)
+    return _error(401, refusal.reason)
+
+
+def _ready(form: Form) -> _Answer:
+    return _Answer(200, json.dumps({"status": "ready", "form": form.name}).encode())

@@ -1,0 +1,364 @@
+"""Who may hand in a lead: the vendors' own vectors, and everything that is nearly right."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speed_to_lead.core.submission import Form
+from speed_to_lead.forms import PROVIDERS, Refusal, WebhookRequest, refusal_of
+from speed_to_lead.forms.signatures import secrets_in
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+URL = "https://leads.example.com/hooks/demo"
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "signature_vectors.json").read_text(encoding="utf-8")
+)
+SECRET = "a-secret-of-some-length"
+WHSEC = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER_WHSEC = "whsec_" + base64.b64encode(b"another key of 24 bytes!").decode()
+
+
+def form(provider: str, auth: str = "signature") -> Form:
+    return Form("demo", provider, auth, secret_env="SECRET", token_env="TOKEN")
+
+
+def refused(request: WebhookRequest, of: Form, secret: str = SECRET, now: datetime = NOW) -> Refusal | None:
+    return refusal_of(request, of, {"SECRET": secret, "TOKEN": secret}, now)
+
+
+def vector_request(vector: Mapping[str, Any]) -> tuple[WebhookRequest, Form, datetime]:
+    """The request a vector of signature_vectors.json describes, its form, and the instant it was signed."""
+    if vector["provider"] == "standard_webhooks":
+        headers = {
+            "webhook-id": vector["webhook_id"],
+            "webhook-timestamp": vector["timestamp"],
+            "webhook-signature": vector["expected"],
+        }
+        request = WebhookRequest("POST", URL, headers, vector["body"].encode())
+        signed_at = datetime.fromtimestamp(int(vector["timestamp"]), UTC)
+        return request, form("generic", "standard-webhooks"), signed_at
+    headers = {vector["header"].lower(): vector["expected"]}
+    signed_at = NOW
+    if "timestamp" in vector:
+        headers[vector["timestamp_header"].lower()] = vector["timestamp"]
+        signed_at = datetime.fromtimestamp(int(vector["timestamp"]) / 1000, UTC)
+    request = WebhookRequest(
+        vector.get("method", "POST"), vector.get("uri", URL), headers, vector["body"].encode()
+    )
+    return request, form("hubspot"), signed_at
+
+
+def typeform_request(secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
+    digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    return WebhookRequest("POST", URL, {"typeform-signature": f"sha256={digest}"}, body)
+
+
+def hubspot_v3_request(signed_url: str, called_url: str, at: datetime = NOW) -> WebhookRequest:
+    timestamp = str(int(at.timestamp() * 1000))
+    signed = f"POST{signed_url}{{}}{timestamp}".encode()
+    digest = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
+    headers = {"x-hubspot-signature-v3": digest, "x-hubspot-request-timestamp": timestamp}
+    return WebhookRequest("POST", called_url, headers, b"{}")
+
+
+def standard_request(at: datetime = NOW, secret: str = WHSEC) -> WebhookRequest:
+    timestamp = str(int(at.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = base64.b64encode(
+        hmac.new(key, f"m1.{timestamp}.{{}}".encode(), hashlib.sha256).digest()
+    ).decode()
+    headers = {"webhook-id": "m1", "webhook-timestamp": timestamp, "webhook-signature": f"v1,{digest}"}
+    return WebhookRequest("POST", URL, headers, b"{}")
+
+
+def changed(text: str, place: int) -> str:
+    return text[:place] + ("1" if text[place] != "1" else "2") + text[place + 1 :]
+
+
+by_id = pytest.mark.parametrize("vector", VECTORS, ids=[vector["id"] for vector in VECTORS])
+
+
+@by_id
+def test_the_vendors_own_vectors_pass(vector: Mapping[str, Any]) -> None:
+    """What the vendor's documentation or library signed is genuine."""
+    request, of, signed_at = vector_request(vector)
+    assert refused(request, of, vector["secret"], signed_at) is None
+
+
+@by_id
+def test_one_wrong_character_is_refused(vector: Mapping[str, Any]) -> None:
+    """A signature, body, secret or method that is wrong in one place is not genuine."""
+    request, of, signed_at = vector_request(vector)
+    name = next(
+        name for name in request.headers if name.startswith(("x-hubspot-signature", "webhook-signature"))
+    )
+    signature = request.headers[name]
+    # To the last: in base64 the end holds bits that belong to nothing, but it is the text that is compared.
+    for place in range(len(signature)):
+        wrong = replace(request, headers={**request.headers, name: changed(signature, place)})
+        assert refused(wrong, of, vector["secret"], signed_at) is not None
+    assert refused(replace(request, body=request.body + b" "), of, vector["secret"], signed_at) is not None
+    assert refused(request, of, changed(vector["secret"], 8), signed_at) is not None
+    if vector["id"].startswith(("hubspot-v2", "hubspot-v3")):
+        assert refused(replace(request, method="PUT"), of, vector["secret"], signed_at) is not None
+        assert refused(replace(request, url=request.url + "?"), of, vector["secret"], signed_at) is not None
+
+
+@by_id
+@pytest.mark.parametrize("written", ["{secret} {other}", "{other},{secret}", " {other}\n{secret} "])
+def test_while_a_secret_is_rotated_both_count(vector: Mapping[str, Any], written: str) -> None:
+    """Two secrets in the variable, in any order: what either signed is genuine."""
+    request, of, signed_at = vector_request(vector)
+    other = OTHER_WHSEC if vector["provider"] == "standard_webhooks" else "zzzzzzzz-zzzz"
+    both = written.format(secret=vector["secret"], other=other)
+    assert refused(request, of, both, signed_at) is None
+    assert refused(request, of, f"{other} {other}x", signed_at) is not None
+
+
+def test_a_pass_phrase_is_not_a_list_of_secrets() -> None:
+    """A secret with blanks in it counts whole; its words do not, because words can be guessed."""
+    assert secrets_in(" correct horse battery ") == (b"correct horse battery",)
+    assert (
+        refused(typeform_request("correct horse battery"), form("typeform"), "correct horse battery") is None
+    )
+    assert refused(typeform_request("horse"), form("typeform"), "correct horse battery") is not None
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+@pytest.mark.parametrize("auth", ["signature", "token", "standard-webhooks"])
+@pytest.mark.parametrize("environment", [{}, {"SECRET": "", "TOKEN": ""}, {"SECRET": " ", "TOKEN": "\n"}])
+def test_a_secret_that_is_not_set_is_our_fault(provider: str, auth: str, environment: dict[str, str]) -> None:
+    """Without its secret a form takes nothing, and the tool is asked to come back."""
+    request = WebhookRequest("POST", URL, {"authorization": "Bearer "}, b"{}")
+    refusal = refusal_of(request, form(provider, auth), environment, NOW)
+    assert refusal is not None
+    assert refusal.ours
+    assert ("TOKEN" if auth == "token" else "SECRET") in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        form("faxform"),
+        form("generic", "magic"),
+        Form("demo", "typeform", "signature"),
+        Form("demo", "generic", "token"),
+    ],
+)
+def test_a_form_we_do_not_understand_takes_nothing(of: Form) -> None:
+    """An unknown provider, an unknown proof or one without a variable's name refuses as our own fault."""
+    refusal = refused(typeform_request(), of)
+    assert refusal is not None
+    assert refusal.ours
+
+
+def test_a_standard_webhooks_secret_that_is_not_base64_is_our_fault() -> None:
+    """Nobody could sign with it, so it is our set-up that is wrong."""
+    refusal = refused(standard_request(), form("generic", "standard-webhooks"), "whsec_not base64!")
+    assert refusal is not None
+    assert refusal.ours
+
+
+def test_auth_none_takes_everything() -> None:
+    """Where ops wrote `auth = "none"`, nothing is asked."""
+    assert refusal_of(WebhookRequest("POST", URL, {}, b""), form("generic", "none"), {}, NOW) is None
+
+
+def test_typeform_signs_the_raw_body() -> None:
+    """The right signature passes; a changed body, a missing header or one without its prefix does not."""
+    request = typeform_request(body=b'{"a": 1}')
+    assert refused(request, form("typeform")) is None
+    bare = request.headers["typeform-signature"].removeprefix("sha256=")
+    for wrong in (
+        replace(request, body=b'{"a":1}'),
+        replace(request, headers={}),
+        replace(request, headers={"typeform-signature": bare}),
+        replace(request, headers={"typeform-signature": "sha256="}),
+        typeform_request("another-secret"),
+    ):
+        refusal = refused(wrong, form("typeform"))
+        assert refusal is not None
+        assert not refusal.ours
+
+
+@pytest.mark.parametrize(
+    ("age", "genuine"),
+    [
+        (timedelta(0), True),
+        (timedelta(minutes=5), True),
+        (timedelta(minutes=-5), True),
+        (timedelta(minutes=5, seconds=1), False),
+        (timedelta(minutes=-5, seconds=-1), False),
+        (timedelta(days=400), False),
+    ],
+)
+def test_a_signed_timestamp_holds_for_five_minutes(age: timedelta, genuine: bool) -> None:
+    """Older or newer than five minutes is refused, for HubSpot v3 and Standard Webhooks alike."""
+    assert genuine is (refused(hubspot_v3_request(URL, URL, NOW - age), form("hubspot")) is None)
+    standard = form("generic", "standard-webhooks")
+    assert genuine is (refused(standard_request(NOW - age), standard, WHSEC) is None)
+    assert genuine is (refused(standard_request(NOW - age), form("generic"), WHSEC) is None)
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["", "now", "-5", "1e12", "\N{FULLWIDTH DIGIT NINE}" * 13, "9" * 400, "1614265330.5", "\ud800"],
+)
+def test_a_timestamp_that_is_no_number_is_refused(timestamp: str) -> None:
+    """Junk in a timestamp is refused in words and never raises."""
+    hubspot = hubspot_v3_request(URL, URL)
+    hubspot = replace(hubspot, headers={**hubspot.headers, "x-hubspot-request-timestamp": timestamp})
+    assert refused(hubspot, form("hubspot")) is not None
+    standard = standard_request()
+    standard = replace(standard, headers={**standard.headers, "webhook-timestamp": timestamp})
+    assert refused(standard, form("generic", "standard-webhooks"), WHSEC) is not None
+
+
+def test_hubspot_v3_is_accepted_with_and_without_its_escapes_undone() -> None:
+    """The documentation undoes twelve escapes in the URL before signing, the libraries none: both are genuine."""
+    called = "https://leads.example.com/hooks/demo?a=%3A%2f%20x&b=%40"
+    assert refused(hubspot_v3_request(called, called), form("hubspot")) is None
+    undone = "https://leads.example.com/hooks/demo?a=:/%20x&b=@"
+    assert refused(hubspot_v3_request(undone, called), form("hubspot")) is None
+    all_undone = "https://leads.example.com/hooks/demo?a=:/ x&b=@"
+    assert refused(hubspot_v3_request(all_undone, called), form("hubspot")) is not None
+
+
+def hubspot_v2_headers(version: str = "v2") -> dict[str, str]:
+    digest = hashlib.sha256(f"{SECRET}POST{URL}{{}}".encode()).hexdigest()
+    return {"x-hubspot-signature": digest, "x-hubspot-signature-version": version}
+
+
+def test_hubspot_v3_decides_where_it_is_there() -> None:
+    """A right v2 does not save a wrong or stale v3, and a wrong v2 does not spoil a right v3."""
+    right = hubspot_v3_request(URL, URL)
+    stale = hubspot_v3_request(URL, URL, NOW - timedelta(hours=1))
+    v2 = hubspot_v2_headers()
+    assert refused(replace(right, headers={**right.headers, **v2}), form("hubspot")) is None
+    assert (
+        refused(replace(right, headers={**right.headers, "x-hubspot-signature": "00"}), form("hubspot"))
+        is None
+    )
+    assert refused(replace(stale, headers={**stale.headers, **v2}), form("hubspot")) is not None
+    assert refused(replace(right, headers={"x-hubspot-signature-v3": "", **v2}), form("hubspot")) is not None
+
+
+def test_hubspot_signs_by_the_version_it_names() -> None:
+    """v2's signature is not v1's; without a version either is looked for; an unknown one is refused."""
+    request = WebhookRequest("POST", URL, {}, b"{}")
+    assert refused(replace(request, headers=hubspot_v2_headers()), form("hubspot")) is None
+    assert refused(replace(request, headers=hubspot_v2_headers("")), form("hubspot")) is None
+    assert refused(replace(request, headers=hubspot_v2_headers("v1")), form("hubspot")) is not None
+    assert refused(replace(request, headers=hubspot_v2_headers("v9")), form("hubspot")) is not None
+    assert refused(request, form("hubspot")) is not None
+
+
+def test_standard_webhooks_takes_any_right_signature_of_a_list() -> None:
+    """A list with wrong, unknown and right entries passes; without the right one it does not."""
+    request = standard_request()
+    right = request.headers["webhook-signature"]
+    junk = f"v1,{'A' * 43}= v2,{right[3:]} v1a,xyz nonsense"
+    for listed, genuine in ((f"{junk} {right}", True), (junk, False), ("", False), (right[3:], False)):
+        sent = replace(request, headers={**request.headers, "webhook-signature": listed})
+        assert genuine is (refused(sent, form("generic", "standard-webhooks"), WHSEC) is None)
+
+
+@pytest.mark.parametrize("secret", [OTHER_WHSEC, OTHER_WHSEC.removeprefix("whsec_"), OTHER_WHSEC.rstrip("=")])
+def test_standard_webhooks_secrets_are_understood_as_people_paste_them(secret: str) -> None:
+    """With or without `whsec_`, padded or not."""
+    assert refused(standard_request(secret=OTHER_WHSEC), form("generic", "standard-webhooks"), secret) is None
+
+
+def basic(user_and_password: str) -> str:
+    return "Basic " + base64.b64encode(user_and_password.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"authorization": f"Bearer {SECRET}"}, ""),
+        ({"authorization": f"bearer  {SECRET} "}, ""),
+        ({"authorization": basic(f"zapier:{SECRET}")}, ""),
+        ({"authorization": basic(f":{SECRET}")}, ""),
+        ({"x-webhook-token": SECRET}, ""),
+        ({"x-webhook-secret": SECRET}, ""),
+        ({"x-api-key": SECRET}, ""),
+        ({"x-auth-token": SECRET}, ""),
+        ({}, f"?token={SECRET}"),
+        ({}, f"?a=1&token={SECRET}#part"),
+        ({"authorization": "Bearer something-else"}, f"?token={SECRET}"),
+    ],
+)
+def test_a_shared_secret_may_stand_where_tools_can_put_it(headers: dict[str, str], query: str) -> None:
+    """Bearer, Basic password, the usual headers, or the query; the same without its last character is refused."""
+    request = WebhookRequest("POST", URL + query, headers, b"{}")
+    assert refused(request, form("generic", "token")) is None
+    refusal = refused(request, form("generic", "token"), SECRET + "x")
+    assert refusal is not None
+    assert not refusal.ours
+    assert SECRET not in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({}, URL),
+        ({}, URL + "?token="),
+        ({}, URL + "?tokens=" + SECRET),
+        ({}, "http://[" + SECRET),
+        ({"authorization": SECRET}, URL),
+        ({"authorization": "Bearer"}, URL),
+        ({"authorization": "Basic !!!"}, URL),
+        ({"authorization": "Basic é"}, URL),
+        ({"authorization": basic(SECRET)}, URL),
+        ({"authorization": "Digest " + SECRET}, URL),
+        ({"x-api-key": "é\ud800\x00"}, URL),
+    ],
+)
+def test_a_missing_or_odd_token_is_refused(headers: dict[str, str], url: str) -> None:
+    """What is not the secret in one of its places is refused in words."""
+    assert refused(WebhookRequest("POST", url, headers, b""), form("generic", "token")) is not None
+
+
+SIGNING_HEADERS = [
+    "authorization",
+    "typeform-signature",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+    "x-api-key",
+    "x-hubspot-request-timestamp",
+    "x-hubspot-signature",
+    "x-hubspot-signature-v3",
+    "x-hubspot-signature-version",
+]
+header_text = st.text(st.characters()) | st.sampled_from(
+    ["v1", "v2", "Basic YTpi", "1772442000", "1772442000000", "é"]
+)
+
+
+@given(
+    headers=st.dictionaries(st.sampled_from(SIGNING_HEADERS), header_text),
+    url=st.just(URL) | st.text().map("https://leads.example.com/?{}".format),
+    body=st.binary(max_size=50),
+    provider=st.sampled_from(sorted(PROVIDERS)),
+    auth=st.sampled_from(["signature", "token", "standard-webhooks"]),
+)
+def test_junk_is_refused_and_never_raises(
+    headers: dict[str, str], url: str, body: bytes, provider: str, auth: str
+) -> None:
+    """Whatever stands in headers and URL, the answer is a refusal that quotes neither secret nor signature."""
+    refusal = refused(WebhookRequest("POST", url, headers, body), form(provider, auth), WHSEC)
+    assert refusal is not None
+    assert WHSEC not in refusal.reason
+    assert not refusal.ours
