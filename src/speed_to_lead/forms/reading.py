@@ -25,6 +25,7 @@ MAX_FORM_FIELDS = 1000
 #: Beyond this, JSON readers in Lua and JavaScript round: larger whole numbers (Google's and Jotform's ids) are kept as text.
 _LARGEST_EXACT_INTEGER = 2**53
 
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,7 +45,9 @@ def json_in(submission: Submission) -> Any:
         ) from None
     except RecursionError:
         raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep") from None
-    return _storable(value, 0)
+    _refuse_deep_nesting(value)
+    # Walking every value costs more than parsing; half characters can only come from such an escape.
+    return _with_whole_text(value) if _SURROGATE_ESCAPE.search(text) else value
 
 
 def form_fields_in(submission: Submission) -> dict[str, Any]:
@@ -157,15 +160,28 @@ def _float_or_text(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
-def _storable(value: Any, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep")
+def _refuse_deep_nesting(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep")
+
+
+def _with_whole_text(value: Any) -> Any:
     if isinstance(value, str):
         return whole_text(value)
     if isinstance(value, dict):
-        return {_storable(name, depth): _storable(inner, depth + 1) for name, inner in value.items()}
+        return {whole_text(name): _with_whole_text(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_storable(inner, depth + 1) for inner in value]
+        return [_with_whole_text(inner) for inner in value]
     return value
 
 

@@ -57,7 +57,8 @@ class RedisQueue:
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
-        return [Result(text(answer)) for answer in self._server.run([self._call(s) for s in settlements])]
+        calls = [self._call_or_burial(settlement) for settlement in settlements]
+        return [Result(text(answer)) for answer in self._server.run(calls)]
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """What submissions with these keys became."""
@@ -94,6 +95,23 @@ class RedisQueue:
         keys = self._keys
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
         return Result(text(self._server.run_one("discard_dead_letter", names, [submission_id])))
+
+    def _call_or_burial(self, settlement: Settlement) -> ScriptCall:
+        """The call that writes the settlement; one that cannot be written becomes a dead letter, alone.
+
+        A form tool's JSON may nest so deeply that it can be read but not written again.
+        """
+        try:
+            return self._call(settlement)
+        except (TypeError, ValueError, RecursionError) as error:
+            with translated_errors():
+                found = self._client.xrange(self._keys.incoming, settlement.entry_id, settlement.entry_id)
+                seconds, microseconds = self._client.time()
+            if not found:
+                raise
+            at = from_ms(seconds * 1000 + microseconds // 1000)
+            why = f"its record cannot be written: {type(error).__name__}"
+            return self._call(Bury(settlement.entry_id, queue_entry(*found[0]).submission, why, at))
 
     def _call(self, settlement: Settlement) -> ScriptCall:
         keys = self._keys

@@ -1,13 +1,13 @@
 """HTTP in.
 
-    app.py        puts it together: /hooks/ goes to the bare route, everything else through the guard
-    hooks.py      POST /hooks/{form}: genuine? stored? exactly 200. The route that carries the load
-    hints.py      tells the router that something waits, without keeping anybody waiting
-    guard.py      bearer keys, body limits and security headers of everything that is no hook
-    api.py        /v1 for programs: leads in, leads out, responses
-    submitted.py  leads a program posts: one or NDJSON, checked before they are stored
-    errors.py     every failure as {"error": sentence}, without a value of the request
-    serve.py      the process: bind, run, stop
+app.py        puts it together: /hooks/ goes to the bare route, everything else through the guard
+hooks.py      POST /hooks/{form}: genuine? stored? exactly 200. The route that carries the load
+hints.py      tells the router that something waits, without keeping anybody waiting
+guard.py      bearer keys, body limits and security headers of everything that is no hook
+api.py        /v1 for programs: leads in, leads out, responses
+submitted.py  leads a program posts: one or NDJSON, checked before they are stored
+errors.py     every failure as {"error": sentence}, without a value of the request
+serve.py      the process: bind, run, stop
 """
 
 from speed_to_lead.web.app import create_app

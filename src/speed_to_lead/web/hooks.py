@@ -45,16 +45,17 @@ class _Answer:
         self.body: Message = {"type": "http.response.body", "body": body}
 
 
-def _error(status: int, sentence: str) -> _Answer:
-    headers = [(b"retry-after", b"%d" % RETRY_AFTER_SECONDS)] if status == 503 else []
-    return _Answer(status, json.dumps({"error": sentence}).encode(), *headers)
+def _error(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> _Answer:
+    retry = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == 503 else ()
+    return _Answer(status, json.dumps({"error": sentence}).encode(), *retry, *headers)
 
 
 _TOO_LARGE = _error(413, f"a submission may have at most {MAX_BODY_BYTES} bytes")
 _NO_FORM = _error(400, "there is no form of that name; a hook is /hooks/{form}, with a form of intake.toml")
 _NOT_POST = _error(400, "a hook takes POST")
 _AWAY = _error(503, "the submission could not be stored now; send it again")
-_SLOW = _error(503, "the body did not arrive in time; send it again")
+#: Closed, because whoever dribbles would go on dribbling.
+_SLOW = _error(503, "the body did not arrive in time; send it again", (b"connection", b"close"))
 _UNCONFIGURED = _error(503, "the secret of this form is not configured here yet; send it again later")
 _FAILED = _error(503, "something went wrong here; send it again")
 
@@ -95,7 +96,6 @@ class Hooks:
             await send(answer.body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
-        # A submission by POST, the way every form tool sends it; the rest is told how.
         headers = _headers(scope)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
@@ -103,22 +103,31 @@ class Hooks:
         form = self._form(scope["path"])
         if form is None:
             return _NO_FORM
-        method: str = scope["method"]
-        if method != "POST":
-            return _ready(form) if method in ("GET", "HEAD") else _NOT_POST
+        if scope["method"] != "POST":
+            return _ready(form) if scope["method"] in ("GET", "HEAD") else _NOT_POST
+        return await self._take(scope, receive, headers, form)
+
+    async def _take(
+        self, scope: Scope, receive: Receive, headers: Mapping[str, str], form: Form
+    ) -> _Answer | None:
+        body = None
         try:
             async with asyncio.timeout(BODY_SECONDS) as limit:
                 body = await _body(receive)
                 if not isinstance(body, bytes):
                     return body
                 limit.reschedule(asyncio.get_running_loop().time() + STORE_SECONDS)
-                return await self._store(WebhookRequest(method, self._url(scope, headers), headers, body), form)
-        except StoreUnavailable as error:
-            log.error("submission.not_stored", form=form.name, error=str(error))
-            return _AWAY
+                return await self._store(
+                    WebhookRequest("POST", self._url(scope, headers), headers, body), form
+                )
+        except StoreUnavailable as away:
+            problem, answer = str(away), _AWAY
         except TimeoutError:
-            log.error("submission.not_stored", form=form.name, error="no answer in time")
-            return _AWAY
+            was_slow = body is None
+            problem = "the body did not arrive in time" if was_slow else "the server did not answer in time"
+            answer = _SLOW if was_slow else _AWAY
+        log.error("submission.not_stored", form=form.name, error=problem)
+        return answer
 
     async def _store(self, request: WebhookRequest, form: Form) -> _Answer:
         now = await self._intake.now()

@@ -1,0 +1,331 @@
+"""/v1: for programs. Leads in, leads out, and what people did about them. The guard has asked for the key already."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from speed_to_lead import flow
+from speed_to_lead.core.clock import from_iso, to_iso
+from speed_to_lead.core.lead import Lead, LeadChange, LeadState, ResponseKind
+from speed_to_lead.core.lead import Response as LeadResponse
+from speed_to_lead.core.rendering import lead_as_json
+from speed_to_lead.core.response import close_lead, reassign_lead, record_response
+from speed_to_lead.core.submission import Submission, UnreadableSubmission, valid_submission_id
+from speed_to_lead.store.intake import Intake
+from speed_to_lead.web.errors import ErrorAnswer, Refused
+from speed_to_lead.web.submitted import Line, TooManyLines, read_lines, read_one, receipt_time, store_all
+from speed_to_lead.workplace import Workplace
+
+#: As for a hook.
+MAX_LEAD_BYTES = 1024 * 1024
+
+_NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+
+
+def _instant(given: object) -> datetime:
+    try:
+        return from_iso(given if isinstance(given, str) else "")
+    except ValueError:
+        raise ValueError(
+            "must be an ISO 8601 date-time with an offset, such as 2026-11-22T09:30:00Z"
+        ) from None
+
+
+def _none_where_blank(value: object) -> object:
+    return None if value == "" else value
+
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+Filter = Annotated[Word | None, BeforeValidator(_none_where_blank)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ResponseGiven(_Strict):
+    """Somebody answered. `at`: when it happened, now where left out. From `attempted` on the clock stops."""
+
+    kind: ResponseKind
+    by: Word = Field(description="Who answered: a rep's id, or whatever names them in your system.")
+    at: Instant | None = None
+    via: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
+    evidence: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
+        "", description="Where it can be seen: the address or id of a call, a mail, a meeting."
+    )
+
+
+class ReassignmentGiven(_Strict):
+    """The open lead goes to another rep, who is told. The clock does not restart."""
+
+    rep: Word
+    by: Word
+
+
+class ClosingGiven(_Strict):
+    """Nobody needs to answer: spam, not a lead, a customer already."""
+
+    reason: Word
+    by: Word
+
+
+class LeadFilter(_Strict):
+    """Which leads to list, newest first."""
+
+    state: Annotated[LeadState | None, BeforeValidator(_none_where_blank)] = None
+    team: Filter = None
+    rep: Filter = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}:[A-Za-z0-9._-]{1,64}$")] | None,
+        BeforeValidator(_none_where_blank),
+    ] = Field(None, description="`next` of the page before.")
+
+
+class UnknownId(flow.UnknownLead):
+    """What was asked for cannot be the id of a lead."""
+
+
+def _lead_id(
+    lead_id: Annotated[str, Path(description="Id of the lead, or of any submission that became part of it.")],
+) -> str:
+    # An id is part of key names: what cannot be one is not looked up.
+    if valid_submission_id(lead_id) != lead_id:
+        raise UnknownId
+    return lead_id
+
+
+LeadId = Annotated[str, Depends(_lead_id)]
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorAnswer, "description": "No key, or a wrong one."},
+    422: {"model": ErrorAnswer, "description": "What is wrong with the request, place by place."},
+    503: {
+        "model": ErrorAnswer,
+        "description": "The server is away; send it again after Retry-After seconds.",
+    },
+}
+_TOO_LARGE: dict[int | str, dict[str, Any]] = {
+    413: {"model": ErrorAnswer, "description": "Larger than is taken."}
+}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "No such lead, or not routed yet."}
+}
+_LEADS_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "description": "The generic lead. One of email and phone is needed; unknown keys are kept under custom.",
+                    "properties": {"email": {"type": "string"}, "phone": {"type": "string"}},
+                    "additionalProperties": True,
+                },
+                "example": {"email": "ana@example.com", "company": "Example", "source": "demo_request"},
+            },
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"email":"ana@example.com"}\n',
+            },
+        },
+    }
+}
+
+
+def v1(place: Workplace, intake: Intake, stored: Callable[[], None]) -> APIRouter:
+    """The routes of /v1. `stored` is called after submissions were stored."""
+    bearer = HTTPBearer(auto_error=False, description="One of the keys in STL_API_KEYS.")
+    router = APIRouter(
+        prefix="/v1",
+        dependencies=[Depends(bearer)],
+        responses=_ERRORS | _TOO_LARGE,
+        default_response_class=JSONResponse,
+    )
+    _add_leads_in(router, intake, stored)
+    _add_leads_out(router, place)
+    _add_changes(router, place)
+    _add_operations(router, place)
+    return router
+
+
+def _add_leads_in(router: APIRouter, intake: Intake, stored: Callable[[], None]) -> None:
+    @router.post(
+        "/leads",
+        openapi_extra=_LEADS_BODY,
+        tags=["leads"],
+        summary="Post one lead, or one on each line",
+    )
+    async def post_leads(
+        request: Request, idempotency_key: Annotated[str, Header(max_length=255)] = ""
+    ) -> Response:
+        """Stored before it is answered. The same Idempotency-Key again is answered alike and makes no second lead."""
+        body = await request.body()
+        now = await receipt_time(intake)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+        if kind not in _NDJSON:
+            submission = _one(body, idempotency_key, now)
+            await store_all(intake, [submission])
+            stored()
+            return JSONResponse({"status": "stored", "id": submission.id})
+        lines = await run_in_threadpool(_several, body, idempotency_key, now)
+        await store_all(intake, [line.submission for line in lines if line.submission is not None])
+        stored()
+        return JSONResponse({"results": [_result(line) for line in lines]})
+
+
+def _one(body: bytes, idempotency_key: str, now: datetime) -> Submission:
+    if len(body) > MAX_LEAD_BYTES:
+        raise Refused(413, f"a lead may have at most {MAX_LEAD_BYTES} bytes")
+    try:
+        return read_one(body, idempotency_key, now)
+    except UnreadableSubmission as error:
+        raise Refused(422, str(error)) from None
+
+
+def _several(body: bytes, idempotency_key: str, now: datetime) -> list[Line]:
+    try:
+        lines = read_lines(body, idempotency_key, now)
+    except TooManyLines as error:
+        raise Refused(413, str(error)) from None
+    if not lines:
+        raise Refused(422, "the body has no line with a lead on it")
+    return lines
+
+
+def _result(line: Line) -> dict[str, Any]:
+    if line.submission is None:
+        return {"line": line.number, "error": line.error}
+    return {"line": line.number, "id": line.submission.id}
+
+
+def _add_leads_out(router: APIRouter, place: Workplace) -> None:
+    @router.get("/leads", tags=["leads"], summary="Leads, newest first")
+    def list_leads(chosen: Annotated[LeadFilter, Query()]) -> Response:
+        """A page of leads; `next` is the cursor of the page after it, null at the end."""
+        leads, following = place.store.leads.newest(
+            chosen.limit, state=chosen.state, team=chosen.team, rep=chosen.rep, before=chosen.cursor
+        )
+        return JSONResponse({"leads": [lead_as_json(lead) for lead in leads], "next": following})
+
+    @router.get(
+        "/leads/{lead_id}", tags=["leads"], summary="One lead with its trace and history", responses=_UNKNOWN
+    )
+    def show_lead(lead_id: LeadId) -> Response:
+        """The record: where the lead went, by when somebody must answer, why, and what happened since."""
+        lead = place.store.leads.get(lead_id)
+        if lead is None:
+            lead = _lead_of_submission(place, lead_id)
+        return JSONResponse(lead_as_json(lead, place.store.leads.history(lead.id)))
+
+
+def _lead_of_submission(place: Workplace, submission_id: str) -> Lead:
+    known = place.store.queue.lead_of([submission_id]).get(submission_id)
+    if known == "":
+        raise Refused(404, "that submission was a test, which never becomes a lead")
+    lead = place.store.leads.get(known) if known else None
+    if lead is not None:
+        return lead
+    if place.store.queue.dead_letter(submission_id) is not None:
+        raise Refused(
+            404,
+            "that submission could not be read and is kept; see `speed-to-lead dead-letters show` with this id",
+        )
+    raise flow.UnknownLead
+
+
+def _add_changes(router: APIRouter, place: Workplace) -> None:
+    @router.post(
+        "/leads/{lead_id}/responses", tags=["changes"], summary="Somebody answered", responses=_UNKNOWN
+    )
+    def respond(lead_id: LeadId, given: ResponseGiven) -> Response:
+        """From `attempted` on the clock stops. The same response told again changes nothing."""
+
+        def decide(lead: Lead, now: datetime) -> LeadChange | None:
+            response = LeadResponse(given.kind, given.by, given.at or now, now, given.via, given.evidence)
+            return record_response(lead, response, now)
+
+        return changed(lead_id, decide, "recorded", "already_recorded")
+
+    @router.post("/leads/{lead_id}/reassign", tags=["changes"], summary="Pass a lead on", responses=_UNKNOWN)
+    def reassign(lead_id: LeadId, given: ReassignmentGiven) -> Response:
+        """The rep may be of any team. The deadline stays as it was promised."""
+        teams = place.config.rulebook.teams
+
+        def decide(lead: Lead, now: datetime) -> LeadChange | None:
+            return reassign_lead(lead, teams, given.rep, given.by, now)
+
+        return changed(lead_id, decide, "reassigned", "already_theirs")
+
+    @router.post(
+        "/leads/{lead_id}/close",
+        tags=["changes"],
+        summary="Close a lead without an answer",
+        responses=_UNKNOWN,
+    )
+    def close(lead_id: LeadId, given: ClosingGiven) -> Response:
+        """The clock stops; a lead that was late stays late."""
+
+        def decide(lead: Lead, now: datetime) -> LeadChange | None:
+            return close_lead(lead, given.reason, given.by, now)
+
+        return changed(lead_id, decide, "closed", "already_closed")
+
+    def changed(
+        lead_id: str, decide: Callable[[Lead, datetime], LeadChange | None], applied: str, unchanged: str
+    ) -> Response:
+        lead, is_changed = flow.change_lead(place, lead_id, decide)
+        history = place.store.leads.history(lead.id)
+        return JSONResponse(
+            {"result": applied if is_changed else unchanged, "lead": lead_as_json(lead, history)}
+        )
+
+
+def _add_operations(router: APIRouter, place: Workplace) -> None:
+    @router.get("/ledger", tags=["operations"], summary="Do the books balance?")
+    def ledger() -> Response:
+        """They do where received = leads + touches + duplicates + tests + dead letters + in flight, at one instant."""
+        counted = place.store.operations.ledger()
+        return JSONResponse(
+            {
+                "balances": counted.difference == 0,
+                "received": counted.received,
+                "leads": counted.leads,
+                "touches": counted.touches,
+                "duplicates": counted.duplicates,
+                "tests": counted.tests,
+                "dead_letters": counted.dead_letters,
+                "in_flight": counted.in_flight,
+                "difference": counted.difference,
+            }
+        )
+
+    @router.get("/status", tags=["operations"], summary="Depths, lags, and who is working")
+    def status() -> Response:
+        """Ages in seconds. `heartbeats`: seconds since each process last worked."""
+        health = place.store.operations.health()
+        return JSONResponse(
+            {
+                "now": to_iso(health.now),
+                "queued": health.queued,
+                "queued_oldest_seconds": health.queued_oldest,
+                "pending": health.pending,
+                "due": health.due,
+                "due_oldest_seconds": health.due_oldest,
+                "open_leads": health.open_leads,
+                "outbox": health.outbox,
+                "outbox_due": health.outbox_due,
+                "outbox_oldest_seconds": health.outbox_oldest,
+                "dead_letters": health.dead_letters,
+                "dead_alerts": health.dead_alerts,
+                "quarantined": health.quarantined,
+                "heartbeats": dict(health.heartbeats),
+            }
+        )

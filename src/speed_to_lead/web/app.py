@@ -1,0 +1,98 @@
+"""The web application: hooks to the bare route, everything else through the guard to FastAPI."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from speed_to_lead import __version__
+from speed_to_lead.settings import Settings, split_keys
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.store.intake import Intake
+from speed_to_lead.web.api import v1
+from speed_to_lead.web.errors import add_error_answers, error_answer
+from speed_to_lead.web.guard import Guard
+from speed_to_lead.web.hints import Hinter
+from speed_to_lead.web.hooks import Hooks, is_hook
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+READY_SECONDS = 2.0
+
+
+def create_app(
+    place: Workplace,
+    settings: Settings,
+    intake: Intake,
+    hint: Callable[[], None] | None,
+    environment: Mapping[str, str] = os.environ,
+) -> ASGIApp:
+    """The ASGI application. It owns `intake` and closes it when the server shuts down.
+
+    `hint` is told, in a thread of its own, that submissions wait to be routed; None where nobody wants to know.
+    `environment` holds the secrets of the forms.
+    """
+    hinter = Hinter(hint)
+    hooks = Hooks(place, intake, hinter.nudge, settings.public_url, environment)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        hinter.stop()
+        await intake.close()
+
+    pages = FastAPI(
+        title="speed-to-lead",
+        version=__version__,
+        summary="No sales lead waits longer than it should.",
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    add_error_answers(pages)
+    pages.include_router(v1(place, intake, hinter.nudge))
+    pages.add_route("/", _front)
+    pages.add_route("/healthz", _alive)
+    pages.add_route("/readyz", _ready(intake))
+    guarded = Guard(pages, split_keys(settings.api_keys))
+
+    async def web(scope: Scope, receive: Receive, send: Send) -> None:
+        to_hooks = scope["type"] == "http" and is_hook(scope["path"])
+        await (hooks if to_hooks else guarded)(scope, receive, send)
+
+    return web
+
+
+def _front(_request: Request) -> Response:
+    return PlainTextResponse(
+        f"speed-to-lead {__version__}\n\n"
+        "form tools post to  /hooks/{form}\n"
+        "programs use        /v1  (described at /docs)\n"
+        "is it alive, ready  /healthz  /readyz\n"
+    )
+
+
+async def _alive(_request: Request) -> Response:
+    """The process answers; says nothing about the server."""
+    return JSONResponse({"status": "alive"})
+
+
+def _ready(intake: Intake) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def ready(_request: Request) -> Response:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await intake.ping()
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning("web.not_ready", error=str(error) or "no answer in time")
+            return error_answer(503, "the server that keeps the leads cannot be written to", retry_after="5")
+        return JSONResponse({"status": "ready"})
+
+    return ready
