@@ -27,7 +27,13 @@ from tests.store.builders import (
     taken,
 )
 
-NOW = timedelta(0)
+
+
+def reclaimed(store: Store, clock: ManualClock, *, limit: int = 10, isolate_after: int) -> list[str]:
+    """Ids of what another router takes over a moment later."""
+    elapse(store, clock, timedelta(milliseconds=5))
+    idle = timedelta(milliseconds=1)
+    return [e.submission.id for e in store.queue.reclaim("router-2", idle, limit, isolate_after=isolate_after)]
 
 
 def test_submission_comes_out_as_it_went_in(store: Store) -> None:
@@ -59,15 +65,15 @@ def test_idle_entries_are_reclaimed_with_their_deliveries_counted(store: Store, 
     assert ("s1", 2) == (entry.submission.id, entry.deliveries)
 
 
-def test_suspects_come_alone_and_after_the_others(store: Store) -> None:
+def test_suspects_come_alone_and_after_the_others(store: Store, clock: ManualClock) -> None:
     """An entry handed out too often never shares a batch with others."""
     for number in range(3):
         store.queue.add(new_submission(store, f"s{number}"))
     store.queue.take("router-1", 2)
-    store.queue.reclaim("router-1", NOW, 10, isolate_after=2)
+    reclaimed(store, clock, isolate_after=2)
     store.queue.take("router-1", 1)
-    calm = [e.submission.id for e in store.queue.reclaim("router-1", NOW, 10, isolate_after=2)]
-    alone = [e.submission.id for e in store.queue.reclaim("router-1", NOW, 10, isolate_after=2)]
+    calm = reclaimed(store, clock, isolate_after=2)
+    alone = reclaimed(store, clock, isolate_after=2)
     assert (["s2"], ["s0"]) == (calm, alone)
 
 
@@ -297,15 +303,14 @@ def test_entry_without_body_keeps_what_it_had(any_redis: RedisStore) -> None:
     assert b'{"data": "kim@example.com"}' == entry.submission.body
 
 
-def test_entries_deleted_by_others_do_not_hide_those_behind(any_redis: RedisStore) -> None:
+def test_entries_deleted_by_others_do_not_hide_those_behind(any_redis: RedisStore, clock: ManualClock) -> None:
     """A pending entry whose stream entry was deleted is forgotten, and the next is reclaimed."""
     client, stream = any_redis.server.client, any_redis.server.keys.incoming
     first = taken(any_redis, "s1")
     taken(any_redis, "s2")
     client.xdel(stream, first.entry_id)
-    any_redis.queue.reclaim("router-2", NOW, 1, isolate_after=9)
-    found = any_redis.queue.reclaim("router-2", NOW, 1, isolate_after=9)
-    assert ["s2"] == [entry.submission.id for entry in found]
+    reclaimed(any_redis, clock, limit=1, isolate_after=9)
+    assert ["s2"] == reclaimed(any_redis, clock, limit=1, isolate_after=9)
 
 
 def test_lead_that_cannot_be_written_is_buried_alone(any_redis: RedisStore) -> None:

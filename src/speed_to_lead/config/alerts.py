@@ -42,7 +42,7 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
         value = _read_option(table, key)
         if value is not None:
             options[key] = value
-        elif key in takes.required and key not in table:
+        elif key in takes.required and not table.meant(key):
             table.mistake(f'"{key}" is missing; a destination of type "{kind}" needs it')
     return Destination(name, kind, options)
 
@@ -52,8 +52,8 @@ def _read_option(table: Table, key: str) -> Any:
     if key.endswith("_env"):
         return read_environment_name(table, key)
     value = table.values.get(key)
-    if isinstance(value, (bool, int)) or value is None:
-        return value
+    if value is None:
+        return None
     items = value if isinstance(value, list) else [value]
     if items and all(isinstance(item, str) and item.strip() for item in items):
         return value

@@ -67,14 +67,14 @@ def _read_hours(table: Table) -> Mapping[int, tuple[Span, ...]] | None:
         try:
             weekdays = parse_weekdays(days)
         except ValueError as error:
-            table.mistake(f"hours: {error}")
+            section.mistake(str(error))
             sound = False
             continue
         sound = sound and spans is not None
         for weekday in weekdays:
             if weekday in hours:
-                table.mistake(
-                    f"hours: {_DAYS[weekday]} is given twice, the second time in {quoted(days)}; give each day once"
+                section.mistake(
+                    f"{_DAYS[weekday]} is given twice, the second time in {quoted(days)}; give each day once"
                 )
                 sound = False
             hours[weekday] = spans or ()
@@ -122,7 +122,8 @@ def _is_place(country: str | None, subdivision: str | None, section: Table) -> b
         return subdivision is None
     countries = holidays.list_supported_countries()
     if country not in countries:
-        section.mistake(f"country {quoted(country)} is unknown; {hint(country, countries)}")
+        near = hint(country, countries, otherwise='expected a code such as "US"')
+        section.mistake(f"country {quoted(country)} is unknown; {near}")
         return False
     if subdivision is not None and subdivision not in countries[country]:
         valid = countries[country]

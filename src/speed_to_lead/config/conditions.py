@@ -99,7 +99,7 @@ def _single_problem(value: Any) -> str | None:
         return None if value.strip() else blank
     if math.isfinite(value) and abs(value) < _LIMIT:
         return None
-    return f"{described(value)} cannot be compared; write a number below {_LIMIT}"
+    return f"{described(value)} cannot be compared; write an ordinary number"
 
 
 def _name_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> str | None:

@@ -81,7 +81,7 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
             table.mistake(
                 f'auth = "{written}" needs {missing}, the name of the variable that holds the secret'
             )
-        elif "auth" not in table:
+        elif not table.meant("auth", "secret_env", "token_env"):
             table.mistake(f"nothing says how it proves itself; add {_WAYS}")
         return None
     meant = (

@@ -69,7 +69,7 @@ class Notes:
             self.found.append(mistake)
 
 
-def hint(word: str, valid: Collection[str]) -> str:
+def hint(word: str, valid: Collection[str], otherwise: str = "no known word is near it") -> str:
     """What to write instead of `word`: the nearest valid word, else the valid words where they are few."""
     near = nearest(word, valid)
     if near is not None:
@@ -78,7 +78,7 @@ def hint(word: str, valid: Collection[str]) -> str:
         return "there is none yet"
     if len(valid) <= LISTED_WORDS:
         return f"expected {one_of(sorted(valid))}"
-    return "no known word is near it"
+    return otherwise
 
 
 def nearest(word: str, valid: Collection[str]) -> str | None:

@@ -41,7 +41,7 @@ def _read_sla(name: str, table: Table, destinations: Names) -> SLA | None:
     both, neither = "respond_within" in table and "respond_by" in table, within is None and by is None
     if both:
         table.mistake("it has both respond_within and respond_by, which are two deadlines; keep one")
-    elif "respond_within" not in table and "respond_by" not in table:
+    elif not table.meant("respond_within", "respond_by"):
         table.mistake(
             f'it has no deadline; write respond_within = "5m" or respond_by = "{CLOSE_OF_BUSINESS}"'
         )
@@ -97,8 +97,8 @@ def _read_step(table: Table, destinations: Names) -> Step | None:
     at = _read_step_time(table)
     tell, remind, alert = (_read_targets(table, key, destinations) for key in ("tell", "remind", "alert"))
     reassign = table.flag("reassign")
-    given = [table.values[key] for key in ("tell", "remind", "alert", "reassign") if key in table]
-    if all(value in ([], False) for value in given):
+    deeds = ("tell", "remind", "alert", "reassign")
+    if not any(table.values.get(key, True) for key in deeds if table.meant(key)):
         table.mistake('it does nothing; add tell, remind, alert or reassign, such as alert = ["manager"]')
     name = table.text("name", "a short name for this step")
     if name is not None and not _STEP_NAME.fullmatch(name):
@@ -111,7 +111,7 @@ def _read_step(table: Table, destinations: Names) -> Step | None:
 
 
 def _read_step_time(table: Table) -> StepTime | None:
-    text = table.text("at", 'when it comes, such as "60%", "+10m" or "-5m"', required=True)
+    text = table.text("at", 'a time such as "60%", "+10m" or "-5m"', required=True)
     try:
         return StepTime.parse(text) if text is not None else None
     except ValueError as error:

@@ -1,6 +1,7 @@
 """sources.toml → the taxonomy: every source, what else it is called, and how one is recognised."""
 
 import re
+from collections.abc import Mapping
 
 from speed_to_lead.config.conditions import DETECTION_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
@@ -13,13 +14,11 @@ _NAME = re.compile(r"[a-z0-9_]+")
 def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
     """The taxonomy of sources.toml."""
     file.refuse_keys_except("sources", "detect")
-    found: dict[str, Source] = {}
-    owners = {_folded(UNKNOWN_SOURCE.name): UNKNOWN_SOURCE.name}
-    for name, table in file.named_tables("sources"):
-        source = _read_source(name, table)
-        if source is not None:
-            _claim_words(source, table, owners)
-            found[name] = source
+    tables = dict(file.named_tables("sources"))
+    found = {
+        name: source for name, table in tables.items() if (source := _read_source(name, table)) is not None
+    }
+    _claim_words(found, tables)
     taxonomy = Taxonomy(found)
     detections = [
         detection
@@ -46,12 +45,15 @@ def _read_source(name: str, table: Table) -> Source | None:
     return Source(name, label, Motion(motion), aliases)
 
 
-def _claim_words(source: Source, table: Table, owners: dict[str, str]) -> None:
+def _claim_words(sources: Mapping[str, Source], tables: Mapping[str, Table]) -> None:
     """One word, one source: else which of two a lead belongs to would depend on their order."""
-    for word in (source.name, source.label, *source.aliases):
-        owner = owners.setdefault(_folded(word), source.name)
-        if owner != source.name:
-            table.mistake(
+    owners = {_folded(UNKNOWN_SOURCE.name): UNKNOWN_SOURCE.name}
+    claims = [(name, name) for name in sources]  # names first: an alias cannot take another source's name
+    claims += [(word, source.name) for source in sources.values() for word in (source.label, *source.aliases)]
+    for word, name in claims:
+        owner = owners.setdefault(_folded(word), name)
+        if owner != name:
+            tables[name].mistake(
                 f"{quoted(word)} already means the source {quoted(owner)}; one word means one source"
             )
 
@@ -61,7 +63,7 @@ def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detecti
     source = table.reference("source", sources, "the name of a source", required=True)
     when = read_conditions(table, "when", DETECTION_FIELDS, sources, taxonomy)
     unless = read_conditions(table, "unless", DETECTION_FIELDS, sources, taxonomy)
-    if "when" not in table and "unless" not in table:
+    if not table.meant("when", "unless"):
         table.mistake(
             'it has no conditions, so it would claim every lead; write one such as when.utm_medium = "email"'
         )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, time
 from typing import Any
 
-from speed_to_lead.config.mistakes import Names, Notes, hint, one_of, quoted
+from speed_to_lead.config.mistakes import Names, Notes, hint, nearest, one_of, quoted
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -22,6 +22,7 @@ class Table:
         self.file = file
         self.place = place
         self.values = values
+        self._misspelt: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -31,10 +32,17 @@ class Table:
         self.notes.add(self.file, self.place, problem)
 
     def refuse_keys_except(self, *known: str) -> None:
-        """Every other key is a mistake, with the nearest known one."""
+        """Every other key is a mistake, with the nearest known one. Comes before the reads: see `meant`."""
         for key in self.values:
             if key not in known:
                 self.mistake(f"{quoted(key)} is an unknown key; {hint(key, known)}")
+                near = nearest(key, known)
+                if near is not None:
+                    self._misspelt.add(near)
+
+    def meant(self, *keys: str) -> bool:
+        """Whether one of the keys is there, if only misspelt: then that is the mistake, not that it is missing."""
+        return any(key in self.values or key in self._misspelt for key in keys)
 
     def text(self, key: str, expected: str, *, required: bool = False) -> str | None:
         """A text with something in it."""
@@ -110,6 +118,8 @@ class Table:
         if section is None:
             return
         for name in section.values:
+            if not name.strip() or name != name.strip() or not name.isprintable():
+                section.mistake(f"{quoted(name)} cannot be a name; use letters, digits, _ and -")
             table = section.table(name, f"a table: write [{key}.{name}]")
             if table is not None:
                 yield name, table
@@ -126,7 +136,7 @@ class Table:
             if not isinstance(item, Mapping):
                 self.notes.add(self.file, f"{place}[{number}]", f"is {described(item)}; it takes {header}")
                 continue
-            label = next((item[k] for k in ("name", "id", "at") if isinstance(item.get(k), str)), "")
+            label = next((item[k] for k in ("id", "name", "at") if isinstance(item.get(k), str)), "")
             where = f"{place}[{number}] {quoted(label)}" if label else f"{place}[{number}]"
             tables.append(Table(self.notes, self.file, where, item))
         return tables
@@ -147,7 +157,7 @@ class Table:
         return f"{self.place}.{bare}" if self.place else bare
 
     def _value(self, key: str, expected: str, *, required: bool) -> Any:
-        if key not in self.values and required:
+        if required and not self.meant(key):
             self.mistake(f'"{key}" is missing; it takes {expected}')
         return self.values.get(key)
 

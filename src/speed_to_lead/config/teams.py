@@ -53,7 +53,7 @@ def _read_team(
     manager = table.reference("manager", destinations, "a destination: who hears of breaches", required=True)
     assignment = table.choice("assignment", [way.value for way in Assignment])
     rep_tables = table.listed_tables("reps", f"[[teams.{name}.reps]]")
-    if table.values.get("reps", []) == []:
+    if not table.meant("reps") or table.values.get("reps") == []:
         table.mistake(f'it has no reps; add [[teams.{name}.reps]] with an id, such as id = "ana"')
     calendar = calendars.get(calendar_name or "")
     reps = [

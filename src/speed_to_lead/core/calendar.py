@@ -32,7 +32,7 @@ _YEAR_MARGIN: Final = timedelta(days=3)
 _YEAR_MARGIN_MS: Final = _YEAR_MARGIN // MILLISECOND
 
 
-class NeverOpen(ValueError):  # noqa: N818 - design and callers know it by this name
+class NeverOpen(ValueError):
     """The calendar does not open, or not for long enough, within 50 years of the instant asked about."""
 
 

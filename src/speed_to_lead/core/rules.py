@@ -20,6 +20,13 @@ class Rule:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
 
+    def matches(self, facts: Mapping[str, Any]) -> bool:
+        """Whether all of `when` hold of these facts and none of `unless`."""
+        for condition in self.when:
+            if not condition.holds(facts):
+                return False
+        return not any(condition.holds(facts) for condition in self.unless)
+
     def objection(self, facts: Mapping[str, Any]) -> str | None:
         """Why the rule does not match these facts, in words; None where it matches."""
         for condition in self.when:
@@ -44,11 +51,10 @@ def first_matching_rule(rules: Sequence[Rule], default: Rule, facts: Mapping[str
     tried: list[str] = []
     passed_over = 0
     for rule in rules:
-        objection = rule.objection(facts)
-        if objection is None:
+        if rule.matches(facts):
             break
         if passed_over < TRACED_RULES:
-            tried.append(f'rule "{rule.name}" does not match: {objection}')
+            tried.append(f'rule "{rule.name}" does not match: {rule.objection(facts)}')
         passed_over += 1
     else:
         rule = default

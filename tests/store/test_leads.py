@@ -1,0 +1,263 @@
+"""The contract of lead records and their index: versions decide, the index follows, pages lose nobody."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.store.contract import Result, Store, UnreadableRecord
+from speed_to_lead.store.leads import PAGE
+from speed_to_lead.store.redis_store import RedisStore
+from tests.store.builders import (
+    MINUTE,
+    admitted,
+    change_of,
+    following,
+    new_alert,
+    new_lead,
+    picture,
+)
+
+
+def test_change_writes_everything_at_once(store: Store) -> None:
+    """An escalation has its record, history, index, alerts, load and counter written together."""
+    lead = admitted(store)
+    later = lead.deadline + MINUTE
+    moved = following(lead, rep="bob", reps_before=("ana",), next_at=later)
+    alert = new_alert(lead.deadline)
+    change = change_of(moved, later, alerts=(alert,), load={"ana": -1, "bob": 1}, counters={"breaches": 1})
+    assert [Result.APPLIED] == store.leads.change([change])
+    assert moved == store.leads.get("lead1")
+    assert [later] == store.leads.indexed_at(["lead1"])
+    assert [1, 2] == [line.details["to"] for line in store.leads.history("lead1")]
+    assert {"bob": 1} == store.leads.load()
+    assert {"leads": 1, "breaches": 1} == store.operations.counters()
+    assert [alert] == [found for found, _ in store.outbox.waiting(10)]
+
+
+def test_stopped_clock_leaves_the_index(store: Store) -> None:
+    """A lead that waits for nothing is not in the index."""
+    lead = admitted(store)
+    stopped = following(lead, state=LeadState.ANSWERED, next_at=None)
+    store.leads.change([change_of(stopped, store.now(), load={"ana": -1})])
+    assert ([None], None, {}) == (store.leads.indexed_at(["lead1"]), store.leads.next_due(), store.leads.load())
+
+
+def test_change_decided_on_an_old_version_changes_nothing(store: Store) -> None:
+    """The second of two deciders is refused whole: alerts, history and load too."""
+    lead = admitted(store)
+    first = change_of(following(lead, campaign="first"), store.now())
+    second = change_of(
+        following(lead, campaign="second"), store.now(), alerts=(new_alert(store.now()),), load={"ana": -1}
+    )
+    assert [Result.APPLIED] == store.leads.change([first])
+    before = picture(store)
+    assert [Result.STALE] == store.leads.change([second])
+    assert before == picture(store)
+
+
+def test_change_of_no_lead_changes_nothing(store: Store) -> None:
+    """A lead that is not there is gone, and stays so."""
+    before = picture(store)
+    assert [Result.GONE] == store.leads.change([change_of(new_lead(store.now(), version=2), store.now())])
+    assert before == picture(store)
+
+
+def test_alert_of_a_known_key_is_the_same_alert(store: Store) -> None:
+    """An alert whose key is leased already is not put in again: its courier's lease holds."""
+    lead = admitted(store, alerts=(new_alert(store.now()),))
+    now = store.now() + MINUTE
+    claimed = store.outbox.claim("managers", now, MINUTE, at_once=1)
+    assert claimed is not None
+    again = change_of(following(lead), now, alerts=(replace(claimed.alert, note="again", attempts=0),))
+    assert [Result.APPLIED] == store.leads.change([again])
+    assert ["" for _ in range(1)] == [alert.note for alert, _ in store.outbox.waiting(5)]
+    assert store.outbox.claim("managers", now, MINUTE, at_once=9) is None
+
+
+def test_due_leads_come_longest_overdue_first(store: Store) -> None:
+    """Due is everything at or before now, in the order of its instant, up to the limit."""
+    now = store.now().replace(microsecond=0)
+    for name, minutes in (("late", -2), ("now", 0), ("soon", 1), ("later", -1)):
+        admitted(store, name, lead={"next_at": now + minutes * MINUTE})
+    assert ["late", "later", "now"] == store.leads.due(now, 10)
+    assert (["late", "later"], now - 2 * MINUTE) == (store.leads.due(now, 2), store.leads.next_due())
+
+
+def test_index_is_mended_only_for_the_version_that_was_read(store: Store) -> None:
+    """A mend decided on an old version is refused; one for the present version writes what it says."""
+    lead = admitted(store)
+    at = lead.deadline - MINUTE
+    assert Result.STALE == store.leads.mend_index("lead1", 2, None)
+    assert [lead.next_at] == store.leads.indexed_at(["lead1"])
+    assert (Result.APPLIED, [at]) == (store.leads.mend_index("lead1", 1, at), store.leads.indexed_at(["lead1"]))
+    assert (Result.APPLIED, [None]) == (store.leads.mend_index("lead1", 1, None), store.leads.indexed_at(["lead1"]))
+
+
+def test_index_entry_without_record_can_be_taken_out(store: Store) -> None:
+    """Version 0 means there is no record, and is refused where there is one."""
+    admitted(store)
+    assert Result.STALE == store.leads.mend_index("lead1", 0, None)
+    assert Result.APPLIED == store.leads.mend_index("nobody", 0, store.now())
+    assert Result.APPLIED == store.leads.mend_index("nobody", 0, None)
+    assert [None] == store.leads.indexed_at(["nobody"])
+
+
+def test_quarantined_lead_is_out_of_the_way_and_counted_once(store: Store) -> None:
+    """A lead in quarantine is not due, keeps its newest error, and is counted once."""
+    admitted(store)
+    answers = [store.leads.quarantine("lead1", "first"), store.leads.quarantine("lead1", "second")]
+    assert [Result.APPLIED, Result.KNOWN] == answers
+    assert ([None], {"lead1": "second"}) == (store.leads.indexed_at(["lead1"]), store.leads.quarantined())
+    assert 1 == store.operations.counters()["quarantined"]
+
+
+def pages(store: Store, limit: int, **filters: str | LeadState) -> list[list[str]]:
+    """Ids page by page."""
+    found, cursor = [], None
+    while True:
+        leads, cursor = store.leads.newest(limit, before=cursor, **filters)  # type: ignore[arg-type]
+        found.append([lead.id for lead in leads])
+        if cursor is None:
+            return found
+
+
+def test_pages_hold_every_lead_once_newest_first(store: Store) -> None:
+    """Paging through leads, many of one millisecond, shows each once and in order."""
+    now = store.now()
+    for number in range(9):
+        admitted(store, f"l{number}", lead={"received_at": now.replace(microsecond=0) - (number // 4) * MINUTE})
+    expected = ["l3", "l2", "l1", "l0", "l7", "l6", "l5", "l4", "l8"]
+    for limit in (1, 2, 4, 9, 20):
+        found = [page for page in pages(store, limit) if page]
+        assert expected == [lead_id for page in found for lead_id in page]
+        assert all(len(page) == limit for page in found[:-1])
+    assert ([[]], None) == (pages(store, 5, team="nobody"), store.leads.newest(9)[1])
+
+
+def test_pages_respect_their_filters(store: Store) -> None:
+    """Team, rep and state each narrow the listing."""
+    for number, (team, rep, state) in enumerate(
+        [("a", "x", LeadState.OPEN), ("a", "y", LeadState.CLOSED), ("b", "x", LeadState.OPEN)]
+    ):
+        admitted(store, f"l{number}", lead={"team": team, "rep": rep, "state": state})
+    assert {"l0", "l1"} == {i for page in pages(store, 1, team="a") for i in page}
+    assert {"l0", "l2"} == {i for page in pages(store, 1, rep="x") for i in page}
+    assert {"l1"} == {i for page in pages(store, 1, state=LeadState.CLOSED) for i in page}
+
+
+def test_an_import_of_one_instant_pages_through(redis_store: RedisStore) -> None:
+    """More leads of one millisecond than are read in one go: each is listed once."""
+    now = redis_store.now().replace(microsecond=0)
+    names = [f"l{number:04}" for number in range(2 * PAGE + 30)]
+    for name in names:
+        redis_store.queue.add(replace(_submission(redis_store, name)))
+    entries = redis_store.queue.take("r", len(names))
+    from tests.store.builders import admit
+
+    redis_store.queue.settle([admit(e, new_lead(now, e.submission.id)) for e in entries])
+    assert names[::-1] == [lead_id for page in pages(redis_store, 150) for lead_id in page]
+
+
+def _submission(store: Store, name: str):  # type: ignore[no-untyped-def]
+    from tests.store.builders import new_submission
+
+    return new_submission(store, name)
+
+
+def test_scan_meets_every_lead(store: Store) -> None:
+    """A round of scanning ends and has met every lead."""
+    names = {f"l{number}" for number in range(30)}
+    for name in names:
+        admitted(store, name)
+    met: set[str] = set()
+    cursor = ""
+    while True:
+        ids, cursor = store.leads.scan(cursor, 7)
+        met |= set(ids)
+        if not cursor:
+            break
+    assert names == met
+
+
+def test_unknown_names_have_plain_answers(store: Store) -> None:
+    """Nothing there is None, empty or a fresh rotation, never an error."""
+    assert (None, [None, None], []) == (
+        store.leads.get("x"),
+        store.leads.get_many(["x", "y"]),
+        store.leads.history("x"),
+    )
+    assert ([], {}, []) == (store.leads.get_many([]), store.leads.of_people([]), store.leads.indexed_at([]))
+    assert ({"t": Rotation()}, {}) == (store.leads.rotations(["t"]), store.leads.rotations([]))
+    assert ([], [], {}) == (store.leads.change([]), store.queue.settle([]), store.queue.lead_of([]))
+    assert ([], None, {}) == (store.leads.due(store.now(), 5), store.leads.next_due(), store.leads.quarantined())
+
+
+@pytest.mark.parametrize("broken", ["no json", "[]", "7", '"text"', "{}", '{"id":1}', "[" * 100_000, "null"])
+def test_unreadable_record_is_answered_not_raised(redis_store: RedisStore, broken: str) -> None:
+    """One record that is none does not stop its batch."""
+    good = admitted(redis_store, "good")
+    client, keys = redis_store.server.client, redis_store.server.keys
+    client.hset(keys.lead("bad"), mapping={"version": 1, "document": broken})
+    client.set(keys.lead("wrong"), "not a hash")
+    first, second, third = redis_store.leads.get_many(["bad", "good", "wrong"])
+    assert (UnreadableRecord, good, UnreadableRecord) == (type(first), second, type(third))
+    with pytest.raises(UnreadableRecord):
+        redis_store.leads.get("bad")
+
+
+def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
+    """Instants and turns beyond what a Lua number prints whole are stored digit by digit."""
+    lead = admitted(redis_store, alerts=(new_alert(redis_store.now()),))
+    client, keys = redis_store.server.client, redis_store.server.keys
+    millisecond = timedelta(milliseconds=1)
+    for key, member, at in (
+        (keys.due, "lead1", lead.next_at),
+        (keys.all_leads, "lead1", lead.received_at),
+    ):
+        from speed_to_lead.core.clock import from_ms
+
+        assert at is not None
+        assert abs(from_ms(int(client.zscore(key, member))) - at) < millisecond
+    assert b"1" == client.hget(keys.lead("lead1"), "version")
+
+
+def test_half_an_emoji_is_stored(store: Store) -> None:
+    """Text that cannot be UTF-8 (a cut emoji) is stored and read back the same."""
+    lead = new_lead(store.now()).lead
+    given = replace(lead, fields={"email": "kim@example.com", "message": "cut \ud83d"})
+    written = admitted(store, lead={"lead": given})
+    assert written == store.leads.get("lead1")
+    change = change_of(following(written), store.now())
+    line = replace(change.history[0], details={"note": "cut \ud83d"})
+    assert [Result.APPLIED] == store.leads.change([replace(change, history=(line,))])
+    assert "cut \ud83d" == store.leads.history("lead1")[-1].details["note"]
+
+
+def test_count_that_is_not_whole_is_refused_before_the_first_write(redis_store: RedisStore) -> None:
+    """The script looks at its numbers before it writes any of them."""
+    from speed_to_lead.store.contract import StoreUnavailable
+
+    lead = admitted(redis_store)
+    before = picture(redis_store)
+    change = change_of(following(lead), redis_store.now(), load={"ana": 0.5})
+    with pytest.raises(StoreUnavailable, match="ResponseError"):
+        redis_store.leads.change([change])
+    assert before == picture(redis_store)
+
+
+def test_system_alert_of_a_lead_change_keeps_its_kind(store: Store) -> None:
+    """Every kind of alert goes through a change and comes out the same."""
+    now = store.now().replace(microsecond=0)
+    alerts = tuple(Alert("lead1", f"s{n}", "d", kind, now) for n, kind in enumerate(AlertKind))
+    admitted(store, alerts=alerts)
+    found: list[Alert] = [alert for alert, _ in store.outbox.waiting(100)]
+    assert sorted(alerts, key=lambda a: a.key) == found
+
+
+def test_records_of_other_releases_without_a_field_are_read(redis_store: RedisStore) -> None:
+    """A field that was empty is not stored, and is empty again when read."""
+    written: Lead = admitted(redis_store, lead={"channel": "", "config_digest": "", "sla": ""})
+    assert written == redis_store.leads.get("lead1")
