@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from speed_to_lead import forms
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Assignment, Rotation, Team
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.audit import Finding, audit_lead
 from speed_to_lead.core.clock import to_ms
@@ -404,8 +404,16 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
 
 
 def _escalate(place: Workplace, lead: Lead, facts: _Facts, now: datetime) -> LeadChange | None:
+    return escalate(lead, _team_of(place, lead), facts.rotations.get(lead.team, Rotation()), facts.load, now)
+
+
+def _team_of(place: Workplace, lead: Lead) -> Team:
+    """The lead's team; where config has it no longer, one without reps that the fallback destination manages."""
     team = place.config.rulebook.teams.get(lead.team)
-    return escalate(lead, team, facts.rotations.get(lead.team, Rotation()), facts.load, now)
+    if team is not None:
+        return team
+    anywhere = next(iter(place.config.rulebook.calendars.values()))
+    return Team(lead.team, anywhere, place.fallback_destination, Assignment.ROUND_ROBIN, ())
 
 
 def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: datetime) -> None:

@@ -6,17 +6,20 @@ from datetime import timedelta
 import pytest
 
 from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.clock import from_ms
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
-from speed_to_lead.store.contract import Result, Store, UnreadableRecord
+from speed_to_lead.store.contract import Result, Store, StoreUnavailable, UnreadableRecord
 from speed_to_lead.store.leads import PAGE
 from speed_to_lead.store.redis_store import RedisStore
 from tests.store.builders import (
     MINUTE,
+    admit,
     admitted,
     change_of,
     following,
     new_alert,
     new_lead,
+    new_submission,
     picture,
 )
 
@@ -73,7 +76,7 @@ def test_alert_of_a_known_key_is_the_same_alert(store: Store) -> None:
     assert claimed is not None
     again = change_of(following(lead), now, alerts=(replace(claimed.alert, note="again", attempts=0),))
     assert [Result.APPLIED] == store.leads.change([again])
-    assert ["" for _ in range(1)] == [alert.note for alert, _ in store.outbox.waiting(5)]
+    assert [""] == [alert.note for alert, _ in store.outbox.waiting(5)]
     assert store.outbox.claim("managers", now, MINUTE, at_once=9) is None
 
 
@@ -153,18 +156,10 @@ def test_an_import_of_one_instant_pages_through(redis_store: RedisStore) -> None
     now = redis_store.now().replace(microsecond=0)
     names = [f"l{number:04}" for number in range(2 * PAGE + 30)]
     for name in names:
-        redis_store.queue.add(replace(_submission(redis_store, name)))
+        redis_store.queue.add(new_submission(redis_store, name))
     entries = redis_store.queue.take("r", len(names))
-    from tests.store.builders import admit
-
     redis_store.queue.settle([admit(e, new_lead(now, e.submission.id)) for e in entries])
     assert names[::-1] == [lead_id for page in pages(redis_store, 150) for lead_id in page]
-
-
-def _submission(store: Store, name: str):  # type: ignore[no-untyped-def]
-    from tests.store.builders import new_submission
-
-    return new_submission(store, name)
 
 
 def test_scan_meets_every_lead(store: Store) -> None:
@@ -217,8 +212,6 @@ def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
         (keys.due, "lead1", lead.next_at),
         (keys.all_leads, "lead1", lead.received_at),
     ):
-        from speed_to_lead.core.clock import from_ms
-
         assert at is not None
         assert abs(from_ms(int(client.zscore(key, member))) - at) < millisecond
     assert b"1" == client.hget(keys.lead("lead1"), "version")
@@ -238,8 +231,6 @@ def test_half_an_emoji_is_stored(store: Store) -> None:
 
 def test_count_that_is_not_whole_is_refused_before_the_first_write(redis_store: RedisStore) -> None:
     """The script looks at its numbers before it writes any of them."""
-    from speed_to_lead.store.contract import StoreUnavailable
-
     lead = admitted(redis_store)
     before = picture(redis_store)
     change = change_of(following(lead), redis_store.now(), load={"ana": 0.5})

@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 from typing import IO
 
-import redis
-
 from speed_to_lead.settings import ADDRESS_FILE
+from speed_to_lead.store import StoreUnavailable, open_store
 
 LOCK_FILE = "lock"
 START_SECONDS = 15.0
@@ -143,20 +142,20 @@ class EmbeddedServer:
         self._lock = lock
 
     def _wait_until_ready(self, log_path: Path) -> None:
-        client = redis.Redis(port=self._port, password=self._password, socket_timeout=1, socket_connect_timeout=1)
+        store = open_store(self.url)
         deadline = time.monotonic() + START_SECONDS
         try:
             while time.monotonic() < deadline:
                 if self.has_died:
                     break
                 try:
-                    client.ping()
-                except redis.RedisError:
+                    store.now()
+                except StoreUnavailable:
                     time.sleep(0.03)  # also while it loads its data
                 else:
                     return
         finally:
-            client.close()
+            store.close()
         self.stop()
         raise CannotStart(f"the embedded server did not start within {START_SECONDS:.0f} s; see {log_path}")
 

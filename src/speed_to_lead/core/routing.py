@@ -115,7 +115,7 @@ def new_lead(
         deadline=route.deadline,
         steps=route.steps,
         config_digest=rulebook.digest,
-        trace=(*route.trace, *_pick_trace(route.team, pick)),
+        trace=(*route.trace, *pick_trace(route.team, pick)),
     )
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
@@ -159,6 +159,7 @@ def _alerts_on_receipt(
     return tuple(alerts.values())
 
 
-def _pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:
+def pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:
+    """The part of a trace that says which rep was picked, and why no other."""
     who = f'rep is "{pick.rep.id}"' if pick.rep else "no rep could be picked"
     return (f'{who}: team "{team.name}", {team.assignment}', *(f"  {reason}" for reason in pick.reasons))

@@ -179,7 +179,7 @@ class RedisLeads:
                     num=PAGE,
                     withscores=True,
                 )
-            below = [(int(at), member) for at, member in found if top is None or (int(at), member) < top]
+            below = [(int(at), member) for member, at in found if top is None or (int(at), member) < top]
             skipped += PAGE
             if below or len(found) < PAGE:
                 return [f"{at}:{text(member)}" for at, member in below], len(found) < PAGE

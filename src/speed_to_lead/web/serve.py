@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -16,7 +15,7 @@ import uvicorn
 from speed_to_lead.settings import Settings, SettingsError
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.app import create_app
-from speed_to_lead.workplace import open_workplace
+from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
 
@@ -28,17 +27,23 @@ BACKLOG = 2048
 
 
 def serve(
-    settings: Settings, hint: Callable[[], None] | None = None, environment: Mapping[str, str] = os.environ
-) -> None:
-    """Serve until SIGTERM or SIGINT, then return. Ends the process with code 2 and one sentence where it cannot listen.
+    place: Workplace,
+    settings: Settings,
+    hint: Callable[[], None] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code: 0, or 2 and one sentence where it cannot listen.
 
-    Raises SettingsError and ConfigError as `open_workplace` does.
+    `hint` tells the router that submissions wait. Raises SettingsError where no server is known.
     """
-    place = open_workplace(settings)
     url = settings.server_url
-    if url is None:  # it went away since
-        raise SettingsError("no server: REDIS_URL is not set")
-    listener = bind(settings)
+    if url is None:
+        raise SettingsError("no server: set REDIS_URL, or start `speed-to-lead up`")
+    try:
+        listener = bind(settings)
+    except CannotListen as error:
+        print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
+        return 2
     app = create_app(place, settings, Intake(url, settings.key_prefix), hint, environment)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -62,10 +67,15 @@ def serve(
     log.info("web.listening", host=host, port=port)
     with listener:
         server.run(sockets=[listener])
+    return 0
+
+
+class CannotListen(Exception):
+    """The address cannot be had; the text says why and what to do."""
 
 
 def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Ends the process with code 2 and one sentence where the address cannot be had."""
+    """The listening socket. Raises CannotListen with one sentence on what to do."""
     host, port = settings.host, settings.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -77,20 +87,15 @@ def bind(settings: Settings) -> socket.socket:
             dualstack_ipv6=is_any and socket.has_dualstack_ipv6(),
         )
     except PermissionError:
-        _give_up(f"port {port} may not be used without more rights; set PORT to one above 1023")
+        raise CannotListen(f"port {port} may not be used without more rights; set PORT to one above 1023") from None
     except socket.gaierror:
-        _give_up(
+        raise CannotListen(
             "STL_HOST is not an address of this machine; 127.0.0.1 listens here only, 0.0.0.0 everywhere"
-        )
+        ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            _give_up(f"port {port} on {host} is in use; stop what listens there, or set PORT to another one")
-        _give_up(f"cannot listen on {host} port {port}: {error.strerror or type(error).__name__}")
-
-
-def _give_up(sentence: str) -> NoReturn:
-    print(f"speed-to-lead: {sentence}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
-    raise SystemExit(2)
+            raise CannotListen(f"port {port} on {host} is in use; stop what listens there, or set PORT to another one") from None
+        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror or type(error).__name__}") from None
 
 
 def _stop_on_signals(server: uvicorn.Server) -> None:

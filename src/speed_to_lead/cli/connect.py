@@ -1,0 +1,160 @@
+"""Settings, rules and the server for one command, and every foreseeable failure as one sentence.
+
+A command opens no more than it needs: whoever looks at a lead at three in the morning must not be stopped by a
+mistake in the rules, and whoever tries a rule needs no server.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from speed_to_lead import flow
+from speed_to_lead.cli.lead_lines import UnusableInput
+from speed_to_lead.cli.output import safe
+from speed_to_lead.config import ConfigError, Configuration
+from speed_to_lead.core.attribution import Taxonomy
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.response import ImpossibleChange
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import Rule
+from speed_to_lead.logs import set_up_logs
+from speed_to_lead.settings import Settings, SettingsError, load_settings
+from speed_to_lead.store import Store, StoreUnavailable, open_store
+from speed_to_lead.store.contract import UnreadableRecord
+from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config
+
+#: What the first word of a server's refusal means, and what to do.
+_REFUSALS = {
+    "Authentication": "refuses the password; check user and password in REDIS_URL",
+    "NOAUTH": "wants a password; write it into REDIS_URL as redis://:PASSWORD@HOST:PORT/0",
+    "WRONGPASS": "refuses the password; check user and password in REDIS_URL",
+    "NOPERM": "does not allow this user what we need; give it all commands on our keys (ACL SETUSER)",
+    "OOM": "is out of memory and takes no more; raise its maxmemory",
+    "READONLY": "is a replica, which cannot be written to; point REDIS_URL at the primary",
+    "LOADING": "is still reading its data from disk; try again in a moment",
+    "MISCONF": "cannot write to its disk, so it takes no more; look at its log and its free disk space",
+    "Timeout": "does not answer in time; is it overloaded, or a firewall in between?",
+}
+
+_NO_RULES = Configuration(Rulebook(Taxonomy(), {}, {}, {}, (), Rule("none", "none", "none"), ""), {}, {})
+
+
+class NotFound(LookupError):
+    """What was named is not there; the text says where to look."""
+
+
+def settings_of_this_shell() -> Settings:
+    """The settings, with logs set up so that only what goes wrong is told. Raises SettingsError."""
+    settings = load_settings()
+    set_up_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    return settings
+
+
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """The store, for commands that need no rules. Raises SettingsError."""
+    settings = settings_of_this_shell()
+    try:
+        store = open_store(server_url(settings), settings.key_prefix)
+    except ValueError:
+        raise SettingsError(_no_address(settings)) from None
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_place(*, rules: bool) -> Iterator[Workplace]:
+    """The workplace. With `rules` a mistake in them stops the command; without, it has none at all."""
+    if not rules:
+        with opened_store() as store:
+            yield Workplace(store, _NO_RULES, channels({}, os.environ))
+        return
+    settings = settings_of_this_shell()
+    server_url(settings)
+    place = open_workplace(settings)
+    try:
+        yield place
+    finally:
+        place.store.close()  # type: ignore[attr-defined]  # open_workplace answers with the Redis store
+
+
+def server_url(settings: Settings) -> str:
+    """The server's address. Raises SettingsError where none is known."""
+    url = settings.server_url
+    if url is None:
+        raise SettingsError(
+            f"no server is known: REDIS_URL is not set, and no `speed-to-lead up` keeps its data in "
+            f'"{settings.data_dir}"; set REDIS_URL, start `speed-to-lead up`, or name its data directory in STL_DATA_DIR'
+        )
+    return url
+
+
+def rules_if_good(settings: Settings) -> Configuration | None:
+    """The rules where they can be read: they know the teams' time zones, which only make the answer nicer."""
+    try:
+        return read_config(settings.config_dir)
+    except ConfigError:
+        return None
+
+
+def calendar_of(rules: Configuration | None, team: str) -> Calendar | None:
+    """The calendar of a team, to show times as the team reads them."""
+    found = rules.rulebook.teams.get(team) if rules is not None else None
+    return found.calendar if found is not None else None
+
+
+def server_named(url: str) -> str:
+    """The server as people may see it: host and port, never user or password."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "REDIS_URL"
+    if parts.scheme == "unix":
+        return parts.path
+    return f"{parts.hostname or 'localhost'}{port}"
+
+
+def why_unavailable(error: StoreUnavailable) -> str:
+    """What is the matter with the server, and what to do."""
+    try:
+        settings = load_settings()
+        named = server_named(settings.server_url or "")
+        is_given = bool(settings.redis_url)
+    except SettingsError:
+        named, is_given = "REDIS_URL", True
+    text = str(error)
+    for word, meaning in _REFUSALS.items():
+        if word in text:
+            return f"the server at {named} {meaning} ({text})"
+    mend = (
+        "start it, or point REDIS_URL at the right one"
+        if is_given
+        else "`speed-to-lead up` started it here and has stopped since; start it again, or set REDIS_URL"
+    )
+    return f"the server at {named} cannot be reached ({text}); {mend}"
+
+
+def sentence_of(error: Exception) -> str | None:
+    """A foreseeable failure in one sentence; None for one that is a fault of ours."""
+    match error:
+        case StoreUnavailable():
+            return why_unavailable(error)
+        case ConfigError():
+            return f"{error}\nNothing was done. `speed-to-lead config check` lists the mistakes again."
+        case flow.UnknownLead():
+            return f'there is no lead "{safe(error.args[0])}"; `speed-to-lead leads list` shows the newest'
+        case flow.Contended():
+            return "the lead kept changing while this was decided; nothing was written, so try again"
+        case UnreadableRecord():
+            return f"{error}; `speed-to-lead doctor` lists leads in quarantine"
+        case SettingsError() | ImpossibleChange() | UnusableInput() | NotFound():
+            return str(error)
+        case OSError():
+            about = f"{error.filename}: " if error.filename else ""
+            return f"{about}{error.strerror or error}"
+        case _:
+            return str(error) if type(error).__name__ == "CannotStart" else None

@@ -1,0 +1,244 @@
+"""`config explain`: where a lead would go, by when, and why. Pure rules: no server, no state, nothing is changed."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from speed_to_lead import forms
+from speed_to_lead.cli.lead_lines import LeadLine, leads_in, opened
+from speed_to_lead.cli.output import counted, hint, safe, say, say_facts, say_json, when
+from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules, time_given
+from speed_to_lead.config import Configuration
+from speed_to_lead.config.mistakes import hint as nearest_word
+from speed_to_lead.core.assignment import Pick, Rotation, pick_rep
+from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
+from speed_to_lead.core.escalation import destination_of
+from speed_to_lead.core.lead import PlannedStep
+from speed_to_lead.core.message import span_text
+from speed_to_lead.core.routing import Route, pick_trace, route_of
+from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, UnreadableSubmission
+
+#: As `workplace.API_FORM`, which is slow to import.
+_NO_FORM = Form(name="api", provider="generic", auth="none")
+
+#: Numbers below this are seconds since 1970 or no time at all; in milliseconds they would be before 1973.
+_LEAST_MS = 10**11
+_YEARS = range(1970, 2200)
+
+STATELESS = (
+    "this is the first pick of an empty rotation: whose turn it is and who has how many open leads "
+    "is known to the server only"
+)
+
+
+class Unexplainable(Exception):
+    """This one lead cannot be explained; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the rules give one lead."""
+
+    id: Any
+    parsed: ParsedSubmission
+    received_at: datetime
+    route: Route
+    pick: Pick
+
+    @property
+    def trace(self) -> tuple[str, ...]:
+        """The whole reasoning, in order."""
+        test = ("the lead is marked as a test, so the router would drop it",) if self.parsed.is_test else ()
+        return (*test, *self.route.trace, *pick_trace(self.route.team, self.pick), f"  {STATELESS}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of `--json`."""
+        route = self.route
+        return {
+            "id": self.id,
+            "source": route.attribution.source.name,
+            "channel": route.attribution.channel,
+            "campaign": route.attribution.campaign,
+            "rule": route.rule.name,
+            "team": route.team.name,
+            "rep": self.pick.rep.id if self.pick.rep else None,
+            "sla": route.sla.name,
+            "received_at": to_iso(self.received_at),
+            "deadline": to_iso(route.deadline),
+            "steps": [_step_as_json(step) for step in route.steps],
+            "trace": list(self.trace),
+        }
+
+
+def explain(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="[FILE|-]", show_default=False, help="A lead as JSON, many as JSON lines, or an array."),
+    ] = "-",
+    config: ConfigOption = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Receipt of leads that name none, such as 2026-11-23T09:30:00Z; else now."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
+
+    A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id and its form.
+    """
+    received_at = time_given(at, "--at")
+    configuration = read_rules(directory_of_rules(config))
+    bad = 0
+    with opened(file) as stream:
+        for line in leads_in(stream):
+            try:
+                explanation = explain_line(line, configuration, received_at or datetime.now(UTC))
+            except Unexplainable as error:
+                bad += 1
+                _tell_error(line, str(error), as_json=as_json)
+                continue
+            if as_json:
+                say_json(explanation.as_json())
+            else:
+                _tell(explanation, line)
+    if bad:
+        if not as_json:
+            hint(f"{counted(bad, 'lead')} could not be explained")
+        raise typer.Exit(1)
+
+
+def explain_line(line: LeadLine, configuration: Configuration, now: datetime) -> Explanation:
+    """What the rules give the lead of one line. Raises Unexplainable."""
+    if line.problem:
+        raise Unexplainable(line.problem)
+    if not isinstance(line.value, dict):
+        raise Unexplainable("a lead is a JSON object such as {\"email\": \"kim@example.com\"}, and this is none")
+    given = dict(line.value)
+    lead_id = given.pop("id", None)
+    received_at = _received_at(given.pop("received_at", None), now)
+    form = _form_named(given.pop("form", None), configuration)
+    parsed = _parsed(given, form, received_at)
+    try:
+        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook)
+        pick = pick_rep(route.team, Rotation(), {}, received_at)
+    except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
+        raise Unexplainable(f"no deadline can be counted: {error}") from None
+    return Explanation(lead_id, parsed, received_at, route, pick)
+
+
+def _received_at(given: Any, now: datetime) -> datetime:
+    """The instant of receipt, to the millisecond."""
+    instant = now
+    if isinstance(given, str):
+        try:
+            instant = from_iso(given)
+        except ValueError as error:
+            raise Unexplainable(f"received_at: {error}") from None
+    elif isinstance(given, int) and not isinstance(given, bool):
+        if abs(given) < _LEAST_MS:
+            raise Unexplainable(f"received_at: {given} is too small for milliseconds since 1970; seconds? write {given}000")
+        try:
+            instant = from_ms(given)
+        except OverflowError:
+            raise Unexplainable(f"received_at: {given} is no number of milliseconds that a calendar knows") from None
+    elif given is not None:
+        raise Unexplainable("received_at takes ISO 8601 with an offset, or whole milliseconds since 1970")
+    if instant.year not in _YEARS:
+        raise Unexplainable(f"received_at: {to_iso(instant)} is outside the years {_YEARS.start} to {_YEARS.stop - 1}")
+    return from_ms(to_ms(instant))
+
+
+def _form_named(given: Any, configuration: Configuration) -> Form:
+    """The form whose source and fields count, read as a generic lead whatever its tool sends."""
+    if given is None or given == _NO_FORM.name:
+        return _NO_FORM
+    form = configuration.forms.get(given) if isinstance(given, str) else None
+    if form is None:
+        shown = safe(given)[:60]
+        raise Unexplainable(f'form: intake.toml has no form "{shown}"; {nearest_word(str(given), configuration.forms)}')
+    return replace(form, provider="generic", auth="none")
+
+
+def _parsed(given: Mapping[str, Any], form: Form, received_at: datetime) -> ParsedSubmission:
+    """The lead as the router would read it from the web: the same bytes, the same reader."""
+    body = json.dumps(given).encode()
+    submission = Submission("explain", form.name, received_at, body, "application/json")
+    try:
+        parsed = forms.read(submission, form)
+    except UnreadableSubmission as error:
+        raise Unexplainable(str(error)) from None
+    if not (parsed.lead.get("email") or parsed.lead.get("phone")):
+        raise Unexplainable("neither an email nor a phone is given, so there is nobody to answer")
+    return parsed
+
+
+def _tell_error(line: LeadLine, error: str, *, as_json: bool) -> None:
+    lead_id = line.value.get("id") if isinstance(line.value, dict) else None
+    if as_json:
+        say_json({"id": lead_id, "line": line.number, "error": error})
+        return
+    sys.stdout.flush()
+    named = f' (id "{lead_id}")' if lead_id is not None else ""
+    hint(f"line {line.number}{named}: {error}")
+
+
+def _tell(explanation: Explanation, line: LeadLine) -> None:
+    route, team, rep = explanation.route, explanation.route.team, explanation.pick.rep
+    label = f'Lead "{explanation.id}"' if explanation.id is not None else f"Lead on line {line.number}"
+    source, campaign = route.attribution.source, route.attribution.campaign
+    left = span_text(route.deadline - explanation.received_at)
+    say(safe(label))
+    say_facts(
+        [
+            ("goes to", f"team {team.name}, " + (f"rep {rep.id} ({rep.name})" if rep else "no rep")),
+            ("because", f'rule "{route.rule.name}"'),
+            ("received", when(explanation.received_at, team.calendar)),
+            ("answer by", f"{when(route.deadline, team.calendar)}  ({left} later, SLA {route.sla.name})"),
+            ("source", f"{source.name} ({source.label}, {source.motion})"),
+            ("channel", route.attribution.channel),
+            ("campaign", campaign),
+        ]
+    )
+    say("  steps")
+    rep_id = rep.id if rep else None
+    say_facts(
+        [
+            (step.name, f"{when(step.at, team.calendar)}  {step_in_words(step, lambda to: destination_of(to, team, rep_id))}")
+            for step in route.steps
+        ],
+        indent="    ",
+    )
+    say("  why")
+    for reason in explanation.trace:
+        say(f"    {safe(reason)}")
+    say()
+    sys.stdout.flush()
+
+
+def step_in_words(step: PlannedStep, destination_for: Any = None) -> str:
+    """What a step does: `alert manager (sdr-managers), pass the lead on`."""
+
+    def named(target: str) -> str:
+        found = destination_for(target) if destination_for is not None else None
+        return target if found in (None, target) else f"{target} ({found})"
+
+    parts = [
+        f"{verb} {', '.join(named(target) for target in targets)}"
+        for verb, targets in (("tell", step.tell), ("remind", step.remind), ("alert", step.alert))
+        if targets
+    ]
+    if step.reassign:
+        parts.append("pass the lead on to another rep")
+    return "; ".join(parts) or "nothing"
+
+
+def _step_as_json(step: PlannedStep) -> dict[str, Any]:
+    whom = {"tell": step.tell, "remind": step.remind, "alert": step.alert}
+    document: dict[str, Any] = {"at": to_iso(step.at), "name": step.name}
+    document |= {verb: list(targets) for verb, targets in whom.items() if targets}
+    return document | ({"reassign": True} if step.reassign else {})

@@ -1,0 +1,49 @@
+"""The rules for commands that need no server, and the options that many commands share. Quick to import."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speed_to_lead.config import Configuration, load_config
+from speed_to_lead.core.clock import from_iso
+from speed_to_lead.destinations import KINDS
+from speed_to_lead.forms import PROVIDERS
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="DIR", help="Directory of the rules; else STL_CONFIG_DIR, else config."),
+]
+
+
+def directory_of_rules(given: Path | None) -> Path:
+    """The directory of the rules. Raises SettingsError where an STL_ variable is wrong.
+
+    Pydantic's settings take as long to import as everything else together, so they are left alone where there is
+    nothing for them to read.
+    """
+    if any(name.startswith("STL_") for name in os.environ):
+        from speed_to_lead.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings()
+        return given if given is not None else settings.config_dir
+    return given if given is not None else Path("config")
+
+
+def read_rules(directory: Path) -> Configuration:
+    """The rules in a directory, as `workplace.read_config` but without the store. Raises ConfigError."""
+    kinds = {name: kind.options for name, kind in KINDS.items()}
+    return load_config(directory, providers=PROVIDERS.keys(), kinds=kinds, now=datetime.now(UTC))
+
+
+def time_given(text: str | None, option: str) -> datetime | None:
+    """The instant of an option, None where it was left out. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None

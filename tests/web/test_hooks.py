@@ -1,0 +1,282 @@
+"""POST /hooks/{form}: what is answered, and what is in the stream by then."""
+
+import itertools
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.store.redis_store import RedisStore
+from speed_to_lead.web import hooks
+from tests.web.conftest import Web, place_of, running, stored_in, typeform_signature
+
+BODY = b'{"email": "ana@example.com"}'
+MEBIBYTE = 1024 * 1024
+
+#: What a form tool takes for "gone", "moved" or "not quite": never to be answered to one (contracts/intake.md §0).
+NEVER = {201, 202, 204, 301, 302, 303, 307, 308, 404, 405, 410, 500}
+
+
+def test_a_stored_submission_is_answered_with_exactly_200(web: Web) -> None:
+    """200 and an id, and by then the entry is in the stream under that id."""
+    answer = web.http.post("/hooks/open", content=BODY, headers={"content-type": "application/json"})
+    (entry,) = web.stored()
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "stored", "id": entry[b"id"].decode()}
+    assert entry[b"form"] == b"open"
+    assert entry[b"content_type"] == b"application/json"
+    assert entry[b"body"] == BODY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x00\xff\xfe not json", b"a=1&a=2", '{"name": "Zoë"}'.encode("utf-16"), b"\r\n\r\n", bytes(range(256))],
+)
+def test_raw_bytes_are_stored_untouched(web: Web, body: bytes) -> None:
+    """Whatever was sent is what is kept: store first, parse later."""
+    answer = web.http.post("/hooks/open", content=body)
+    assert answer.status_code == 200
+    assert [entry[b"body"] for entry in web.stored()] == [body]
+
+
+def test_received_at_is_the_time_of_the_server(web: Web) -> None:
+    """The clock starts when we received it, on the one clock all hosts share."""
+    before = web.store.now()
+    web.http.post("/hooks/open", content=BODY)
+    after = web.store.now()
+    received = int(web.stored()[0][b"received_at"])
+    assert before.timestamp() * 1000 - 5 <= received <= after.timestamp() * 1000 + 5
+
+
+def test_a_genuine_signature_is_taken(web: Web) -> None:
+    """The signature covers the raw body."""
+    answer = web.http.post("/hooks/website-demo", content=BODY, headers=typeform_signature(BODY))
+    assert answer.status_code == 200
+    assert len(web.stored()) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"typeform-signature": "sha256=bm8="}, typeform_signature(b"another body"), {"typeform-signature": "\xff"}],
+)
+def test_a_missing_or_wrong_signature_is_401(client: httpx.Client, redis_store: RedisStore, headers: dict[str, str]) -> None:
+    """Refused with a reason, and nothing is stored."""
+    raw = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+    answer = client.post("/hooks/website-demo", content=BODY, headers=raw)
+    assert answer.status_code == 401
+    assert list(answer.json()) == ["error"]
+    assert stored_in(redis_store) == []
+
+
+def test_a_signature_sent_twice_is_refused(client: httpx.Client) -> None:
+    """Two headers of one name are one value with a comma: neither is picked."""
+    good = typeform_signature(BODY)["typeform-signature"]
+    answer = client.post(
+        "/hooks/website-demo", content=BODY, headers=[("typeform-signature", good), ("typeform-signature", "x")]
+    )
+    assert answer.status_code == 401
+
+
+def test_a_form_whose_secret_is_not_set_here_asks_to_try_again(client: httpx.Client, redis_store: RedisStore) -> None:
+    """Our set-up is at fault, so it is 503, and the outside does not learn the name of the variable."""
+    answer = client.post("/hooks/generic", content=BODY)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "LEADS_INTAKE_TOKEN" not in answer.text
+    assert stored_in(redis_store) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hooks", "/hooks/", "/hooks/nobody", "/hooks/open/", "/hooks/open/x", "/hooks//open", "//hooks/open",
+        "/HOOKS/open", "/hooks/open%2F", "/hooks/open%00", "/hooks/Open", "/hooks/..%2f..%2fetc", "/hooks/open;x=1",
+        "/hooks/" + "a" * 5000, "/hooks/%ff%fe", "/hooks/open%20",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT", "OPTIONS"])
+def test_a_path_that_is_no_form_is_400(web: Web, method: str, path: str) -> None:
+    """Never 404 and never a redirect: a form tool would switch the hook off."""
+    answer = web.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+    assert answer.split(b"\r\n")[0] == b"HTTP/1.1 400 Bad Request"
+    assert web.stored() == []
+
+
+def test_the_form_of_the_api_has_no_hook(client: httpx.Client) -> None:
+    """It asks for no proof, so nobody may post to it without a key."""
+    assert client.post("/hooks/api", content=BODY).status_code == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_looking_at_a_hook_is_answered(client: httpx.Client, method: str) -> None:
+    """Form tools probe an address before they keep it."""
+    answer = client.request(method, "/hooks/open")
+    assert answer.status_code == 200
+    if method == "GET":
+        assert answer.json() == {"status": "ready", "form": "open"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "BREW"])
+def test_any_other_method_is_400(client: httpx.Client, redis_store: RedisStore, method: str) -> None:
+    """405 counts as a broken hook at some tools."""
+    answer = client.request(method, "/hooks/open")
+    assert answer.status_code == 400
+    assert stored_in(redis_store) == []
+
+
+@pytest.mark.parametrize(("size", "status"), [(MEBIBYTE - 1, 200), (MEBIBYTE, 200), (MEBIBYTE + 1, 413)])
+def test_the_limit_is_one_mebibyte(web: Web, size: int, status: int) -> None:
+    """A body of the limit is stored; one byte more is 413."""
+    answer = web.http.post("/hooks/open", content=b"x" * size)
+    assert answer.status_code == status
+    assert [len(entry[b"body"]) for entry in web.stored()] == ([size] if status == 200 else [])
+
+
+@pytest.mark.parametrize(("size", "status"), [(MEBIBYTE, 200), (MEBIBYTE + 1, 413), (3 * MEBIBYTE, 413)])
+def test_the_limit_holds_for_a_body_in_chunks(web: Web, size: int, status: int) -> None:
+    """Without a Content-Length the bytes are counted as they come."""
+    chunks = (b"x" * min(65536, size - start) for start in range(0, size, 65536))
+    answer = web.http.post("/hooks/open", content=chunks)
+    assert answer.status_code == status
+    assert [len(entry[b"body"]) for entry in web.stored()] == ([size] if status == 200 else [])
+
+
+def test_a_too_long_content_length_is_refused_before_the_body(web: Web) -> None:
+    """Nobody has to send ten gigabytes to hear that it is too much; an unknown form makes no difference."""
+    for path in ("open", "nobody"):
+        head = f"POST /hooks/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n"
+        with web.connect() as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_sender_that_hangs_up_leaves_nothing(web: Web) -> None:
+    """Half a body is no submission, and no failure of ours."""
+    with structlog.testing.capture_logs() as logs:
+        for head in (b"Content-Length: 100\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"):
+            with web.connect() as connection:
+                connection.sendall(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\n" + head)
+        assert web.http.post("/hooks/open", content=b"whole").status_code == 200
+    assert [entry[b"body"] for entry in web.stored()] == [b"whole"]
+    assert [entry["event"] for entry in logs if entry["log_level"] in ("error", "critical")] == []
+
+
+def test_a_sender_that_dribbles_is_let_go(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while it is told to send it again, and the connection is closed."""
+    monkeypatch.setattr(hooks, "BODY_SECONDS", 0.2)
+    answer = web.raw(b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5" in answer
+    assert web.stored() == []
+
+
+def test_the_same_submission_ten_times_at_once_is_stored_ten_times(web: Web) -> None:
+    """Each delivery is answered with an id of its own; the router recognises them (promise 1: store first)."""
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: web.http.post("/hooks/open", content=BODY), range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["id"] for answer in answers}) == 10
+    assert {entry[b"id"].decode() for entry in web.stored()} == {answer.json()["id"] for answer in answers}
+
+
+class _Broken:
+    """An intake that fails in a given way."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def now(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("OOM"), RuntimeError("ana@example.com"), TimeoutError(), OSError()])
+def test_whatever_goes_wrong_is_503(redis_store: RedisStore, error: Exception) -> None:
+    """A fault of ours asks the tool to send it again, and no text of it reaches the answer."""
+    broken: Any = _Broken(error)
+    hook = hooks.Hooks(place_of(redis_store), broken, lambda: None, "", {})
+    with running(hook, "off") as port, structlog.testing.capture_logs() as logs:
+        answer = httpx.post(f"http://127.0.0.1:{port}/hooks/open", content=BODY, trust_env=False)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "ana@" not in answer.text
+    assert len([entry for entry in logs if entry["log_level"] == "error"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("public_url", "expected"),
+    [
+        ("", "http://here/hooks/open?b=%C3%A4&a=1&&token=x%2By"),
+        ("https://leads.example.com", "https://leads.example.com/hooks/open?b=%C3%A4&a=1&&token=x%2By"),
+    ],
+)
+def test_the_signed_address_is_the_one_the_sender_called(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, public_url: str, expected: str
+) -> None:
+    """Behind a proxy the public address counts, and the query stays as it was written."""
+    seen: list[str] = []
+
+    def receive(request: Any, *_: Any) -> Any:
+        seen.append(request.url)
+        raise StoreUnavailable
+
+    monkeypatch.setattr(hooks.flow, "receive", receive)
+
+    class Now:
+        async def now(self) -> None: ...
+
+    now: Any = Now()
+    hook = hooks.Hooks(place_of(redis_store), now, lambda: None, public_url, {})
+    target = b"/hooks/open?b=%C3%A4&a=1&&token=x%2By"
+    with running(hook, "off") as port, socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(b"POST %b HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n" % target)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 503 ")
+    assert seen == [expected]
+
+
+def test_logs_hold_nothing_of_the_sender(client: httpx.Client) -> None:
+    """Promise 14: no body, no query, no header, and no path that may hold a token."""
+    secret = "s3cr3t-ana@example.com"
+    with structlog.testing.capture_logs() as logs:
+        for path in (f"/hooks/open?token={secret}", f"/hooks/website-demo?token={secret}", f"/hooks/{secret}", f"/v1/{secret}"):
+            client.post(path, content=json.dumps({"email": secret}), headers={"x-webhook-token": secret})
+    assert logs
+    assert secret not in repr(logs)
+
+
+#: What a header value may hold on the wire.
+_HEADER_TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
+
+
+@given(
+    body=st.binary(max_size=300),
+    form=st.sampled_from(["open", "website-demo", "hubspot-referral", "generic", "outbound-list", "api", "x"]),
+    content_type=st.sampled_from(["", "application/json", "multipart/form-data", "\xff"]),
+    signature=_HEADER_TEXT,
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_make_a_hook_answer_what_would_disable_it(
+    client: httpx.Client, body: bytes, form: str, content_type: str, signature: str
+) -> None:
+    """Random bytes at every form: 200, 400, 401, 413, or the 503 of a form that is not configured."""
+    names = ("typeform-signature", "x-hubspot-signature-v3", "x-hubspot-request-timestamp", "authorization", "webhook-id")
+    headers = [(b"content-type", content_type.encode("latin-1")), *((name.encode(), signature.encode("latin-1")) for name in names)]
+    answer = client.post(f"/hooks/{form}", content=body, headers=headers)
+    expected = {"open": {200}, "api": {400}, "x": {400}, "generic": {503}, "outbound-list": {503}}
+    assert answer.status_code in expected.get(form, {401})
+    assert answer.status_code not in NEVER
+
+
+def test_a_hook_answers_every_path_and_method_within_the_list(client: httpx.Client) -> None:
+    """Every combination of method and odd path keeps to the statuses of design §6.2."""
+    paths = ("/hooks", "/hooks/", "/hooks/open", "/hooks/open/", "/hooks/website-demo", "/hooks/a/b", "/hooks/generic")
+    methods = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+    for path, method in itertools.product(paths, methods):
+        answer = client.request(method, path)
+        assert answer.status_code in {200, 400, 401, 413, 503}
