@@ -13,7 +13,7 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
@@ -25,7 +25,7 @@ from speed_to_lead.core.assignment import Assignment, Rotation, Team
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.audit import Finding, audit_lead
 from speed_to_lead.core.clock import to_ms
-from speed_to_lead.core.delivery import Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, Touch
@@ -357,20 +357,6 @@ def sweep(place: Workplace) -> Swept:
     return total
 
 
-def sweep_for(place: Workplace, seconds: float, wait: Callable[[float], object]) -> Iterator[Swept]:
-    """Sweep now, and again at the very instants that come within the next `seconds`; one answer for each sweep.
-
-    A tick comes once a second; without this a lead would be looked at up to a second after its instant.
-    """
-    yield sweep(place)
-    now = place.store.now()
-    until = now + timedelta(seconds=seconds)
-    while now < until and (following := place.store.leads.next_due()) is not None and following < until:
-        wait(max((following - now).total_seconds(), 0.005))
-        yield sweep(place)
-        now = place.store.now()
-
-
 def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, bool]:
     store = place.store
     records = store.leads.get_many(ids)
@@ -465,6 +451,10 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
 def _deliver_one(place: Workplace, claimed: ClaimedAlert) -> None:
     alert = claimed.alert
     now = place.store.now()
+    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
+        why = f"{alert.attempts - 1} couriers stopped while they sent it"
+        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        return
     message = _attempt(_message, place, alert, now)
     if message is None:
         entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
@@ -475,7 +465,9 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert) -> None:
         _note_attempt(place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now)
         return
     channel = place.channel(alert.destination)
-    attempt = channel.send(message, now)
+    attempt = _attempt(channel.send, message, now)
+    if isinstance(attempt, Exception):
+        attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
     now = place.store.now()
     verdict = after_attempt(
@@ -558,7 +550,7 @@ def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert 
         skipped_steps=alert.skipped_steps,
         team=alert.team,
         rep=alert.rep,
-        note=f"{first} could not be reached: {why}.",
+        note=" ".join(filter(None, (alert.note, f"{alert.destination} could not be reached: {why}."))),
         fallback_for=first,
     )
 

@@ -173,8 +173,8 @@ def test_a_change_of_config_never_moves_a_running_clock(scene: Scene) -> None:
     assert START + timedelta(minutes=10) + timedelta(hours=9) == changed.routed().deadline
 
 
-def test_a_team_that_config_no_longer_has_still_escalates_to_named_destinations(scene: Scene) -> None:
-    """Reps and managers of a removed team cannot be found; the head of sales still hears of the lead."""
+def test_a_lead_of_a_team_that_config_no_longer_has_still_escalates(scene: Scene) -> None:
+    """The fallback destination hears what the removed team's manager would have; the lead keeps its rep."""
     lead = scene.routed()
     changed = scene.with_rules(rulebook(teams=[team("zoe", name="other")]))
     changed.forget()
@@ -182,7 +182,7 @@ def test_a_team_that_config_no_longer_has_still_escalates_to_named_destinations(
     changed.live(10)
     changed.live(10)
 
-    assert {"head-of-sales": ["sla.breached +10m"]} == changed.heard()
+    assert {"console": ["sla.breached 100%"], "head-of-sales": ["sla.breached +10m"]} == changed.heard()
     assert "ana" == changed.lead(lead.id).rep
 
 

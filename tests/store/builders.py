@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.servers import ManualClock, wait_until
+
 from speed_to_lead.core.assignment import RotationChange
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep
 from speed_to_lead.core.settlement import Admit, Seen
@@ -13,14 +15,15 @@ from speed_to_lead.core.submission import GenericLead, Submission
 from speed_to_lead.store.contract import QueueEntry, Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore
-from tests.servers import ManualClock, wait_until
 
 MINUTE = timedelta(minutes=1)
 LEASE = timedelta(seconds=30)
 REMEMBER = timedelta(days=14)
 
 
-def new_submission(store: Store, submission_id: str = "s1", body: bytes = b'{"email":"kim@example.com"}') -> Submission:
+def new_submission(
+    store: Store, submission_id: str = "s1", body: bytes = b'{"email":"kim@example.com"}'
+) -> Submission:
     """A submission received now."""
     return Submission(submission_id, "demo", store.now(), body, "application/json", {"x-tool": "Typeform"})
 
@@ -59,7 +62,9 @@ def new_lead(now: datetime, lead_id: str = "lead1", **changed: Any) -> Lead:
     )
 
 
-def new_alert(now: datetime, lead_id: str = "lead1", step: str = "100%", destination: str = "managers") -> Alert:
+def new_alert(
+    now: datetime, lead_id: str = "lead1", step: str = "100%", destination: str = "managers"
+) -> Alert:
     """An alert decided now."""
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     return Alert(lead_id, step, destination, AlertKind.BREACHED, now, 1.25, ("60%",), "inbound", "ana")

@@ -4,13 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-
-from speed_to_lead.core.assignment import Rotation
-from speed_to_lead.core.clock import from_ms
-from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
-from speed_to_lead.store.contract import Result, Store, StoreUnavailable, UnreadableRecord
-from speed_to_lead.store.leads import PAGE
-from speed_to_lead.store.redis_store import RedisStore
 from tests.store.builders import (
     MINUTE,
     admit,
@@ -23,6 +16,13 @@ from tests.store.builders import (
     picture,
 )
 
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.clock import from_ms
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.store.contract import Result, Store, StoreUnavailable, UnreadableRecord
+from speed_to_lead.store.leads import PAGE
+from speed_to_lead.store.redis_store import RedisStore
+
 
 def test_change_writes_everything_at_once(store: Store) -> None:
     """An escalation has its record, history, index, alerts, load and counter written together."""
@@ -31,12 +31,12 @@ def test_change_writes_everything_at_once(store: Store) -> None:
     moved = following(lead, rep="bob", reps_before=("ana",), next_at=later)
     alert = new_alert(lead.deadline)
     change = change_of(moved, later, alerts=(alert,), load={"ana": -1, "bob": 1}, counters={"breaches": 1})
-    assert [Result.APPLIED] == store.leads.change([change])
+    assert store.leads.change([change]) == [Result.APPLIED]
     assert moved == store.leads.get("lead1")
     assert [later] == store.leads.indexed_at(["lead1"])
-    assert [1, 2] == [line.details["to"] for line in store.leads.history("lead1")]
-    assert {"bob": 1} == store.leads.load()
-    assert {"leads": 1, "breaches": 1} == store.operations.counters()
+    assert [line.details["to"] for line in store.leads.history("lead1")] == [1, 2]
+    assert store.leads.load() == {"bob": 1}
+    assert store.operations.counters() == {"leads": 1, "breaches": 1}
     assert [alert] == [found for found, _ in store.outbox.waiting(10)]
 
 
@@ -45,7 +45,11 @@ def test_stopped_clock_leaves_the_index(store: Store) -> None:
     lead = admitted(store)
     stopped = following(lead, state=LeadState.ANSWERED, next_at=None)
     store.leads.change([change_of(stopped, store.now(), load={"ana": -1})])
-    assert ([None], None, {}) == (store.leads.indexed_at(["lead1"]), store.leads.next_due(), store.leads.load())
+    assert (
+        store.leads.indexed_at(["lead1"]),
+        store.leads.next_due(),
+        store.leads.load(),
+    ) == ([None], None, {})
 
 
 def test_change_decided_on_an_old_version_changes_nothing(store: Store) -> None:
@@ -55,16 +59,16 @@ def test_change_decided_on_an_old_version_changes_nothing(store: Store) -> None:
     second = change_of(
         following(lead, campaign="second"), store.now(), alerts=(new_alert(store.now()),), load={"ana": -1}
     )
-    assert [Result.APPLIED] == store.leads.change([first])
+    assert store.leads.change([first]) == [Result.APPLIED]
     before = picture(store)
-    assert [Result.STALE] == store.leads.change([second])
+    assert store.leads.change([second]) == [Result.STALE]
     assert before == picture(store)
 
 
 def test_change_of_no_lead_changes_nothing(store: Store) -> None:
     """A lead that is not there is gone, and stays so."""
     before = picture(store)
-    assert [Result.GONE] == store.leads.change([change_of(new_lead(store.now(), version=2), store.now())])
+    assert store.leads.change([change_of(new_lead(store.now(), version=2), store.now())]) == [Result.GONE]
     assert before == picture(store)
 
 
@@ -75,8 +79,8 @@ def test_alert_of_a_known_key_is_the_same_alert(store: Store) -> None:
     claimed = store.outbox.claim("managers", now, MINUTE, at_once=1)
     assert claimed is not None
     again = change_of(following(lead), now, alerts=(replace(claimed.alert, note="again", attempts=0),))
-    assert [Result.APPLIED] == store.leads.change([again])
-    assert [""] == [alert.note for alert, _ in store.outbox.waiting(5)]
+    assert store.leads.change([again]) == [Result.APPLIED]
+    assert [alert.note for alert, _ in store.outbox.waiting(5)] == [""]
     assert store.outbox.claim("managers", now, MINUTE, at_once=9) is None
 
 
@@ -85,7 +89,7 @@ def test_due_leads_come_longest_overdue_first(store: Store) -> None:
     now = store.now().replace(microsecond=0)
     for name, minutes in (("late", -2), ("now", 0), ("soon", 1), ("later", -1)):
         admitted(store, name, lead={"next_at": now + minutes * MINUTE})
-    assert ["late", "later", "now"] == store.leads.due(now, 10)
+    assert store.leads.due(now, 10) == ["late", "later", "now"]
     assert (["late", "later"], now - 2 * MINUTE) == (store.leads.due(now, 2), store.leads.next_due())
 
 
@@ -93,28 +97,34 @@ def test_index_is_mended_only_for_the_version_that_was_read(store: Store) -> Non
     """A mend decided on an old version is refused; one for the present version writes what it says."""
     lead = admitted(store)
     at = lead.deadline - MINUTE
-    assert Result.STALE == store.leads.mend_index("lead1", 2, None)
+    assert store.leads.mend_index("lead1", 2, None) == Result.STALE
     assert [lead.next_at] == store.leads.indexed_at(["lead1"])
-    assert (Result.APPLIED, [at]) == (store.leads.mend_index("lead1", 1, at), store.leads.indexed_at(["lead1"]))
-    assert (Result.APPLIED, [None]) == (store.leads.mend_index("lead1", 1, None), store.leads.indexed_at(["lead1"]))
+    assert (Result.APPLIED, [at]) == (
+        store.leads.mend_index("lead1", 1, at),
+        store.leads.indexed_at(["lead1"]),
+    )
+    assert (
+        store.leads.mend_index("lead1", 1, None),
+        store.leads.indexed_at(["lead1"]),
+    ) == (Result.APPLIED, [None])
 
 
 def test_index_entry_without_record_can_be_taken_out(store: Store) -> None:
     """Version 0 means there is no record, and is refused where there is one."""
     admitted(store)
-    assert Result.STALE == store.leads.mend_index("lead1", 0, None)
-    assert Result.APPLIED == store.leads.mend_index("nobody", 0, store.now())
-    assert Result.APPLIED == store.leads.mend_index("nobody", 0, None)
-    assert [None] == store.leads.indexed_at(["nobody"])
+    assert store.leads.mend_index("lead1", 0, None) == Result.STALE
+    assert store.leads.mend_index("nobody", 0, store.now()) == Result.APPLIED
+    assert store.leads.mend_index("nobody", 0, None) == Result.APPLIED
+    assert store.leads.indexed_at(["nobody"]) == [None]
 
 
 def test_quarantined_lead_is_out_of_the_way_and_counted_once(store: Store) -> None:
     """A lead in quarantine is not due, keeps its newest error, and is counted once."""
     admitted(store)
     answers = [store.leads.quarantine("lead1", "first"), store.leads.quarantine("lead1", "second")]
-    assert [Result.APPLIED, Result.KNOWN] == answers
-    assert ([None], {"lead1": "second"}) == (store.leads.indexed_at(["lead1"]), store.leads.quarantined())
-    assert 1 == store.operations.counters()["quarantined"]
+    assert answers == [Result.APPLIED, Result.KNOWN]
+    assert (store.leads.indexed_at(["lead1"]), store.leads.quarantined()) == ([None], {"lead1": "second"})
+    assert store.operations.counters()["quarantined"] == 1
 
 
 def pages(store: Store, limit: int, **filters: str | LeadState) -> list[list[str]]:
@@ -131,13 +141,15 @@ def test_pages_hold_every_lead_once_newest_first(store: Store) -> None:
     """Paging through leads, many of one millisecond, shows each once and in order."""
     now = store.now()
     for number in range(9):
-        admitted(store, f"l{number}", lead={"received_at": now.replace(microsecond=0) - (number // 4) * MINUTE})
+        admitted(
+            store, f"l{number}", lead={"received_at": now.replace(microsecond=0) - (number // 4) * MINUTE}
+        )
     expected = ["l3", "l2", "l1", "l0", "l7", "l6", "l5", "l4", "l8"]
     for limit in (1, 2, 4, 9, 20):
         found = [page for page in pages(store, limit) if page]
         assert expected == [lead_id for page in found for lead_id in page]
         assert all(len(page) == limit for page in found[:-1])
-    assert ([[]], None) == (pages(store, 5, team="nobody"), store.leads.newest(9)[1])
+    assert (pages(store, 5, team="nobody"), store.leads.newest(9)[1]) == ([[]], None)
 
 
 def test_pages_respect_their_filters(store: Store) -> None:
@@ -179,15 +191,19 @@ def test_scan_meets_every_lead(store: Store) -> None:
 
 def test_unknown_names_have_plain_answers(store: Store) -> None:
     """Nothing there is None, empty or a fresh rotation, never an error."""
-    assert (None, [None, None], []) == (
+    assert (
         store.leads.get("x"),
         store.leads.get_many(["x", "y"]),
         store.leads.history("x"),
-    )
-    assert ([], {}, []) == (store.leads.get_many([]), store.leads.of_people([]), store.leads.indexed_at([]))
+    ) == (None, [None, None], [])
+    assert (store.leads.get_many([]), store.leads.of_people([]), store.leads.indexed_at([])) == ([], {}, [])
     assert ({"t": Rotation()}, {}) == (store.leads.rotations(["t"]), store.leads.rotations([]))
-    assert ([], [], {}) == (store.leads.change([]), store.queue.settle([]), store.queue.lead_of([]))
-    assert ([], None, {}) == (store.leads.due(store.now(), 5), store.leads.next_due(), store.leads.quarantined())
+    assert (store.leads.change([]), store.queue.settle([]), store.queue.lead_of([])) == ([], [], {})
+    assert (
+        store.leads.due(store.now(), 5),
+        store.leads.next_due(),
+        store.leads.quarantined(),
+    ) == ([], None, {})
 
 
 @pytest.mark.parametrize("broken", ["no json", "[]", "7", '"text"', "{}", '{"id":1}', "[" * 100_000, "null"])
@@ -214,7 +230,7 @@ def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
     ):
         assert at is not None
         assert abs(from_ms(int(client.zscore(key, member))) - at) < millisecond
-    assert b"1" == client.hget(keys.lead("lead1"), "version")
+    assert client.hget(keys.lead("lead1"), "version") == b"1"
 
 
 def test_half_an_emoji_is_stored(store: Store) -> None:
@@ -225,8 +241,8 @@ def test_half_an_emoji_is_stored(store: Store) -> None:
     assert written == store.leads.get("lead1")
     change = change_of(following(written), store.now())
     line = replace(change.history[0], details={"note": "cut \ud83d"})
-    assert [Result.APPLIED] == store.leads.change([replace(change, history=(line,))])
-    assert "cut \ud83d" == store.leads.history("lead1")[-1].details["note"]
+    assert store.leads.change([replace(change, history=(line,))]) == [Result.APPLIED]
+    assert store.leads.history("lead1")[-1].details["note"] == "cut \ud83d"
 
 
 def test_count_that_is_not_whole_is_refused_before_the_first_write(redis_store: RedisStore) -> None:

@@ -5,12 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
-from speed_to_lead.core.assignment import Rotation, RotationChange
-from speed_to_lead.core.lead import Lead
-from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen
-from speed_to_lead.store.contract import Result, Store
-from speed_to_lead.store.redis_store import RedisStore
 from tests.servers import ManualClock, wait_until
 from tests.store.builders import (
     MINUTE,
@@ -27,13 +21,20 @@ from tests.store.builders import (
     taken,
 )
 
+from speed_to_lead.core.assignment import Rotation, RotationChange
+from speed_to_lead.core.lead import Lead
+from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen, Settlement
+from speed_to_lead.store.contract import Result, Store
+from speed_to_lead.store.redis_store import RedisStore
 
 
 def reclaimed(store: Store, clock: ManualClock, *, limit: int = 10, isolate_after: int) -> list[str]:
     """Ids of what another router takes over a moment later."""
     elapse(store, clock, timedelta(milliseconds=5))
     idle = timedelta(milliseconds=1)
-    return [e.submission.id for e in store.queue.reclaim("router-2", idle, limit, isolate_after=isolate_after)]
+    return [
+        e.submission.id for e in store.queue.reclaim("router-2", idle, limit, isolate_after=isolate_after)
+    ]
 
 
 def test_submission_comes_out_as_it_went_in(store: Store) -> None:
@@ -52,7 +53,7 @@ def test_entries_are_handed_out_once_and_in_order(store: Store) -> None:
         store.queue.add(new_submission(store, f"s{number}"))
     first = [entry.submission.id for entry in store.queue.take("router-1", 3)]
     second = [entry.submission.id for entry in store.queue.take("router-2", 3)]
-    assert (["s0", "s1", "s2"], ["s3", "s4"]) == (first, second)
+    assert (first, second) == (["s0", "s1", "s2"], ["s3", "s4"])
     assert store.queue.take("router-1", 3) == []
 
 
@@ -62,7 +63,7 @@ def test_idle_entries_are_reclaimed_with_their_deliveries_counted(store: Store, 
     assert store.queue.reclaim("router-2", MINUTE, 10, isolate_after=5) == []
     elapse(store, clock, timedelta(milliseconds=20))
     (entry,) = store.queue.reclaim("router-2", timedelta(milliseconds=10), 10, isolate_after=5)
-    assert ("s1", 2) == (entry.submission.id, entry.deliveries)
+    assert (entry.submission.id, entry.deliveries) == ("s1", 2)
 
 
 def test_suspects_come_alone_and_after_the_others(store: Store, clock: ManualClock) -> None:
@@ -74,7 +75,7 @@ def test_suspects_come_alone_and_after_the_others(store: Store, clock: ManualClo
     store.queue.take("router-1", 1)
     calm = reclaimed(store, clock, isolate_after=2)
     alone = reclaimed(store, clock, isolate_after=2)
-    assert (["s2"], ["s0"]) == (calm, alone)
+    assert (calm, alone) == (["s2"], ["s0"])
 
 
 def test_admit_writes_everything_at_once(store: Store) -> None:
@@ -84,16 +85,19 @@ def test_admit_writes_everything_at_once(store: Store) -> None:
     lead, alert = new_lead(now), new_alert(now)
     turn = RotationChange("inbound", 0, 2**60, "ana", 2**60 + 1)
     settlement = admit(entry, lead, people=(("p1", None),), alerts=(alert,), rotation=turn)
-    assert [Result.APPLIED] == store.queue.settle([settlement])
+    assert store.queue.settle([settlement]) == [Result.APPLIED]
     assert lead == store.leads.get("lead1")
-    assert ["lead.changed"] == [line.event for line in store.leads.history("lead1")]
+    assert [line.event for line in store.leads.history("lead1")] == ["lead.changed"]
     assert [lead.next_at] == store.leads.indexed_at(["lead1"])
     assert [(alert, alert.decided_at)] == store.outbox.waiting(10)
-    assert {"ana": 1} == store.leads.load()
+    assert store.leads.load() == {"ana": 1}
     assert {"inbound": Rotation(1, 2**60, {"ana": 2**60 + 1})} == store.leads.rotations(["inbound"])
-    assert ({"s1": "lead1"}, {"p1": "lead1"}) == (store.queue.lead_of(["s1", "x"]), store.leads.of_people(["p1", "x"]))
+    assert (
+        store.queue.lead_of(["s1", "x"]),
+        store.leads.of_people(["p1", "x"]),
+    ) == ({"s1": "lead1"}, {"p1": "lead1"})
     ledger = store.operations.ledger()
-    assert (1, 1, 0, 0) == (ledger.received, ledger.leads, ledger.in_flight, ledger.difference)
+    assert (ledger.received, ledger.leads, ledger.in_flight, ledger.difference) == (1, 1, 0, 0)
 
 
 def test_join_adds_a_touch(store: Store) -> None:
@@ -102,10 +106,10 @@ def test_join_adds_a_touch(store: Store) -> None:
     entry = taken(store, "s2")
     change = change_of(following(lead), store.now(), counters={"touches": 1})
     join = Join(entry.entry_id, change, (Seen("s2", REMEMBER),))
-    assert [Result.APPLIED] == store.queue.settle([join])
+    assert store.queue.settle([join]) == [Result.APPLIED]
     ledger = store.operations.ledger()
-    assert (2, 1, 1, 0) == (ledger.received, ledger.leads, ledger.touches, ledger.difference)
-    assert {"s2": "lead1"} == store.queue.lead_of(["s2"])
+    assert (ledger.received, ledger.leads, ledger.touches, ledger.difference) == (2, 1, 1, 0)
+    assert store.queue.lead_of(["s2"]) == {"s2": "lead1"}
 
 
 @pytest.mark.parametrize("kind", ["duplicates", "tests"])
@@ -113,10 +117,10 @@ def test_dropped_submissions_are_counted(store: Store, kind: str) -> None:
     """Duplicates and tests leave the queue and the books balance; a duplicate is remembered, a test is not."""
     entry = taken(store)
     lead_id = "lead9" if kind == "duplicates" else ""
-    assert [Result.APPLIED] == store.queue.settle([Drop(entry.entry_id, kind, "s1", lead_id)])
+    assert store.queue.settle([Drop(entry.entry_id, kind, "s1", lead_id)]) == [Result.APPLIED]
     assert ({"s1": "lead9"} if lead_id else {}) == store.queue.lead_of(["s1"])
     assert {kind: 1} == store.operations.counters()
-    assert (0, 0) == (store.operations.ledger().difference, store.operations.ledger().in_flight)
+    assert (store.operations.ledger().difference, store.operations.ledger().in_flight) == (0, 0)
 
 
 def test_an_entry_is_settled_once(store: Store) -> None:
@@ -125,18 +129,20 @@ def test_an_entry_is_settled_once(store: Store) -> None:
     lead = new_lead(store.now())
     store.queue.settle([admit(entry, lead)])
     before = picture(store)
-    again = [
+    again: list[Settlement] = [
         admit(entry, replace(lead, id="lead2")),
         Join(entry.entry_id, change_of(following(lead), store.now())),
         Drop(entry.entry_id, "tests", "s1"),
         Bury(entry.entry_id, entry.submission, "no", store.now()),
     ]
-    assert [Result.SETTLED] * 4 == store.queue.settle(again)
+    assert store.queue.settle(again) == [Result.SETTLED] * 4
     assert before == picture(store)
 
 
 def _known_lead(settlement: Admit) -> Admit:
-    return replace(settlement, change=replace(settlement.change, lead=new_lead(settlement.change.lead.received_at)))
+    return replace(
+        settlement, change=replace(settlement.change, lead=new_lead(settlement.change.lead.received_at))
+    )
 
 
 def _person_moved(settlement: Admit) -> Admit:
@@ -148,7 +154,9 @@ def _person_gone(settlement: Admit) -> Admit:
 
 
 def _turn_taken(settlement: Admit) -> Admit:
-    return replace(settlement, change=replace(settlement.change, rotation=RotationChange("inbound", 0, 0, "bob", 5)))
+    return replace(
+        settlement, change=replace(settlement.change, rotation=RotationChange("inbound", 0, 0, "bob", 5))
+    )
 
 
 def _older_version(settlement: Admit) -> Admit:
@@ -161,18 +169,22 @@ def test_what_was_decided_on_old_facts_changes_nothing(store: Store, outdated: A
     """A lead that exists, a person or a rotation that moved on: stale, and not one key differs."""
     admitted(store, people=(("p1", None),), rotation=RotationChange("inbound", 0, 0, "ana", 5))
     entry = taken(store, "s2")
-    settlement = outdated(admit(entry, new_lead(store.now(), "lead2"), alerts=(new_alert(store.now(), "lead2"),)))
+    settlement = outdated(
+        admit(entry, new_lead(store.now(), "lead2"), alerts=(new_alert(store.now(), "lead2"),))
+    )
     before = picture(store)
-    assert [Result.STALE] == store.queue.settle([settlement])
+    assert store.queue.settle([settlement]) == [Result.STALE]
     assert before == picture(store)
 
 
 def test_touch_of_a_lead_that_is_gone_changes_nothing(store: Store) -> None:
     """There is nothing to add a touch to: gone, and the entry stays."""
     entry = taken(store)
-    join = Join(entry.entry_id, change_of(following(new_lead(store.now())), store.now(), counters={"touches": 1}))
+    join = Join(
+        entry.entry_id, change_of(following(new_lead(store.now())), store.now(), counters={"touches": 1})
+    )
     before = picture(store)
-    assert [Result.GONE] == store.queue.settle([join])
+    assert store.queue.settle([join]) == [Result.GONE]
     assert before == picture(store)
 
 
@@ -181,8 +193,8 @@ def test_one_refusal_does_not_stop_the_others(store: Store) -> None:
     entries = [taken(store, f"s{number}") for number in range(3)]
     leads: list[Lead] = [new_lead(store.now(), name) for name in ("a", "a", "b")]
     results = store.queue.settle([admit(e, lead) for e, lead in zip(entries, leads, strict=True)])
-    assert [Result.APPLIED, Result.STALE, Result.APPLIED] == results
-    assert (1, 0) == (store.operations.ledger().in_flight, store.operations.ledger().difference)
+    assert results == [Result.APPLIED, Result.STALE, Result.APPLIED]
+    assert (store.operations.ledger().in_flight, store.operations.ledger().difference) == (1, 0)
 
 
 def test_two_decisions_on_one_turn_admit_one(store: Store) -> None:
@@ -192,7 +204,7 @@ def test_two_decisions_on_one_turn_admit_one(store: Store) -> None:
     results = store.queue.settle(
         [admit(e, new_lead(store.now(), e.submission.id), rotation=turn) for e in entries]
     )
-    assert [Result.APPLIED, Result.STALE] == results
+    assert results == [Result.APPLIED, Result.STALE]
     assert {"inbound": Rotation(1, 0, {"ana": 7})} == store.leads.rotations(["inbound"])
 
 
@@ -202,14 +214,18 @@ def test_seen_keys_expire(store: Store, clock: ManualClock) -> None:
     admitted(store, seen=keys)
     assert {"long": "lead1"}.items() <= store.queue.lead_of(["short", "none", "long"]).items()
     elapse(store, clock, timedelta(milliseconds=60))
-    wait_until(lambda: store.queue.lead_of(["short", "none", "long"]) == {"long": "lead1"}, "the short key expired")
+    wait_until(
+        lambda: store.queue.lead_of(["short", "none", "long"]) == {"long": "lead1"}, "the short key expired"
+    )
 
 
 def buried(store: Store, submission_id: str = "s1") -> Bury:
     """A submission that became a dead letter."""
     entry = taken(store, submission_id)
     now = store.now()
-    bury = Bury(entry.entry_id, entry.submission, "not JSON", now.replace(microsecond=now.microsecond // 1000 * 1000))
+    bury = Bury(
+        entry.entry_id, entry.submission, "not JSON", now.replace(microsecond=now.microsecond // 1000 * 1000)
+    )
     store.queue.settle([bury])
     return bury
 
@@ -221,38 +237,40 @@ def test_dead_letter_is_kept_whole(store: Store) -> None:
     assert letter is not None
     assert (bury.submission, "not JSON", bury.at) == (letter.submission, letter.error, letter.at)
     assert ([letter], None) == (store.queue.dead_letters(10), store.queue.dead_letter("s2"))
-    assert (1, 0) == (store.operations.ledger().dead_letters, store.operations.ledger().difference)
+    assert (store.operations.ledger().dead_letters, store.operations.ledger().difference) == (1, 0)
 
 
 def test_second_burial_of_one_submission_is_a_duplicate(store: Store) -> None:
     """A replayed write that is unreadable too does not become a second dead letter."""
     buried(store)
     entry = taken(store)
-    assert [Result.KNOWN] == store.queue.settle([Bury(entry.entry_id, entry.submission, "again", store.now())])
+    assert store.queue.settle(
+        [Bury(entry.entry_id, entry.submission, "again", store.now())]
+    ) == [Result.KNOWN]
     ledger = store.operations.ledger()
-    assert (2, 1, 1, 0) == (ledger.received, ledger.dead_letters, ledger.duplicates, ledger.difference)
-    assert ["not JSON"] == [letter.error for letter in store.queue.dead_letters(10)]
+    assert (ledger.received, ledger.dead_letters, ledger.duplicates, ledger.difference) == (2, 1, 1, 0)
+    assert [letter.error for letter in store.queue.dead_letters(10)] == ["not JSON"]
 
 
 def test_replayed_dead_letter_comes_again_with_its_first_receipt(store: Store) -> None:
     """A replay puts the very submission back; the clock still counts from when we first had it."""
     bury = buried(store)
-    assert [Result.APPLIED, Result.GONE] == [store.queue.replay("s1"), store.queue.replay("s1")]
+    assert [store.queue.replay("s1"), store.queue.replay("s1")] == [Result.APPLIED, Result.GONE]
     ledger = store.operations.ledger()
-    assert (1, 0, 1, 0) == (ledger.received, ledger.dead_letters, ledger.in_flight, ledger.difference)
+    assert (ledger.received, ledger.dead_letters, ledger.in_flight, ledger.difference) == (1, 0, 1, 0)
     (entry,) = store.queue.take("router-1", 10)
     assert bury.submission == entry.submission
     store.queue.settle([admit(entry, new_lead(store.now()))])
-    assert {"replayed": 1, "leads": 1} == store.operations.counters()
+    assert store.operations.counters() == {"replayed": 1, "leads": 1}
     assert store.operations.ledger().difference == 0
 
 
 def test_discarded_dead_letter_stays_counted(store: Store) -> None:
     """A discarded dead letter is gone for good, and the books still balance."""
     buried(store)
-    assert [Result.APPLIED, Result.GONE] == [store.queue.discard("s1"), store.queue.discard("s1")]
-    assert ([], None) == (store.queue.dead_letters(10), store.queue.dead_letter("s1"))
-    assert {"dead_letters": 1, "discarded": 1} == store.operations.counters()
+    assert [store.queue.discard("s1"), store.queue.discard("s1")] == [Result.APPLIED, Result.GONE]
+    assert (store.queue.dead_letters(10), store.queue.dead_letter("s1")) == ([], None)
+    assert store.operations.counters() == {"dead_letters": 1, "discarded": 1}
     assert store.operations.ledger().difference == 0
 
 
@@ -261,13 +279,15 @@ def test_dead_letters_are_listed_newest_first(store: Store, clock: ManualClock) 
     for number in range(3):
         buried(store, f"s{number}")
         elapse(store, clock, timedelta(milliseconds=2))
-    assert ["s2", "s1"] == [letter.submission.id for letter in store.queue.dead_letters(2)]
+    assert [letter.submission.id for letter in store.queue.dead_letters(2)] == ["s2", "s1"]
 
 
 @pytest.fixture(params=["fakeredis", pytest.param("real", marks=pytest.mark.real)])
 def any_redis(request: pytest.FixtureRequest) -> RedisStore:
     """A store on each kind of server."""
-    found: RedisStore = request.getfixturevalue({"fakeredis": "fakeredis_store", "real": "redis_store"}[request.param])
+    found: RedisStore = request.getfixturevalue(
+        {"fakeredis": "fakeredis_store", "real": "redis_store"}[request.param]
+    )
     return found
 
 
@@ -290,27 +310,29 @@ def test_any_program_may_add_anything(any_redis: RedisStore, fields: Any, proble
     assert entry.problem.startswith(problem)
     assert bool(problem) == bool(entry.problem)
     assert abs(entry.submission.received_at - any_redis.now()) < MINUTE
-    assert [Result.APPLIED] == any_redis.queue.settle(
+    assert any_redis.queue.settle(
         [Bury(entry.entry_id, entry.submission, "no", any_redis.now())]
-    )
-    assert Result.APPLIED == any_redis.queue.replay(entry.submission.id)
+    ) == [Result.APPLIED]
+    assert any_redis.queue.replay(entry.submission.id) == Result.APPLIED
 
 
 def test_entry_without_body_keeps_what_it_had(any_redis: RedisStore) -> None:
     """An entry whose body has another name is a dead letter one can read, not a lost lead."""
     any_redis.server.client.xadd(any_redis.server.keys.incoming, {"data": "kim@example.com"})
     (entry,) = any_redis.queue.take("router-1", 10)
-    assert b'{"data": "kim@example.com"}' == entry.submission.body
+    assert entry.submission.body == b'{"data": "kim@example.com"}'
 
 
-def test_entries_deleted_by_others_do_not_hide_those_behind(any_redis: RedisStore, clock: ManualClock) -> None:
+def test_entries_deleted_by_others_do_not_hide_those_behind(
+    any_redis: RedisStore, clock: ManualClock
+) -> None:
     """A pending entry whose stream entry was deleted is forgotten, and the next is reclaimed."""
     client, stream = any_redis.server.client, any_redis.server.keys.incoming
     first = taken(any_redis, "s1")
     taken(any_redis, "s2")
     client.xdel(stream, first.entry_id)
     reclaimed(any_redis, clock, limit=1, isolate_after=9)
-    assert ["s2"] == reclaimed(any_redis, clock, limit=1, isolate_after=9)
+    assert reclaimed(any_redis, clock, limit=1, isolate_after=9) == ["s2"]
 
 
 def test_lead_that_cannot_be_written_is_buried_alone(any_redis: RedisStore) -> None:
@@ -322,6 +344,6 @@ def test_lead_that_cannot_be_written_is_buried_alone(any_redis: RedisStore) -> N
         deep = [deep]
     poison = replace(lead, lead=replace(lead.lead, custom={"deep": deep}))
     results = any_redis.queue.settle([admit(bad, poison), admit(good, new_lead(any_redis.now(), "good"))])
-    assert [Result.APPLIED, Result.APPLIED] == results
-    assert (None, 1) == (any_redis.leads.get("bad"), len(any_redis.queue.dead_letters(5)))
+    assert results == [Result.APPLIED, Result.APPLIED]
+    assert (any_redis.leads.get("bad"), len(any_redis.queue.dead_letters(5))) == (None, 1)
     assert any_redis.operations.ledger().difference == 0

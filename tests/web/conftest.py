@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import socket
@@ -18,6 +19,7 @@ import pytest
 import uvicorn
 
 from speed_to_lead import flow
+from speed_to_lead.config import Configuration
 from speed_to_lead.core.submission import Form
 from speed_to_lead.settings import Settings
 from speed_to_lead.store.intake import Intake
@@ -41,9 +43,14 @@ def settings_of(url: str, key_prefix: str, **more: Any) -> Settings:
     return Settings.model_validate({"REDIS_URL": given.pop("redis_url"), **given})
 
 
+@functools.cache
+def _shipped_config() -> Configuration:
+    return read_config(CONFIG, datetime(2026, 11, 23, tzinfo=UTC))
+
+
 def place_of(store: RedisStore) -> Workplace:
     """The shipped rules, and a form that asks for no proof."""
-    config = read_config(CONFIG, datetime(2026, 11, 23, tzinfo=UTC))
+    config = _shipped_config()
     forms = {**config.forms, "open": Form("open", "generic", "none")}
     return Workplace(store, replace(config, forms=forms), channels(config.destinations, {}))
 
@@ -124,11 +131,21 @@ def web_on(
     store.close()
 
 
-@pytest.fixture
-def web(server_url: str, key_prefix: str) -> Iterator[Web]:
-    """An application behind a real uvicorn, on the run's real server."""
-    with web_on(server_url, key_prefix) as found:
+@pytest.fixture(scope="session")
+def running_web(server_url: str) -> Iterator[Web]:
+    """One application behind a real uvicorn for the whole run."""
+    with web_on(server_url, "web") as found:
         yield found
+
+
+@pytest.fixture
+def web(running_web: Web) -> Web:
+    """That application, with nothing stored."""
+    client = running_web.store.server.client
+    keys: Any = client.keys("{web}:*")
+    if keys:
+        client.delete(*keys)
+    return running_web
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.web import hooks
-from tests.web.conftest import Web, place_of, running, stored_in, typeform_signature
+from tests.web.conftest import Web, place_of, running, typeform_signature
 
 BODY = b'{"email": "ana@example.com"}'
 MEBIBYTE = 1024 * 1024
@@ -66,13 +66,13 @@ def test_a_genuine_signature_is_taken(web: Web) -> None:
     "headers",
     [{}, {"typeform-signature": "sha256=bm8="}, typeform_signature(b"another body"), {"typeform-signature": "\xff"}],
 )
-def test_a_missing_or_wrong_signature_is_401(client: httpx.Client, redis_store: RedisStore, headers: dict[str, str]) -> None:
+def test_a_missing_or_wrong_signature_is_401(web: Web, headers: dict[str, str]) -> None:
     """Refused with a reason, and nothing is stored."""
     raw = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
-    answer = client.post("/hooks/website-demo", content=BODY, headers=raw)
+    answer = web.http.post("/hooks/website-demo", content=BODY, headers=raw)
     assert answer.status_code == 401
     assert list(answer.json()) == ["error"]
-    assert stored_in(redis_store) == []
+    assert web.stored() == []
 
 
 def test_a_signature_sent_twice_is_refused(client: httpx.Client) -> None:
@@ -84,13 +84,13 @@ def test_a_signature_sent_twice_is_refused(client: httpx.Client) -> None:
     assert answer.status_code == 401
 
 
-def test_a_form_whose_secret_is_not_set_here_asks_to_try_again(client: httpx.Client, redis_store: RedisStore) -> None:
+def test_a_form_whose_secret_is_not_set_here_asks_to_try_again(web: Web) -> None:
     """Our set-up is at fault, so it is 503, and the outside does not learn the name of the variable."""
-    answer = client.post("/hooks/generic", content=BODY)
+    answer = web.http.post("/hooks/generic", content=BODY)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert "LEADS_INTAKE_TOKEN" not in answer.text
-    assert stored_in(redis_store) == []
+    assert web.stored() == []
 
 
 @pytest.mark.parametrize(
@@ -124,11 +124,11 @@ def test_looking_at_a_hook_is_answered(client: httpx.Client, method: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "BREW"])
-def test_any_other_method_is_400(client: httpx.Client, redis_store: RedisStore, method: str) -> None:
+def test_any_other_method_is_400(web: Web, method: str) -> None:
     """405 counts as a broken hook at some tools."""
-    answer = client.request(method, "/hooks/open")
+    answer = web.http.request(method, "/hooks/open")
     assert answer.status_code == 400
-    assert stored_in(redis_store) == []
+    assert web.stored() == []
 
 
 @pytest.mark.parametrize(("size", "status"), [(MEBIBYTE - 1, 200), (MEBIBYTE, 200), (MEBIBYTE + 1, 413)])

@@ -22,6 +22,7 @@ from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import Store, StoreUnavailable, open_store
 from speed_to_lead.store.contract import UnreadableRecord
+from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config
 
 #: What the first word of a server's refusal means, and what to do.
@@ -36,6 +37,8 @@ _REFUSALS = {
     "MISCONF": "cannot write to its disk, so it takes no more; look at its log and its free disk space",
     "Timeout": "does not answer in time; is it overloaded, or a firewall in between?",
 }
+
+NO_ADDRESS = "REDIS_URL is no address of a server; write it as redis://HOST:6379/0, rediss://… for TLS, or unix:///path"
 
 _NO_RULES = Configuration(Rulebook(Taxonomy(), {}, {}, {}, (), Rule("none", "none", "none"), ""), {}, {})
 
@@ -58,7 +61,7 @@ def opened_store() -> Iterator[Store]:
     try:
         store = open_store(server_url(settings), settings.key_prefix)
     except ValueError:
-        raise SettingsError(_no_address(settings)) from None
+        raise SettingsError(NO_ADDRESS) from None
     try:
         yield store
     finally:
@@ -72,13 +75,12 @@ def opened_place(*, rules: bool) -> Iterator[Workplace]:
         with opened_store() as store:
             yield Workplace(store, _NO_RULES, channels({}, os.environ))
         return
-    settings = settings_of_this_shell()
-    server_url(settings)
-    place = open_workplace(settings)
+    place = open_workplace(settings_of_this_shell())
     try:
         yield place
     finally:
-        place.store.close()  # type: ignore[attr-defined]  # open_workplace answers with the Redis store
+        if isinstance(place.store, RedisStore):
+            place.store.close()
 
 
 def server_url(settings: Settings) -> str:
@@ -140,21 +142,23 @@ def why_unavailable(error: StoreUnavailable) -> str:
 
 def sentence_of(error: Exception) -> str | None:
     """A foreseeable failure in one sentence; None for one that is a fault of ours."""
+    text: str | None = None
     match error:
         case StoreUnavailable():
-            return why_unavailable(error)
+            text = why_unavailable(error)
         case ConfigError():
-            return f"{error}\nNothing was done. `speed-to-lead config check` lists the mistakes again."
+            text = f"{error}\nNothing was done. `speed-to-lead config check` lists mistakes as you mend them."
         case flow.UnknownLead():
-            return f'there is no lead "{safe(error.args[0])}"; `speed-to-lead leads list` shows the newest'
+            text = f'there is no lead "{safe(error.args[0])}"; `speed-to-lead leads list` shows the newest'
         case flow.Contended():
-            return "the lead kept changing while this was decided; nothing was written, so try again"
+            text = "the lead kept changing while this was decided; nothing was written, so try again"
         case UnreadableRecord():
-            return f"{error}; `speed-to-lead doctor` lists leads in quarantine"
+            text = f"{error}; `speed-to-lead doctor` lists leads in quarantine"
         case SettingsError() | ImpossibleChange() | UnusableInput() | NotFound():
-            return str(error)
+            text = str(error)
         case OSError():
             about = f"{error.filename}: " if error.filename else ""
-            return f"{about}{error.strerror or error}"
-        case _:
-            return str(error) if type(error).__name__ == "CannotStart" else None
+            text = f"{about}{error.strerror or error}"
+        case _ if type(error).__name__ == "CannotStart":  # of `up`, which is slow to import
+            text = str(error)
+    return text

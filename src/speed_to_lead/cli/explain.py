@@ -117,7 +117,7 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     if line.problem:
         raise Unexplainable(line.problem)
     if not isinstance(line.value, dict):
-        raise Unexplainable("a lead is a JSON object such as {\"email\": \"kim@example.com\"}, and this is none")
+        raise Unexplainable('a lead is a JSON object such as {"email": "kim@example.com"}, and this is none')
     given = dict(line.value)
     lead_id = given.pop("id", None)
     received_at = _received_at(given.pop("received_at", None), now)

@@ -90,7 +90,7 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if number == 1:
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise UnusableInput("the input is UTF-16 (PowerShell's > writes it so); save it as UTF-8")
-            line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901
+            line = line.removeprefix(b"\xef\xbb\xbf")
         if line.strip():
             yield number, line
 

@@ -13,7 +13,8 @@ def web() -> int:
 
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
-    return serve(open_workplace_or_exit(), settings, lambda: send_hint(app, "route"))
+    place = open_workplace_or_exit()
+    return serve(place, settings, lambda: send_hint(app, place.store, "route"))
 
 
 def watchdog() -> int:

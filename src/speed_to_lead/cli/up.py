@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
+
+import typer
 
 from speed_to_lead.cli.embedded import CannotStart, EmbeddedServer
 from speed_to_lead.cli.supervisor import Program, Supervisor
@@ -43,8 +46,27 @@ def programs() -> list[Program]:
     ]
 
 
-def up(config: Path | None, data: Path | None, port: int | None, *, demo: bool) -> int:
-    """Run everything until Ctrl-C or SIGTERM; the exit code. Raises CannotStart, SettingsError, ConfigError."""
+def up(
+    config: Annotated[
+        Path | None, typer.Option(help="Directory of the rules. [default: STL_CONFIG_DIR, else ./config]")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the embedded server keeps its data. [default: STL_DATA_DIR, else ./var]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on. [default: PORT, else 8000]")
+    ] = None,
+    *,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Send a stream of sample leads, with rules whose SLAs are seconds.")
+    ] = False,
+) -> int:
+    """Run everything on this machine, in this terminal, until Ctrl-C.
+
+    An embedded server keeps the data, unless REDIS_URL is set: then that server is used and none is started.
+    """
+    if demo and config is not None:
+        raise CannotStart("--demo brings its own rules, so it takes no --config; leave one of them out")
     settings = load_settings()
     config_dir = DEMO_CONFIG if demo else (config or settings.config_dir)
     data_dir = data or settings.data_dir

@@ -63,8 +63,8 @@ class Notes:
     found: list[Mistake] = field(default_factory=list)
 
     def add(self, file: str, place: str, problem: str) -> None:
-        """Note one mistake."""
-        mistake = Mistake(file, place, problem)
+        """Note one mistake, on one line whatever the files hold."""
+        mistake = Mistake(*map(_printable, (file, place, problem)))
         if mistake not in self.found:
             self.found.append(mistake)
 
@@ -96,9 +96,13 @@ def one_of(words: Collection[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text in quotes, on one line and not for ever."""
-    line = " ".join(text.split()) if not text.isprintable() else text
-    return f'"{line[: QUOTED_LENGTH - 3]}..."' if len(line) > QUOTED_LENGTH else f'"{line}"'
+    """The text in quotes, and not for ever."""
+    return f'"{text[: QUOTED_LENGTH - 3]}..."' if len(text) > QUOTED_LENGTH else f'"{text}"'
+
+
+def _printable(text: str) -> str:
+    """One line of what a terminal shows as it is; the rest as escapes, so that no file can play with a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _fold(word: str) -> str:

@@ -246,6 +246,12 @@ class Operations(Protocol):
     def beat(self, process: str, now: datetime) -> None:
         """Note a sign of life; `process` is `stage@host:pid`."""
 
+    def claim_hint(self, stage: str) -> bool:
+        """Whether a hint to that stage is worth sending: none is on its way that nobody has taken."""
+
+    def hint_taken(self, stage: str) -> None:
+        """The stage begins to look now; whatever comes from here on is worth another hint."""
+
     def policy(self) -> ServerPolicy:
         """How the server is set up."""
 

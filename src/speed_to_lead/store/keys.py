@@ -85,6 +85,10 @@ class Keys:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")
 
+    def hint(self, stage: str) -> str:
+        """String with expiry: a hint to that stage is on its way."""
+        return self._key("hint", stage)
+
     def lead(self, lead_id: str) -> str:
         """Hash: `version` and `document` of one lead."""
         return self._key("lead", lead_id)

@@ -62,6 +62,7 @@ class _State:
     alerts: dict[str, _Waiting] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
+    hinted: set[str] = field(default_factory=set)
 
     def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
         lead, turn = change.lead, change.rotation
@@ -437,6 +438,17 @@ class MemoryOperations:
         """Note a sign of life."""
         beats = {**self._state.beats, process: now}
         self._state.beats = {name: at for name, at in beats.items() if at > now - FORGET_PROCESS_AFTER}
+
+    def claim_hint(self, stage: str) -> bool:
+        """Whether a hint is worth sending."""
+        if stage in self._state.hinted:
+            return False
+        self._state.hinted.add(stage)
+        return True
+
+    def hint_taken(self, stage: str) -> None:
+        """The stage begins to look now."""
+        self._state.hinted.discard(stage)
 
     def policy(self) -> ServerPolicy:
         """Nothing is kept on disk here."""

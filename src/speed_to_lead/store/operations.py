@@ -10,6 +10,8 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Health, ServerPolicy
 from speed_to_lead.store.server import Server, text, translated_errors
 
+#: A hint that nobody took in this time was lost; the next one is sent again.
+HINT_LASTS_MS = 1000
 #: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
 FORGET_PROCESS_AFTER = timedelta(days=1)
 
@@ -120,6 +122,16 @@ class RedisOperations:
             pipe.zadd(self._keys.heartbeats, {process: to_ms(now)})
             pipe.zremrangebyscore(self._keys.heartbeats, "-inf", to_ms(now - FORGET_PROCESS_AFTER))
             pipe.execute()
+
+    def claim_hint(self, stage: str) -> bool:
+        """Whether a hint is worth sending."""
+        with translated_errors():
+            return bool(self._client.set(self._keys.hint(stage), 1, nx=True, px=HINT_LASTS_MS))
+
+    def hint_taken(self, stage: str) -> None:
+        """The stage begins to look now."""
+        with translated_errors():
+            self._client.delete(self._keys.hint(stage))
 
     def policy(self) -> ServerPolicy:
         """How the server is set up. Managed services may refuse CONFIG; then INFO tells part of it."""

@@ -75,6 +75,9 @@ def _on_invalid(_request: Request, error: Exception) -> Response:
 
 def _on_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's word for a body it cannot decode
+        details = [{"where": "body", "problem": "is not JSON in UTF-8"}]
+        return JSONResponse({"error": "body is not JSON in UTF-8", "details": details}, 422)
     sentences = {
         404: "there is nothing at this path; /docs lists what there is",
         405: "this path does not take that method",
@@ -93,7 +96,7 @@ def _on_impossible(_request: Request, error: Exception) -> Response:
 
 
 def _on_unknown_lead(_request: Request, _error: Exception) -> Response:
-    return error_answer(404, "there is no lead of that id; it is stored but not routed yet, or unknown")
+    return error_answer(404, "there is no lead of that id: stored but not routed yet, a test, or unknown")
 
 
 def _on_store_away(_request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ import structlog
 log = structlog.get_logger()
 
 #: One hint stands for everything stored in the meantime: the router takes whole batches.
-INTERVAL_SECONDS = 0.025
+INTERVAL_SECONDS = 0.01
 #: A broker that is away is said once in this time, not forty times a second; the tick routes meanwhile.
 COMPLAIN_EVERY_SECONDS = 60.0
 

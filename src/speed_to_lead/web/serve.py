@@ -76,7 +76,7 @@ class CannotListen(Exception):
 
 def bind(settings: Settings) -> socket.socket:
     """The listening socket. Raises CannotListen with one sentence on what to do."""
-    host, port = settings.host, settings.port
+    host, port = settings.listen_host, settings.port
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         is_any = family == socket.AF_INET6 and host == "::"

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
@@ -21,9 +20,6 @@ log = structlog.get_logger()
 
 #: This process as a consumer of the queue.
 CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
-
-#: How long one tick of the clock keeps watching: a little less than the second until the next.
-SWEEP_SECONDS = 0.8
 
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
@@ -50,28 +46,29 @@ def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
 @task("route")
 def route(place: Workplace) -> None:
     """Route what waits in the queue."""
-    _hint_after(flow.route(place, CONSUMER))
+    place.store.operations.hint_taken("route")
+    _hint_after(place, flow.route(place, CONSUMER))
 
 
 @task("route_tick")
 def route_tick(place: Workplace) -> None:
     """The same each second, with what dead routers left behind."""
     flow.beat(place, "router")
-    _hint_after(flow.route(place, CONSUMER, reclaim=True))
+    _hint_after(place, flow.route(place, CONSUMER, reclaim=True))
 
 
 @task("sweep")
 def sweep(place: Workplace) -> None:
-    """Decide every lead whose instant has come, and those whose instant comes before the next tick."""
+    """Decide every lead whose instant has come."""
     flow.beat(place, "clock")
-    for swept in flow.sweep_for(place, SWEEP_SECONDS, time.sleep):
-        if swept.has_alerts:
-            send_hint(app, "deliver")
+    if flow.sweep(place).has_alerts:
+        send_hint(app, place.store, "deliver")
 
 
 @task("deliver")
 def deliver(place: Workplace) -> None:
     """Send couriers to the destinations that have something due."""
+    place.store.operations.hint_taken("deliver")
     flow.beat(place, "courier")
     couriers().send(flow.destinations_due(place))
 
@@ -97,8 +94,8 @@ def _finish_deliveries(**_: Any) -> None:
         couriers().stop(STOP_SECONDS)
 
 
-def _hint_after(routed: flow.Routed) -> None:
+def _hint_after(place: Workplace, routed: flow.Routed) -> None:
     if routed.is_full:
-        send_hint(app, "route")
+        send_hint(app, place.store, "route")
     if routed.has_alerts:
-        send_hint(app, "deliver")
+        send_hint(app, place.store, "deliver")

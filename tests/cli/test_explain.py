@@ -1,0 +1,257 @@
+"""`config explain`: leads in by every notation, one explanation each out, in the exact shape that was promised."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import MONDAY, Run
+
+KEYS = [
+    "id", "source", "channel", "campaign", "rule", "team", "rep", "sla", "received_at", "deadline", "steps", "trace",
+]  # fmt: skip
+
+
+def lead(**more: Any) -> dict[str, Any]:
+    return {"email": "kim@example.com", "source": "demo_request", "received_at": MONDAY} | more
+
+
+def explained(run: Run, config_dir: Path, given: bytes | Any, *options: str) -> list[Any]:
+    stdin = given if isinstance(given, bytes) else json.dumps(given).encode()
+    finished = run("config", "explain", "--config", str(config_dir), "--json", *options, stdin=stdin)
+    assert "Traceback" not in finished.err
+    return finished.lines
+
+
+def test_one_object_for_each_lead(run: Run, config_dir: Path) -> None:
+    """The object has exactly the promised keys in the promised order, and instants in UTC ending in Z."""
+    [got] = explained(run, config_dir, lead(id="l-1", utm_medium="cpc", utm_source="google", campaign="spring"))
+    trace = got.pop("trace")
+    assert KEYS[:-1] == list(got)
+    assert got == {
+        "id": "l-1",
+        "source": "demo_request",
+        "channel": "Paid Search",
+        "campaign": "spring",
+        "rule": "Demos",
+        "team": "inbound",
+        "rep": "ana",
+        "sla": "inbound-5m",
+        "received_at": "2026-01-05T14:00:00Z",
+        "deadline": "2026-01-05T14:05:00Z",
+        "steps": [
+            {"at": "2026-01-05T14:00:00Z", "name": "0%", "tell": ["rep"]},
+            {"at": "2026-01-05T14:03:00Z", "name": "60%", "remind": ["rep"]},
+            {"at": "2026-01-05T14:05:00Z", "name": "100%", "alert": ["manager"], "reassign": True},
+        ],
+    }
+    assert 'rep is "ana": team "inbound", round_robin' in trace
+    assert "known to the server only" in trace[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        pytest.param(json.dumps(lead(id=1), indent=2).encode(), [1], id="one object over several lines"),
+        pytest.param(json.dumps([lead(id=1), lead(id=2)]).encode(), [1, 2], id="array on one line"),
+        pytest.param(json.dumps([lead(id=1), lead(id=2)], indent=1).encode(), [1, 2], id="array over lines"),
+        pytest.param(b"\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2, 3)), [1, 2, 3], id="JSON lines"),
+        pytest.param(b"\r\n\r\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2)), [1, 2], id="CRLF and gaps"),
+        pytest.param(b"\xef\xbb\xbf" + json.dumps(lead(id=1)).encode(), [1], id="byte order mark"),
+        pytest.param(
+            json.dumps(lead(id=1), indent=2).encode() + b"\n" + json.dumps(lead(id=2), indent=2).encode(),
+            [1, 2],
+            id="several objects over several lines, as jq prints them",
+        ),
+        pytest.param(b"[]", [], id="empty array"),
+        pytest.param(b"[\n]\n", [], id="empty array over lines"),
+    ],
+)
+def test_every_notation(run: Run, config_dir: Path, given: bytes, ids: list[int]) -> None:
+    """An object, an array and JSON lines say the same."""
+    assert ids == [got["id"] for got in explained(run, config_dir, given)]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-01-05T09:00:00-05:00", "2026-01-05T14:00:00Z"),
+        (1767621600123, "2026-01-05T14:00:00.123Z"),
+        (None, "2026-01-07T12:00:00Z"),
+    ],
+)
+def test_received_at(run: Run, config_dir: Path, given: Any, expected: str) -> None:
+    """ISO with any offset, or milliseconds; left out, it is --at."""
+    [got] = explained(run, config_dir, lead(received_at=given), "--at", "2026-01-07T12:00:00Z")
+    assert expected == got["received_at"]
+
+
+def test_form_gives_source_and_fields(run: Run, config_dir: Path) -> None:
+    """A lead that names its form has that form's source, and its fields by that form's selectors."""
+    [got] = explained(run, config_dir, {"phone": "+1 555 0100", "firm": "Acme", "form": "website-demo"})
+    assert ("demo_request", "Demos") == (got["source"], got["rule"])
+
+
+def test_bad_lines_do_not_stop_the_others(run: Run, config_dir: Path) -> None:
+    """Each bad line is an object with its line number; the others are explained; the exit code says so."""
+    lines = [
+        json.dumps(lead(id="a")),
+        "{nonsense",
+        json.dumps({"id": "b", "company": "Acme"}),
+        "",
+        json.dumps(lead(id="c", received_at="2026-01-05T14:00:00")),
+        "[1]",
+        json.dumps(lead(id="d")),
+    ]
+    finished = run("config", "explain", "--config", str(config_dir), "--json", stdin="\n".join(lines).encode())
+    assert 1 == finished.code
+    got = finished.lines
+    assert ["a", "d"] == [one["id"] for one in got if "error" not in one]
+    errors = [(one["id"], one["line"]) for one in got if "error" in one]
+    assert [(None, 2), ("b", 3), ("c", 5), (None, 6)] == errors
+    assert all(["id", "line", "error"] == list(one) for one in got if "error" in one)
+    assert "nobody to answer" in got[2]["error"]
+    assert "no offset" in got[3]["error"]
+
+
+def test_first_line_cut_off(run: Run, config_dir: Path) -> None:
+    """JSON lines whose first line is cut off are still JSON lines."""
+    text = f'{{"id": 1, "email": "a@b.c"\n{json.dumps(lead(id=2))}\n{json.dumps(lead(id=3))}'
+    got = explained(run, config_dir, text.encode())
+    assert [(None, 1), (2, None), (3, None)] == [(one["id"], one.get("line")) for one in got]
+
+
+def test_mistake_inside_an_array(run: Run, config_dir: Path) -> None:
+    """Array items before a mistake are explained, and the mistake has its line."""
+    got = explained(run, config_dir, f"[\n{json.dumps(lead(id=1))},\n{{bad\n]".encode())
+    assert [(1, None), (None, 3)] == [(one["id"], one.get("line")) for one in got]
+
+
+@pytest.mark.parametrize(
+    ("field", "fragment"),
+    [
+        ({"received_at": 1767621600}, "seconds?"),
+        ({"received_at": True}, "milliseconds since 1970"),
+        ({"received_at": 10**30}, "no number of milliseconds"),
+        ({"received_at": "9999-12-31T23:59:59Z"}, "outside the years"),
+        ({"received_at": "yesterday"}, "2026-11-22T09:30:00Z"),
+        ({"form": "website-dmo"}, 'did you mean "website-demo"?'),
+        ({"form": ["x"]}, "no form"),
+    ],
+)
+def test_one_bad_field(run: Run, config_dir: Path, field: dict[str, Any], fragment: str) -> None:
+    """The error names the field and what it takes."""
+    [got] = explained(run, config_dir, lead(**field))
+    assert fragment in got["error"]
+
+
+def test_a_test_delivery_says_so(run: Run, config_dir: Path) -> None:
+    """The router drops what calls itself a test; the trace must not promise otherwise."""
+    [got] = explained(run, config_dir, lead(is_test=True))
+    assert "the router would drop it" in got["trace"][0]
+
+
+def test_for_people(run: Run, config_dir: Path) -> None:
+    """People read where, by when on their own wall, the steps with whom they reach, and why; no escapes get through."""
+    given = json.dumps(lead(id="l\x1b[2J-1")).encode()
+    finished = run("config", "explain", "--config", str(config_dir), stdin=given)
+    assert 0 == finished.code
+    assert "\x1b" not in finished.out
+    for fragment in (
+        "team inbound, rep ana (Ana Ruiz)",
+        "2026-01-05T14:05:00Z  Mon 5 Jan 09:05 EST",
+        "alert manager (sdr-managers); pass the lead on",
+        'rule "Demos" matches',
+    ):
+        assert fragment in finished.out
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "speed_to_lead.cli", *words]
+
+
+def environment(**more: str) -> dict[str, str]:
+    ours = ("STL_", "REDIS_URL", "PORT")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")} | more
+
+
+def test_a_stream_is_answered_line_by_line(config_dir: Path) -> None:
+    """Each answer comes before the next lead is sent, and nothing listens at REDIS_URL."""
+    with subprocess.Popen(
+        command("config", "explain", "--json", "--config", str(config_dir), "-"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(REDIS_URL="redis://127.0.0.1:1/0"),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in range(3):
+            process.stdin.write(json.dumps(lead(id=number)).encode() + b"\n")
+            process.stdin.flush()
+            assert number == json.loads(process.stdout.readline())["id"]
+        process.stdin.close()
+        assert 0 == process.wait(20)
+
+
+def test_head_may_close_the_pipe(config_dir: Path, tmp_path: Path) -> None:
+    """Whoever reads only the first line gets no error on the way out."""
+    leads = tmp_path / "leads.jsonl"
+    leads.write_text("\n".join(json.dumps(lead(id=number)) for number in range(2000)))
+    with subprocess.Popen(
+        command("config", "explain", "--json", "--config", str(config_dir), str(leads)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"" == process.stderr.read()
+        assert 0 == process.wait(20)
+
+
+def test_ascii_output_stays_json(config_dir: Path) -> None:
+    """Where the terminal knows ASCII only, JSON is still JSON."""
+    done = subprocess.run(
+        command("config", "explain", "--json", "--config", str(config_dir)),
+        input=json.dumps(lead(id="Zoë 🚀 \ud800")).encode(),
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="ascii"),
+        check=True,
+    )
+    assert "Zoë 🚀 \ud800" == json.loads(done.stdout)["id"]
+
+
+def test_thousands_a_second(config_dir: Path, tmp_path: Path) -> None:
+    """Four thousand leads take well under ten seconds, the start included."""
+    leads = tmp_path / "leads.jsonl"
+    leads.write_text("\n".join(json.dumps(lead(id=number)) for number in range(4000)))
+    started = time.monotonic()
+    done = subprocess.run(
+        command("config", "explain", "--json", "--config", str(config_dir), str(leads)),
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    assert 4000 == done.stdout.count(b"\n")
+    assert time.monotonic() - started < 10
+
+
+def test_what_it_does_not_import(config_dir: Path) -> None:
+    """Its start stays short because what it needs not is not imported."""
+    heavy = "celery", "redis", "fastapi", "uvicorn", "pydantic_settings"
+    code = (
+        "import sys; from speed_to_lead.cli import main; "
+        f"code = main(['config', 'explain', '--config', {str(config_dir)!r}]); "
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(lead()).encode(), capture_output=True, env=environment(), check=True
+    )
+    assert b"[]\n" == done.stderr

@@ -1,0 +1,139 @@
+"""What loads and is worth a second look."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.config.builders import NOW, ConfigDirectory
+
+from speed_to_lead.config import warnings_of
+
+
+def warnings(config: ConfigDirectory, now: datetime = NOW) -> list[str]:
+    return [str(warning) for warning in warnings_of(config.load(now), now)]
+
+
+def add_rules(config: ConfigDirectory, *rules: str) -> None:
+    target = 'team = "inbound"\nsla = "fast"'
+    text = "\n".join(
+        f'[[rules]]\nname = "rule {number}"\n{rule}\n{target}' for number, rule in enumerate(rules)
+    )
+    config.replace("routing.toml", "[default]", f"{text}\n[default]")
+
+
+def test_a_sound_config_warns_of_nothing(config: ConfigDirectory) -> None:
+    """No warning is the usual state, or nobody would read them."""
+    assert warnings(config) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shadowed"),
+    [
+        ('when.country = "US"', 'when.country = "us"', True),
+        ('when.country = "US"', 'when.country = "US"\nwhen.industry = "law"', True),
+        ('when.country = "US"', 'when.country = "US"\nunless.industry = "law"', True),
+        ('unless.country = "US"', 'when.industry = "law"\nunless.country = "US"', True),
+        ('when.country = "US"\nwhen.industry = "law"', 'when.country = "US"', False),
+        ('when.country = "US"\nunless.industry = "law"', 'when.country = "US"', False),
+        ('when.country = "US"', 'unless.country = "US"', False),
+        ('when.country = "US"', 'when.country = "CA"', False),
+        ("when.employees = 5", 'when.employees = "5"', False),
+    ],
+)
+def test_a_rule_that_can_never_match_is_shadowed(
+    config: ConfigDirectory, first: str, second: str, shadowed: bool
+) -> None:
+    """An earlier rule that asks nothing more takes all leads of a later one; anything less is not called shadowed."""
+    add_rules(config, first, second)
+    expected = (
+        'routing.toml: rules[4] "rule 1": it can never match: rule "rule 0" comes first and matches every lead '
+        "this one would; move this rule above it or remove it"
+    )
+    assert ([expected] if shadowed else []) == warnings(config)
+
+
+@pytest.mark.parametrize(
+    ("after", "lost"),
+    [
+        ((), "the default"),
+        (('when.country = "US"',), "the rule after it and the default"),
+        (('when.country = "US"', 'when.country = "CA"'), "the 2 rules after it and the default"),
+    ],
+)
+def test_a_rule_without_conditions_ends_the_list(
+    config: ConfigDirectory, after: tuple[str, ...], lost: str
+) -> None:
+    """What stands after a rule for every lead is told once, not rule by rule."""
+    add_rules(config, "", *after)
+    assert [
+        f'routing.toml: rules[3] "rule 0": it has no conditions and matches every lead, so {lost} can never match'
+    ] == warnings(config)
+
+
+def test_a_team_all_on_leave_is_named_with_its_first_day(config: ConfigDirectory) -> None:
+    """Leave of everybody on one day within two weeks is told; later leave is not yet."""
+    config.replace("teams.toml", 'id = "ben"', 'id = "ben"\naway = "2026-12-31"')
+    assert warnings(config) == []
+    assert warnings(config, datetime(2026, 12, 18, tzinfo=UTC)) == [
+        (
+            "teams.toml: teams.inbound: on 2026-12-31 all of its reps are on leave, "
+            "so its leads go to whoever is back first; add a rep who is there"
+        )
+    ]
+
+
+def test_a_clock_that_runs_while_nobody_is_on_shift_is_told(config: ConfigDirectory) -> None:
+    """An elapsed SLA needs somebody at every hour; which hour is not covered is said in local time."""
+    config.replace("teams.toml", '"always"\nmanager', '"london"\nmanager')
+    assert warnings(config) == [
+        (
+            'teams.toml: teams.inbound: SLA "fast" runs day and night, and nobody of this team is on shift at '
+            'Sun 22 Nov 09:00 GMT, so its clock can run out unseen; add shifts, or use clock = "business"'
+        )
+    ]
+
+
+def test_one_rep_who_is_always_there_is_enough(config: ConfigDirectory) -> None:
+    """The shifts of all reps together count, not the team's own calendar."""
+    config.replace("teams.toml", '"always"\nmanager', '"london"\nmanager')
+    config.replace("teams.toml", 'id = "ben"', 'id = "ben"\ncalendar = "always"')
+    assert warnings(config) == []
+
+
+def test_names_nothing_refers_to_are_told(config: ConfigDirectory) -> None:
+    """Sources, calendars, teams, SLAs and destinations that nothing uses may be left over, or misspelt elsewhere."""
+    config.append("sources.toml", '[sources.chat]\nmotion = "inbound"')
+    config.append("teams.toml", '[calendars.old]\ntimezone = "UTC"\nhours = { mon = "09:00-10:00" }')
+    config.append(
+        "teams.toml", '[teams.old]\ncalendar = "always"\nmanager = "console"\nreps = [{ id = "olga" }]'
+    )
+    config.append("slas.toml", '[slas.old]\nrespond_within = "1h"')
+    config.append("alerts.toml", '[destinations.old]\ntype = "console"')
+    assert warnings(config) == [
+        "sources.toml: sources.chat: no form, detection or rule names it; is it still used?",
+        "teams.toml: calendars.old: no team and no rep uses it",
+        "teams.toml: teams.old: no rule sends it leads",
+        "slas.toml: slas.old: no rule uses it",
+        "alerts.toml: destinations.old: no team, rep or step names it, so only STL_FALLBACK_DESTINATION could",
+    ]
+
+
+def test_a_rule_for_a_form_that_does_not_exist_is_told(config: ConfigDirectory) -> None:
+    """Other programs may name forms of their own, so it is no mistake."""
+    add_rules(config, 'when.form = "website-demi"')
+    assert warnings(config) == [
+        (
+            'routing.toml: rules[3] "rule 0": no form of intake.toml is "website-demi", '
+            "so it can match none of their leads"
+        )
+    ]
+
+
+def test_a_form_without_proof_is_told(config: ConfigDirectory) -> None:
+    """An open door is allowed where it is written out, and named every time."""
+    config.replace("intake.toml", 'token_env = "IMPORT_TOKEN"', 'auth = "none"')
+    assert warnings(config) == [
+        (
+            'intake.toml: forms.import: auth = "none" lets anybody who knows the address send leads; '
+            "use secret_env or token_env where the tool can"
+        )
+    ]

@@ -1,0 +1,351 @@
+"""Couriers: retry as data, fallback, and what a crash, a slow destination or a store that is away may not do."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.flow.scene import (
+    NOT_DELIVERED,
+    REFUSED,
+    UNKNOWN,
+    Scene,
+    all_keys,
+    in_threads,
+    new_scene,
+)
+from tests.servers import ManualClock
+
+from speed_to_lead import flow
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Outcome
+from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.message import Message
+from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.redis_store import RedisStore
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside."""
+
+
+def test_an_alert_not_delivered_is_tried_again_at_an_instant_that_is_data(scene: Scene) -> None:
+    """The next attempt is an entry in the outbox; before its instant nobody tries."""
+    ana = scene.people["ana-slack"]
+    ana.answers = [NOT_DELIVERED, NOT_DELIVERED]
+
+    lead = scene.routed()
+    assert (1, 0) == (len(ana.heard), scene.deliver())
+    scene.later(1 / 60)
+    assert 1 == scene.deliver()
+    scene.later(1 / 60)
+    assert 0 == scene.deliver()
+    scene.later(1 / 60)
+    assert 1 == scene.deliver()
+
+    assert [f"{lead.id}:0%:ana-slack"] * 3 == all_keys(ana.heard)
+    assert [False, False, False] == [message.possible_repeat for message in ana.heard]
+    assert ["lead.routed", "alert.failed", "alert.failed", "alert.delivered"] == scene.events(lead.id)
+    assert {"alerts_delivered": 1} == _alert_counters(scene)
+
+
+def test_a_destination_that_names_a_time_is_left_alone_until_then(scene: Scene) -> None:
+    """`Retry-After` of a rate limit is kept."""
+    scene.people["ana-slack"].answers = [Attempt(Outcome.RATE_LIMITED, "429", timedelta(seconds=30))]
+
+    scene.routed()
+    scene.later(29 / 60)
+    assert 0 == scene.deliver()
+    scene.later(1 / 60)
+    assert 1 == scene.deliver()
+
+
+def test_an_attempt_without_an_answer_says_the_next_time_that_it_may_be_a_repeat(scene: Scene) -> None:
+    """Where the destination knows a key it is tried again under the same one."""
+    ana = scene.people["ana-slack"]
+    ana.answers = [UNKNOWN, NOT_DELIVERED]
+
+    lead = scene.routed()
+    scene.later(1)
+    scene.deliver()
+    scene.later(1)
+    scene.deliver()
+
+    assert [f"{lead.id}:0%:ana-slack"] * 3 == all_keys(ana.heard)
+    assert [False, True, True] == [message.possible_repeat for message in ana.heard]
+
+
+def test_a_destination_that_cannot_tell_repeats_is_not_tried_a_third_time(scene: Scene) -> None:
+    """Twice without an answer is given up, and the manager hears it."""
+    scene.people["ana-slack"].recognises_repeats = False
+    scene.people["ana-slack"].always = UNKNOWN
+
+    scene.routed()
+    scene.later(1)
+    scene.deliver()
+    scene.deliver()
+
+    assert {"ana-slack": ["lead.assigned 0%"] * 2, "managers": ["lead.assigned 0%~ana-slack"]} == scene.heard()
+
+
+def test_an_alert_that_cannot_arrive_goes_to_the_manager_then_to_the_fallback_then_to_the_dead(scene: Scene) -> None:
+    """Nothing ends silently: every link of the chain hears which destination failed, and the last is kept."""
+    for name in ("ana-slack", "managers", "console"):
+        scene.people[name].always = REFUSED
+
+    lead = scene.routed()
+    scene.deliver()
+    scene.deliver()
+    assert 0 == scene.deliver()
+
+    assert {
+        "ana-slack": ["lead.assigned 0%"],
+        "managers": ["lead.assigned 0%~ana-slack"],
+        "console": ["lead.assigned 0%~ana-slack"],
+    } == scene.heard()
+    assert "ana-slack could not be reached: answered 404." == scene.people["managers"].heard[0].note
+    assert {
+        f"{lead.id}:0%:ana-slack",
+        f"{lead.id}:0%~ana-slack:managers",
+        f"{lead.id}:0%~ana-slack:console",
+    } == {alert.key for alert in scene.dead_alerts()}
+    assert {"alerts_dead": 3} == _alert_counters(scene)
+
+
+def test_the_last_in_the_chain_names_every_destination_that_failed(scene: Scene) -> None:
+    """Who reads the fallback destination learns whom the alert was for, and that the manager did not hear it."""
+    scene.people["ana-slack"].always = scene.people["managers"].always = REFUSED
+
+    scene.routed()
+    scene.deliver()
+    scene.deliver()
+
+    note = scene.people["console"].heard[0].note
+    assert ("ana-slack" in note, "managers" in note) == (True, True)
+
+
+def test_a_manager_who_cannot_be_reached_about_a_breach_is_stood_in_for(scene: Scene) -> None:
+    """The chain begins after the destination that failed: the manager's alert goes straight to the fallback."""
+    lead = scene.routed()
+    scene.people["managers"].always = REFUSED
+    scene.forget()
+
+    scene.live(10)
+    scene.deliver()
+
+    assert ["sla.breached 100%~managers"] == scene.heard()["console"]
+    assert [f"{lead.id}:100%:managers"] == [alert.key for alert in scene.dead_alerts()]
+
+
+def test_giving_up_after_the_last_attempt(scene: Scene) -> None:
+    """A destination that is down for good is tried MAX_ATTEMPTS times; then the manager hears it."""
+    scene.people["ana-slack"].always = NOT_DELIVERED
+
+    scene.submit()
+    scene.route()
+    for _ in range(MAX_ATTEMPTS):
+        scene.deliver()
+        scene.later(1)
+    scene.deliver()
+
+    assert (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"]) == (
+        len(scene.people["ana-slack"].heard),
+        scene.heard()["managers"],
+    )
+
+
+def test_a_dead_alert_redriven_begins_anew_under_its_own_key(scene: Scene) -> None:
+    """Whoever mended the destination sends it again."""
+    scene.people["console"].answers = [REFUSED]
+    alert = Alert("system", "test", "console", AlertKind.TEST, scene.clock.now)
+    scene.store.outbox.add(alert, scene.clock.now)
+    scene.deliver()
+
+    scene.store.outbox.redrive(alert.key, scene.clock.now)
+    scene.deliver()
+
+    assert ([alert.key] * 2, []) == (all_keys(scene.people["console"].heard), scene.dead_alerts())
+
+
+def test_a_courier_that_dies_after_sending_sends_again_under_the_same_key(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At least once with a name: the repeat comes when the lease ends, and says that it may be one."""
+    ana = scene.people["ana-slack"]
+    lead_id = scene.submit()
+    scene.route()
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "_note_attempt", _killed)
+        with pytest.raises(Killed):
+            flow.deliver(scene.place, "ana-slack")
+
+    assert 0 == scene.deliver()
+    scene.clock.advance(flow.LEASE)
+    scene.deliver()
+
+    assert [f"{lead_id}:0%:ana-slack"] * 2 == all_keys(ana.heard)
+    assert [False, True] == [message.possible_repeat for message in ana.heard]
+    assert [] == scene.waiting()
+
+
+def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MAX_ATTEMPTS couriers did not survive is not sent again; the manager hears of it instead."""
+    scene.submit()
+    scene.route()
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "_note_attempt", _killed)
+        for _ in range(MAX_ATTEMPTS):
+            with pytest.raises(Killed):
+                flow.deliver(scene.place, "ana-slack")
+            scene.clock.advance(flow.LEASE)
+
+    scene.deliver()
+    scene.deliver()
+
+    assert (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"]) == (
+        len(scene.people["ana-slack"].heard),
+        scene.heard()["managers"],
+    )
+
+
+def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene) -> None:
+    """A frozen courier's word counts for nothing once another one has the alert."""
+    scene.submit()
+    scene.route()
+    frozen = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert frozen is not None
+    scene.clock.advance(flow.LEASE)
+    claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert claimed is not None
+
+    flow._deliver_one(scene.place, frozen)
+    assert 1 == len(scene.waiting())
+    flow._deliver_one(scene.place, claimed)
+
+    assert ([], {"alerts_delivered": 1}) == (scene.waiting(), _alert_counters(scene))
+
+
+@pytest.mark.parametrize("moment", ["reading the record", "settling"])
+def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """StoreUnavailable is not the destination's fault: the alert keeps its key and is delivered once the lease ends."""
+    lead_id = scene.submit()
+    scene.route()
+    target, name = (
+        (type(scene.store.leads), "get") if moment == "reading the record" else (type(scene.store.outbox), "settle")
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, _away)
+        with pytest.raises(StoreUnavailable):
+            flow.deliver(scene.place, "ana-slack")
+
+    assert [] == scene.dead_alerts()
+    scene.clock.advance(flow.LEASE)
+    scene.deliver()
+
+    assert {f"{lead_id}:0%:ana-slack"} == set(all_keys(scene.people["ana-slack"].heard))
+    assert ([], [], {"alerts_delivered": 1}) == (scene.waiting(), scene.dead_alerts(), _alert_counters(scene))
+
+
+def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alert that raises stops neither its courier nor the others of its destination."""
+    compose = flow.compose
+    bad, good = scene.submit(), scene.submit()
+
+    def explode(alert: Alert, *rest: Any) -> Message:
+        if alert.lead_id == bad and not alert.fallback_for:
+            raise ZeroDivisionError
+        return compose(alert, *rest)
+
+    monkeypatch.setattr(flow, "compose", explode)
+    scene.route()
+    scene.deliver()
+    scene.deliver()
+
+    assert {"ben-slack": ["lead.assigned 0%"], "managers": ["lead.assigned 0%~ana-slack"]} == scene.heard()
+    assert good == scene.people["ben-slack"].heard[0].lead_id
+
+
+def test_a_channel_that_raises_is_an_attempt_nobody_knows_the_end_of(scene: Scene) -> None:
+    """A fault in a destination's own code is tried again and then given up, like an answer that never came."""
+
+    class Broken:
+        recognises_repeats = True
+
+        def __init__(self) -> None:
+            self.tried = 0
+
+        def send(self, message: Message, now: datetime) -> Attempt:
+            self.tried += 1
+            raise KeyError(message.headline)
+
+    broken = Broken()
+    channel = scene.place.channel
+    place = replace(scene.place, channel=lambda name: broken if name == "ana-slack" else channel(name))
+    broken_scene = replace(scene, place=place)
+    broken_scene.submit()
+    broken_scene.submit()
+    broken_scene.route()
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        broken_scene.deliver()
+        broken_scene.later(1)
+
+    assert MAX_ATTEMPTS == broken.tried
+    assert (["lead.assigned 0%"], ["lead.assigned 0%~ana-slack"]) == (
+        scene.heard()["ben-slack"],
+        scene.heard()["managers"],
+    )
+
+
+def test_a_courier_told_to_stop_finishes_the_alert_in_its_hands_and_takes_no_more(scene: Scene) -> None:
+    """`go_on` is asked between alerts; what was not taken waits for the next courier."""
+    for _ in range(6):
+        scene.submit()
+    scene.route()
+    answers = iter([True, True, False])
+
+    assert 2 == flow.deliver(scene.place, "ana-slack", lambda: next(answers))
+
+    assert (2, 4) == (len(scene.people["ana-slack"].heard), len(scene.waiting()))
+
+
+def test_more_couriers_are_worth_sending_where_more_is_due(memory_scene: Scene) -> None:
+    """One courier for each few alerts, never more than AT_ONCE for one destination."""
+    assert {} == flow.destinations_due(memory_scene.place)
+    for number, expected in ((1, 1), (9, 1), (10, 2), (100, flow.AT_ONCE)):
+        while len(memory_scene.waiting()) < number:
+            step = str(len(memory_scene.waiting()))
+            alert = Alert("system", step, "console", AlertKind.TEST, memory_scene.clock.now)
+            memory_scene.store.outbox.add(alert, memory_scene.clock.now)
+        assert {"console": expected} == flow.destinations_due(memory_scene.place)
+
+
+@pytest.mark.real
+def test_couriers_side_by_side_deliver_each_alert_once(redis_store: RedisStore, clock: ManualClock) -> None:
+    """Four couriers of one destination share the work, and none repeats another's."""
+    scene = new_scene(redis_store, clock)
+    for number in range(200):
+        redis_store.outbox.add(Alert("system", str(number), "console", AlertKind.TEST, clock.now), clock.now)
+
+    in_threads(*[lambda: flow.deliver(scene.place, "console")] * 4)
+
+    keys = all_keys(scene.people["console"].heard)
+    assert (200, 200, []) == (len(keys), len(set(keys)), scene.waiting())
+
+
+def _alert_counters(scene: Scene) -> dict[str, int]:
+    counters = scene.store.operations.counters()
+    return {name: count for name, count in counters.items() if name.startswith("alerts_")}
+
+
+def _killed(*_: object) -> None:
+    raise Killed
+
+
+def _away(*_: object, **__: object) -> None:
+    raise StoreUnavailable("ConnectionError")

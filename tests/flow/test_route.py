@@ -1,0 +1,357 @@
+"""What becomes of submissions: leads, touches, duplicates, tests and dead letters, and that none stops the others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.flow.scene import Scene, TimedStore, in_threads, new_scene
+from tests.servers import ManualClock
+
+from speed_to_lead import flow
+from speed_to_lead.core.settlement import Settlement
+from speed_to_lead.core.submission import Submission
+from speed_to_lead.store.contract import Result, StoreUnavailable
+from speed_to_lead.store.redis_store import RedisStore, open_store
+
+
+def test_a_person_who_writes_again_while_the_lead_is_open_is_a_touch(scene: Scene) -> None:
+    """One lead, its clock and rep as they were, with the second submission kept as a touch."""
+    before = scene.routed(email="kim@example.com", message="first")
+
+    scene.submit(email="KIM@example.com ", message="second")
+    scene.route()
+
+    after = scene.lead(before.id)
+    assert {"leads": 1, "touches": 1} == scene.counts()
+    assert ["second"] == [touch.lead.get("message") for touch in after.touches]
+    assert (before.deadline, before.rep, before.next_at) == (after.deadline, after.rep, after.next_at)
+    assert [] == scene.waiting()
+
+
+def test_a_person_who_was_answered_is_a_new_lead(scene: Scene) -> None:
+    """Whoever writes again after the answer waits anew."""
+    first = scene.routed(email="kim@example.com")
+    scene.respond(first.id)
+
+    scene.submit(email="kim@example.com", message="one more thing")
+    scene.route()
+
+    assert {"leads": 2} == scene.counts()
+
+
+def test_the_same_content_again_is_a_duplicate(scene: Scene) -> None:
+    """A tool without keys that delivers twice makes one lead and no touch."""
+    scene.submit_body(b'{"email": "kim@example.com"}')
+    scene.submit_body(b'{"email": "kim@example.com"}')
+
+    scene.route()
+
+    assert {"leads": 1, "duplicates": 1} == scene.counts()
+
+
+def test_the_tools_own_key_decides_over_the_content(scene: Scene) -> None:
+    """Two bodies under one key are one submission, also after the lead was answered."""
+    first = scene.routed(email="kim@example.com", submission_id="s1")
+    scene.respond(first.id)
+
+    scene.submit(email="kim@example.com", submission_id="s1", message="edited on the way")
+    scene.route()
+
+    assert {"leads": 1, "duplicates": 1} == scene.counts()
+
+
+def test_a_delivery_replayed_into_the_stream_is_a_duplicate(scene: Scene) -> None:
+    """redis-py repeats a write whose answer was lost; the same submission id twice is one lead."""
+    submission = Submission("s-1", "demo", scene.clock.now, b'{"email": "kim@example.com"}')
+    scene.store.queue.add(submission)
+    scene.store.queue.add(submission)
+    scene.route()
+    scene.store.queue.add(submission)
+    scene.route()
+
+    assert {"leads": 1, "duplicates": 2} == scene.counts()
+
+
+def test_a_test_delivery_reaches_nobody(scene: Scene) -> None:
+    """What a form tool sends for testing is counted and dropped: no lead, no alert."""
+    scene.submit(is_test=True)
+
+    scene.route()
+    scene.deliver()
+
+    assert ({"tests": 1}, {}, []) == (scene.counts(), scene.heard(), scene.leads())
+
+
+@pytest.mark.parametrize(
+    ("form", "body", "error"),
+    [
+        ("demo", b"{not json", "JSON"),
+        ("demo", b"", ""),
+        ("demo", b'{"company": "Example Ltd"}', "nobody to answer"),
+        ("demo", b"\xff\xfe\x00", ""),
+        ("gone", b'{"email": "kim@example.com"}', 'intake.toml has no form "gone"'),
+    ],
+)
+def test_what_cannot_be_read_becomes_a_dead_letter_with_its_bytes(
+    scene: Scene, form: str, body: bytes, error: str
+) -> None:
+    """It is kept as it came, with the reason, and leaves the queue."""
+    submission_id = scene.submit_body(body, form)
+
+    scene.route()
+
+    letter = scene.store.queue.dead_letter(submission_id)
+    assert letter is not None
+    assert ({"dead_letters": 1}, body) == (scene.counts(), letter.submission.body)
+    assert error in letter.error
+
+
+def test_a_dead_letter_replayed_after_the_mend_is_a_lead_received_when_it_first_came(scene: Scene) -> None:
+    """Replay puts it back with its first receipt; a letter replayed too early is buried again."""
+    came = scene.clock.now
+    submission_id = scene.submit_body(b'{"email": "kim@example.com"}', "late")
+    scene.route()
+    scene.store.queue.replay(submission_id)
+    scene.route()
+    assert {"dead_letters": 1} == scene.counts()
+
+    scene.later(3)
+    forms = {"late": replace(scene.place.config.forms["demo"], name="late")}
+    mended = replace(scene, place=replace(scene.place, config=replace(scene.place.config, forms=forms)))
+    mended.store.queue.replay(submission_id)
+    mended.route()
+
+    assert ({"leads": 1}, came) == (mended.counts(), mended.lead(submission_id).received_at)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"form": "demo"},
+        {"body": b'{"email": "kim@example.com"}'},
+        {"nonsense": "1"},
+        {"form": "demo", "body": b"{}", "received_at": "yesterday"},
+        {"form": "demo", "body": b"{}", "headers": "[1]"},
+    ],
+)
+def test_entries_somebody_else_added_wrongly_are_dead_letters(
+    redis_store: RedisStore, clock: ManualClock, fields: dict[Any, Any]
+) -> None:
+    """Anybody may XADD; whatever lacks its fields is buried, and the next entry is routed."""
+    scene = new_scene(redis_store, clock)
+    redis_store.server.client.xadd(redis_store.server.keys.incoming, fields)
+    scene.submit()
+
+    scene.route()
+
+    assert {"leads": 1, "dead_letters": 1} == scene.counts()
+
+
+def test_an_entry_with_only_form_and_body_is_a_lead(redis_store: RedisStore, clock: ManualClock) -> None:
+    """The least anybody may XADD: the entry's own time is its receipt."""
+    scene = new_scene(redis_store, clock)
+    redis_store.server.client.xadd(
+        redis_store.server.keys.incoming, {"form": "demo", "body": b'{"email": "kim@example.com"}'}
+    )
+
+    scene.route()
+
+    assert {"leads": 1} == scene.counts()
+
+
+def test_one_person_twice_in_one_batch_is_a_lead_and_a_touch(scene: Scene) -> None:
+    """The second waits a round and finds the first."""
+    scene.submit(email="kim@example.com", message="a")
+    scene.submit(email="kim@example.com", message="b")
+    scene.submit(email="kim@example.com", message="c")
+
+    scene.route()
+
+    assert {"leads": 1, "touches": 2} == scene.counts()
+
+
+def test_ten_deliveries_of_one_submission_in_one_batch_are_one_lead(scene: Scene) -> None:
+    """Whatever a tool repeats, one person waits once."""
+    for _ in range(10):
+        scene.submit(email="kim@example.com", submission_id="s1")
+
+    scene.route()
+
+    assert {"leads": 1, "duplicates": 9} == scene.counts()
+
+
+def test_a_batch_shares_its_leads_out_in_turn(scene: Scene) -> None:
+    """Rotation moves on within a batch as it does between batches."""
+    for _ in range(10):
+        scene.submit()
+
+    scene.route()
+
+    assert {"ana": 5, "ben": 5} == scene.store.leads.load()
+
+
+def test_more_than_a_batch_says_that_there_is_more(memory_scene: Scene) -> None:
+    """A full batch asks for another look at once."""
+    for _ in range(flow.ROUTE_BATCH + 1):
+        memory_scene.submissions += 1
+        body = json.dumps({"email": f"p{memory_scene.submissions}@example.com"}).encode()
+        memory_scene.store.queue.add(
+            Submission(f"s{memory_scene.submissions}", "demo", memory_scene.clock.now, body)
+        )
+
+    assert [(200, True), (1, False)] == [
+        (routed.settled, routed.is_full) for routed in (memory_scene.route(), memory_scene.route())
+    ]
+
+
+def test_a_lead_whose_decision_raises_is_buried_and_the_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bad lead stops nobody, and its error holds no text that could quote it."""
+    decide = flow.route_of
+
+    def explode(lead: Any, *rest: Any) -> Any:
+        if lead.get("message") == "explode":
+            raise ZeroDivisionError(lead.get("email"))
+        return decide(lead, *rest)
+
+    monkeypatch.setattr(flow, "route_of", explode)
+    scene.submit()
+    bad = scene.submit(message="explode", email="secret@example.com")
+    scene.submit()
+
+    scene.route()
+
+    letter = scene.store.queue.dead_letter(bad)
+    assert letter is not None
+    assert {"leads": 2, "dead_letters": 1} == scene.counts()
+    assert "ZeroDivisionError while deciding its route" == letter.error
+
+
+def test_a_store_that_goes_away_while_deciding_buries_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """StoreUnavailable stops the batch; what was taken stays pending and is a lead afterwards."""
+    scene.submit()
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("TimeoutError")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "route_of", away)
+        with pytest.raises(StoreUnavailable):
+            flow.route(scene.place, "router-1")
+    assert {"in_flight": 1} == scene.counts()
+
+    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    scene.route("router-2", reclaim=True)
+    assert {"leads": 1} == scene.counts()
+
+
+def test_what_a_dead_router_took_is_routed_by_another(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries taken and never settled come back with `reclaim`, once they were left alone for long enough."""
+    for _ in range(3):
+        scene.submit()
+    assert 3 == len(scene.store.queue.take("router-that-dies", 200))
+
+    scene.route("router-2", reclaim=True)
+    assert {"in_flight": 3} == scene.counts()
+
+    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    assert 3 == scene.route("router-2", reclaim=True).settled
+    assert {"leads": 3} == scene.counts()
+
+
+def test_an_entry_that_kills_its_routers_is_buried_and_its_neighbours_live(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After ISOLATE_AFTER deliveries it is routed alone, after MAX_DELIVERIES it is a dead letter; nobody else is."""
+
+    class Killed(BaseException):
+        """What kill -9 looks like from inside."""
+
+    read = flow._read
+
+    def deadly(place: Any, entry: Any) -> Any:
+        if b"deadly" in entry.submission.body and entry.deliveries <= flow.MAX_DELIVERIES:
+            raise Killed
+        return read(place, entry)
+
+    monkeypatch.setattr(flow, "_read", deadly)
+    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    scene.submit()
+    poison = scene.submit(message="deadly")
+    scene.submit()
+    killed = 0
+    for _ in range(20):
+        try:
+            flow.route(scene.place, "router", reclaim=True)
+        except Killed:
+            killed += 1
+
+    letter = scene.store.queue.dead_letter(poison)
+    assert letter is not None
+    assert (flow.MAX_DELIVERIES, {"leads": 2, "dead_letters": 1}) == (killed, scene.counts())
+    assert f"{flow.MAX_DELIVERIES} routers stopped while they worked on it" == letter.error
+
+
+def test_contention_that_never_ends_leaves_the_entry_pending_for_a_later_look(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision refused MAX_ROUNDS times in a row is given back, not lost and not buried."""
+    scene.submit()
+    settle = type(scene.store.queue).settle
+    rounds = 0
+
+    def always_stale(_self: object, settlements: Sequence[Settlement]) -> list[Result]:
+        nonlocal rounds
+        rounds += 1
+        return [Result.STALE for _ in settlements]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(scene.store.queue), "settle", always_stale)
+        assert 0 == scene.route().settled
+    assert (flow.MAX_ROUNDS, {"in_flight": 1}) == (rounds, scene.counts())
+
+    assert settle is type(scene.store.queue).settle
+    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    scene.route(reclaim=True)
+    assert {"leads": 1} == scene.counts()
+
+
+@pytest.mark.real
+def test_two_routers_at_once_make_one_lead_of_each_person(
+    server_url: str,
+    redis_store: RedisStore,
+    key_prefix: str,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Repeats and touches that two routers hold at the same moment still find one another, and no rotation is lost."""
+    scene = new_scene(redis_store, clock)
+    for person in range(30):
+        for _ in range(5):
+            scene.submissions += 1
+            body = json.dumps({"email": f"p{person}@example.com", "submission_id": f"s{person}"}).encode()
+            redis_store.queue.add(Submission(f"x{scene.submissions}", "demo", clock.now, body))
+        body = json.dumps({"email": f"p{person}@example.com", "message": "again"}).encode()
+        redis_store.queue.add(Submission(f"y{person}", "demo", clock.now, body))
+    other_store = open_store(server_url, key_prefix)
+    other = replace(scene, place=replace(scene.place, store=TimedStore(other_store, clock)))
+
+    monkeypatch.setattr(flow, "ROUTE_BATCH", 7)
+
+    def route_all(which: Scene, name: str) -> None:
+        while flow.route(which.place, name).settled:
+            pass
+
+    in_threads(lambda: route_all(scene, "one"), lambda: route_all(other, "two"))
+    other_store.close()
+    scene.check()
+
+    assert {"leads": 30, "touches": 30, "duplicates": 120} == scene.counts()
+    assert {"ana": 15, "ben": 15} == scene.store.leads.load()
+    assert 30 == len({lead.lead.get("email") for lead in scene.leads()})

@@ -1,0 +1,219 @@
+"""The clock: whose instant has come, decided from the record, whatever the index says and however many clocks look."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.flow.scene import Scene, TimedStore, in_threads, new_scene
+from tests.servers import ManualClock
+
+from speed_to_lead import flow
+from speed_to_lead.core.audit import Finding
+from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.redis_store import RedisStore, open_store
+
+
+def test_nothing_due_is_nothing_done(scene: Scene) -> None:
+    """A sweep before any instant decides nothing."""
+    scene.routed()
+
+    assert flow.Swept() == scene.sweep()
+
+
+def test_every_due_lead_is_decided_however_many_batches_that_takes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sweep goes on until nothing is due."""
+    monkeypatch.setattr(flow, "SWEEP_BATCH", 2)
+    for _ in range(7):
+        scene.submit()
+    scene.route()
+    scene.later(10)
+
+    assert flow.Swept(7, has_alerts=True) == scene.sweep()
+    assert 7 == scene.store.operations.counters()["breaches"]
+    assert {"ana": 3, "ben": 4} == scene.store.leads.load()
+
+
+def test_an_index_entry_that_is_too_early_is_mended_and_nothing_is_said(scene: Scene) -> None:
+    """The record decides, the index hints."""
+    lead = scene.routed()
+    scene.forget()
+    scene.store.leads.mend_index(lead.id, lead.version, scene.clock.now)
+
+    scene.sweep()
+    scene.deliver()
+
+    assert {} == scene.heard()
+    assert lead.next_at == scene.store.leads.indexed_at([lead.id])[0]
+
+
+def test_an_index_entry_of_a_lead_that_is_gone_is_dropped(scene: Scene) -> None:
+    """An erased lead's entry does not come again and again."""
+    scene.store.leads.mend_index("nobody", 0, scene.clock.now)
+
+    scene.sweep()
+
+    assert [None] == scene.store.leads.indexed_at(["nobody"])
+
+
+def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
+    """A deadline index that was lost is rebuilt from the records, and the ladder goes on."""
+    lead = scene.routed()
+    scene.forget()
+    scene.store.leads.mend_index(lead.id, lead.version, None)
+    scene.later(10)
+    assert flow.Swept() == scene.sweep()
+
+    assert ("", {Finding.NOT_INDEXED: 1}) == flow.audit(scene.place, "")
+    scene.sweep()
+    scene.deliver()
+
+    assert ["sla.breached 100%"] == scene.heard()["managers"]
+
+
+def test_the_auditor_reports_what_nobody_came_for(scene: Scene) -> None:
+    """A lead half a minute past its instant, index and record agreeing, is a finding and is left to the clock."""
+    scene.routed()
+    scene.later(7)
+
+    assert {Finding.OVERDUE: 1} == flow.audit(scene.place, "")[1]
+
+
+def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the index with its error, the fallback destination hears of it, and its neighbour is escalated."""
+    bad, good = scene.routed(), scene.routed()
+    scene.forget()
+    decide = flow.escalate
+
+    def explode(lead: Any, *rest: Any) -> Any:
+        if lead.id == bad.id:
+            raise ZeroDivisionError(lead.lead.get("email"))
+        return decide(lead, *rest)
+
+    monkeypatch.setattr(flow, "escalate", explode)
+    scene.live(6)
+    scene.live(0)
+
+    assert {bad.id: "ZeroDivisionError while escalating it"} == scene.store.leads.quarantined()
+    assert {"ben-slack": ["sla.reminder 60%"], "console": ["system.lead_quarantined quarantined"]} == scene.heard()
+    assert good.id == scene.people["ben-slack"].heard[0].lead_id
+    assert "ZeroDivisionError while escalating it" == scene.people["console"].heard[0].note
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"id": 1}', b"\xff\x00"])
+def test_a_record_that_cannot_be_read_is_put_aside_and_the_others_go_on(
+    redis_store: RedisStore, clock: ManualClock, garbage: bytes
+) -> None:
+    """Bytes that are no lead stop neither the sweep nor the alerts of anybody else."""
+    scene = new_scene(redis_store, clock)
+    bad, good = scene.routed(), scene.routed()
+    scene.forget()
+    redis_store.server.client.hset(redis_store.server.keys.lead(bad.id), "document", garbage)
+    scene.later(6)
+
+    flow.sweep(scene.place)
+    for name in flow.destinations_due(scene.place):
+        flow.deliver(scene.place, name)
+
+    assert [bad.id] == list(redis_store.leads.quarantined())
+    assert {"ben-slack": ["sla.reminder 60%"], "console": ["system.lead_quarantined quarantined"]} == scene.heard()
+    assert good.id == scene.people["ben-slack"].heard[0].lead_id
+    assert 0 == redis_store.operations.ledger().difference
+
+
+def test_a_store_that_goes_away_while_deciding_puts_nobody_aside(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """StoreUnavailable stops the sweep; the next one decides the lead as if nothing had been."""
+    lead = scene.routed()
+    scene.forget()
+    scene.later(6)
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("ConnectionError")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "escalate", away)
+        with pytest.raises(StoreUnavailable):
+            flow.sweep(scene.place)
+    assert {} == scene.store.leads.quarantined()
+
+    scene.live(0)
+    assert {"ana-slack": ["sla.reminder 60%"]} == scene.heard()
+    assert lead.rep == scene.lead(lead.id).rep
+
+
+def test_sweep_for_looks_again_at_the_very_instants_within_its_span(scene: Scene) -> None:
+    """Two leads due within the second are each decided at their own instant, not at the next tick."""
+    scene.routed()
+    scene.later(0.3 / 60)
+    scene.routed()
+    scene.later(0.2 / 60)
+    scene.routed()
+    scene.later(6 - 0.6 / 60)  # the first is due in 0.1 s, the second 0.3 s after it, the third 0.2 s later
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(round(seconds, 3))
+        scene.clock.advance(timedelta(seconds=seconds))
+
+    swept = [one.decided for one in flow.sweep_for(scene.place, 0.5, wait)]
+
+    assert ([0, 1, 1], [0.1, 0.3]) == (swept, waits)
+
+
+def test_sweep_for_ends_at_once_where_nothing_comes(scene: Scene) -> None:
+    """An empty index is looked at once, and the clock goes back to its queue."""
+
+    def wait(_: float) -> None:
+        raise AssertionError("nothing to wait for")
+
+    assert [flow.Swept()] == list(flow.sweep_for(scene.place, 0.8, wait))
+
+
+@pytest.mark.real
+def test_two_clocks_at_once_say_everything_once(
+    server_url: str, redis_store: RedisStore, key_prefix: str, clock: ManualClock
+) -> None:
+    """However two sweeps interleave, each step of each lead is decided once, and loads stay right."""
+    scene = new_scene(redis_store, clock)
+    for _ in range(120):
+        scene.submissions += 1
+        scene.store.queue.add(
+            flow.Submission(
+                f"s{scene.submissions}", "demo", clock.now, b'{"email": "p%d@example.com"}' % scene.submissions
+            )
+        )
+    scene.route()
+    scene.deliver()
+    scene.forget()
+    other_store = open_store(server_url, key_prefix)
+    other = replace(scene.place, store=TimedStore(other_store, clock))
+
+    for minutes in (6, 4, 10):
+        scene.later(minutes)
+        in_threads(lambda: flow.sweep(scene.place), lambda: flow.sweep(other))
+        in_threads(*(lambda place=place: _deliver_all(place) for place in (scene.place, other)))  # type: ignore[misc]
+    other_store.close()
+    scene.check()
+
+    said = Counter(message.key for double in scene.people.values() for message in double.heard)
+    steps = Counter(f"{m.kind} {m.step}" for double in scene.people.values() for m in double.heard)
+    assert [] == [key for key, times in said.items() if times > 1]
+    assert {
+        "sla.reminder 60%": 120,
+        "sla.breached 100%": 120,
+        "lead.reassigned 100%": 120,
+        "sla.breached +10m": 120,
+    } == steps
+    assert 120 == scene.store.operations.counters()["breaches"]
+
+
+def _deliver_all(place: flow.Workplace) -> None:
+    for name in flow.destinations_due(place):
+        flow.deliver(place, name)

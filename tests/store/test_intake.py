@@ -1,0 +1,251 @@
+"""The web's way in: requests share writes, 200 means stored, and nobody waits for ever."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.servers import RealServer
+
+from speed_to_lead.core.clock import EPOCH
+from speed_to_lead.core.submission import Submission
+from speed_to_lead.store import intake as intake_module
+from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.intake import Intake
+from speed_to_lead.store.redis_store import RedisStore, open_store
+
+pytestmark = pytest.mark.real
+
+
+def submission(name: str) -> Submission:
+    """A submission received some time ago."""
+    return Submission(name, "demo", EPOCH, b"{}", "application/json")
+
+
+def with_intake(url: str, work: Callable[[Intake], Awaitable[Any]], prefix: str = "stl") -> Any:
+    """Run the work on an intake of one event loop, and close it."""
+
+    async def run() -> Any:
+        intake = Intake(url, prefix)
+        try:
+            return await work(intake)
+        finally:
+            await intake.close()
+
+    return asyncio.run(run())
+
+
+def stored(url: str, prefix: str = "stl") -> list[str]:
+    """Ids of what is in the stream."""
+    store = open_store(url, prefix)
+    found = [entry.submission.id for entry in store.queue.take("r", 100_000)]
+    store.close()
+    return sorted(found)
+
+
+def test_requests_that_come_together_share_their_writes(
+    server_url: str, key_prefix: str, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500 at once are all stored, with a handful of round trips."""
+    names = [f"s{number:03}" for number in range(500)]
+    writes: list[int] = []
+
+    async def work(intake: Intake) -> None:
+        write = intake._write
+
+        async def counted(batch: list[Submission]) -> list[object]:
+            writes.append(len(batch))
+            return await write(batch)
+
+        monkeypatch.setattr(intake, "_write", counted)
+        await asyncio.gather(*(intake.store(submission(name)) for name in names))
+
+    with_intake(server_url, work, key_prefix)
+    assert (names, 500) == (stored(server_url, key_prefix), sum(writes))
+    assert len(writes) <= 4
+    assert redis_store.operations.ledger().received == 500
+
+
+def test_time_is_the_servers(server_url: str, redis_store: RedisStore) -> None:
+    """The first answer asks the server; later ones do not, and stay with it."""
+
+    async def work(intake: Intake) -> list[float]:
+        first = await intake.now()
+        await intake.store(submission("s1"))
+        monotone = await intake.now()
+        return [(redis_store.now() - first).total_seconds(), (redis_store.now() - monotone).total_seconds()]
+
+    assert all(abs(ahead) < 1 for ahead in with_intake(server_url, work, redis_store.server.keys.prefix))
+
+
+@pytest.mark.parametrize("fate", ["stopped", "frozen"])
+def test_away_server_is_told_in_time_and_found_again(restartable_server: RealServer, fate: str) -> None:
+    """While the server is away each request hears so within the tool's patience; the first one after it is back is stored."""
+
+    async def work(intake: Intake) -> float:
+        await intake.store(submission("before"))
+        if fate == "stopped":
+            restartable_server.stop(kill=True)
+        else:
+            restartable_server.freeze()
+        began = time.monotonic()
+        heard = await asyncio.gather(
+            *(intake.store(submission(f"during{n}")) for n in range(intake_module.BATCH * 2 + 1)),
+            intake.ping(),
+            return_exceptions=True,
+        )
+        took = time.monotonic() - began
+        assert {StoreUnavailable} == {type(answer) for answer in heard}
+        if fate == "stopped":
+            restartable_server.start()
+        else:
+            restartable_server.thaw()
+        await intake.ping()
+        await intake.store(submission("after"))
+        return took
+
+    assert with_intake(restartable_server.url, work) < intake_module.ANSWER_TIMEOUT + 1
+    found = stored(restartable_server.url)
+    assert [name for name in found if not name.startswith("during")] == ["after", "before"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"), [("maxmemory", "OutOfMemoryError"), ("replicaof", "ReadOnlyError")]
+)
+def test_readiness_notices_a_server_that_will_not_write(
+    restartable_server: RealServer, setting: str, told: str
+) -> None:
+    """Full or read-only, PING would answer: the probe does not, and neither is a submission taken."""
+    store = open_store(restartable_server.url)
+
+    async def work(intake: Intake) -> list[str]:
+        await intake.ping()
+        if setting == "maxmemory":
+            store.server.client.config_set("maxmemory", 1)
+        else:
+            store.server.client.replicaof("127.0.0.1", "1")
+        heard = []
+        for ask in (intake.ping(), intake.store(submission("s1"))):
+            with pytest.raises(StoreUnavailable) as caught:
+                await ask
+            heard.append(str(caught.value))
+        return heard
+
+    assert [told, told] == with_intake(restartable_server.url, work)
+    store.close()
+
+
+def test_readiness_leaves_nothing_behind(server_url: str, redis_store: RedisStore) -> None:
+    """The probe counts nothing, and its one key goes by itself."""
+    with_intake(server_url, lambda intake: intake.ping(), redis_store.server.keys.prefix)
+    assert redis_store.operations.counters() == {}
+    assert 0 < redis_store.server.client.pttl(redis_store.server.keys.readiness) <= 60_000
+
+
+def test_cancelled_request_harms_no_other(server_url: str, key_prefix: str) -> None:
+    """A request given up while waiting is forgotten; those beside it are stored."""
+
+    async def work(intake: Intake) -> None:
+        tasks = [asyncio.create_task(intake.store(submission(f"s{number}"))) for number in range(5)]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [None, None, asyncio.CancelledError, None, None] == [
+            a if a is None else type(a) for a in answers
+        ]
+        await intake.store(submission("next"))
+
+    with_intake(server_url, work, key_prefix)
+    assert {"next", "s0", "s1", "s3", "s4"} == set(stored(server_url, key_prefix)) - {"s2"}
+
+
+def test_close_finishes_what_waits(server_url: str, key_prefix: str) -> None:
+    """Closing stores what is waiting, and takes no more."""
+
+    async def run() -> None:
+        intake = Intake(server_url, key_prefix)
+        tasks = [asyncio.create_task(intake.store(submission(f"s{number}"))) for number in range(3)]
+        await asyncio.sleep(0)
+        await intake.close()
+        await asyncio.gather(*tasks)
+        with pytest.raises(StoreUnavailable, match="shutting down"):
+            await intake.store(submission("late"))
+
+    asyncio.run(run())
+    assert stored(server_url, key_prefix) == ["s0", "s1", "s2"]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("kim@example.com"), RuntimeError("x"), OSError("x"), KeyError("x")]
+)
+def test_whatever_goes_wrong_is_told(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """An error nobody foresaw ends the wait of all in its batch, and the next batch is stored."""
+
+    async def work(intake: Intake) -> list[Any]:
+        write = intake._write
+
+        async def fails(batch: list[Submission]) -> list[object]:
+            monkeypatch.setattr(intake, "_write", write)
+            raise error
+
+        monkeypatch.setattr(intake, "_write", fails)
+        heard = await asyncio.gather(*(intake.store(submission(n)) for n in "ab"), return_exceptions=True)
+        await intake.store(submission("c"))
+        return list(heard)
+
+    heard = with_intake(server_url, work, key_prefix)
+    told = (StoreUnavailable, type(error).__name__)  # and not what it said: it may quote a person
+    assert [told, told] == [(type(answer), str(answer)) for answer in heard]
+    assert stored(server_url, key_prefix) == ["c"]
+
+
+def test_broken_off_sender_tells_its_batch(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even a sender that is cancelled leaves nobody waiting for ever."""
+
+    async def work(intake: Intake) -> list[Any]:
+        async def hangs(batch: list[Submission]) -> list[object]:
+            await asyncio.sleep(60)
+            return []
+
+        monkeypatch.setattr(intake, "_write", hangs)
+        waiting = asyncio.gather(*(intake.store(submission(n)) for n in "ab"), return_exceptions=True)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert intake._sender is not None
+        intake._sender.cancel()
+        return list(await waiting)
+
+    assert [StoreUnavailable] * 2 == [type(a) for a in with_intake(server_url, work, key_prefix)]
+
+
+def test_one_bad_text_does_not_spoil_its_batch(server_url: str, key_prefix: str) -> None:
+    """A submission whose texts are no UTF-8 is stored like the others."""
+
+    async def work(intake: Intake) -> None:
+        odd = replace(submission("odd"), content_type="text/\ud800", headers={"x": "\ud800"})
+        await asyncio.gather(intake.store(odd), intake.store(submission("plain")))
+
+    with_intake(server_url, work, key_prefix)
+    assert stored(server_url, key_prefix) == ["odd", "plain"]
+
+
+def test_too_many_waiting_are_turned_away(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the limit the answer is at once "later, please"."""
+    monkeypatch.setattr(intake_module, "WAITING", 2)
+
+    async def work(intake: Intake) -> list[Any]:
+        return list(
+            await asyncio.gather(*(intake.store(submission(n)) for n in "abc"), return_exceptions=True)
+        )
+
+    assert [None, None, StoreUnavailable] == [
+        a if a is None else type(a) for a in with_intake(server_url, work, key_prefix)
+    ]

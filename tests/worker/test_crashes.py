@@ -1,0 +1,102 @@
+"""Processes killed in the middle of their work, and the server under them: nothing lost, nothing doubled."""
+
+import random
+import threading
+import time
+
+import pytest
+from tests.servers import wait_until
+from tests.worker.site import WORKERS, Site, doubled, nothing_is_lost_or_doubled
+
+from speed_to_lead import flow
+from speed_to_lead.store import StoreUnavailable
+
+pytestmark = pytest.mark.real
+
+
+def test_router_and_clock_killed_again_and_again_lose_and_double_nothing(site: Site) -> None:
+    """kill -9 at any moment while 300 leads arrive and come due: one lead, one rep, each step told once."""
+    dice = random.Random(20261122)
+    running = site.start(*WORKERS, "beat")
+    ids: list[str] = []
+    arriving = threading.Thread(target=lambda: ids.extend(site.submit(300, a_second=100)))
+    arriving.start()
+
+    for number in range(8):
+        name = ("router", "clock")[number % 2]
+        time.sleep(dice.uniform(0.1, 1.2))  # an instant for a blow to fall, not a wait for anything
+        running[name].kill()
+        running[name] = site.fleet.start(name)
+    arriving.join()
+    site.wait_until_done(300)
+
+    nothing_is_lost_or_doubled(site, ids)
+    assert [] == doubled(site)
+
+
+def test_a_courier_killed_between_the_post_and_the_note_repeats_under_the_same_key(site: Site) -> None:
+    """At least once with a name: what was on its way is sent again when its lease ends, and nothing else is."""
+    running = site.start(*WORKERS, "beat")
+    site.sink.hold()
+    ids = site.submit(3)
+    wait_until(lambda: len(site.sink.received()) >= 3, "three alerts are on their way")
+    on_its_way = set(site.sink.keys())
+    running["courier"].kill()
+    site.sink.release()
+    site.fleet.start("courier")
+
+    site.wait_until_done(3, flow.LEASE.total_seconds() + 20)
+
+    nothing_is_lost_or_doubled(site, ids)
+    assert doubled(site)
+    assert set(doubled(site)) <= on_its_way
+    assert 2 == max(site.sink.keys().values())
+
+
+def test_a_server_killed_under_the_processes_is_worked_with_again_within_seconds(site: Site) -> None:
+    """kill -9 of the server with messages in flight: no process ends, and new leads are routed and told of."""
+    running = site.start("web", *WORKERS, "beat", "watchdog")
+    before = site.submit(20)
+    site.wait_for_alert(before[-1])
+
+    for down_for in (0.0, 2.0):
+        site.server.stop(kill=True)
+        time.sleep(down_for)  # how long the outage lasts
+        site.server.start()
+        submitted = _submitted_as_soon_as_possible(site)
+        began = time.monotonic()
+        site.wait_for_alert(submitted, seconds=15)
+        assert time.monotonic() - began < 12
+        before.append(submitted)
+
+    assert {} == {name: one.process.returncode for name, one in running.items() if not one.is_running}
+    site.wait_until_done(len(before))
+    nothing_is_lost_or_doubled(site, before)
+
+
+def test_a_frozen_server_is_worked_with_again_when_it_thaws(site: Site) -> None:
+    """A server that answers nothing for longer than every timeout leaves no process stuck."""
+    running = site.start(*WORKERS, "beat")
+    site.wait_for_alert(site.submit(1)[0])
+    site.server.freeze()
+    time.sleep(7)  # longer than the five seconds after which an answer is given up
+    site.server.thaw()
+
+    lead_id = _submitted_as_soon_as_possible(site)
+
+    site.wait_for_alert(lead_id, seconds=20)
+    assert {} == {name: one.process.returncode for name, one in running.items() if not one.is_running}
+
+
+def _submitted_as_soon_as_possible(site: Site) -> str:
+    ids: list[str] = []
+
+    def submitted() -> bool:
+        try:
+            ids.extend(site.submit(1))
+        except StoreUnavailable:
+            return False
+        return True
+
+    wait_until(submitted, "the server takes a submission")
+    return ids[0]
