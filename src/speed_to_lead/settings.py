@@ -9,12 +9,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: Where `speed-to-lead up` notes the address of the server it started, inside the data directory.
 ADDRESS_FILE = "redis-url"
+
+
+NO_SERVER = (
+    "no server is known: REDIS_URL is not set and no `speed-to-lead up` keeps its data in {}; "
+    "set REDIS_URL, start `speed-to-lead up`, or name its data directory in STL_DATA_DIR"
+)
 
 
 class SettingsError(Exception):
@@ -47,6 +54,20 @@ class Settings(BaseSettings):
     fallback_destination: str = Field("console", description="Destination that hears what no other one could be told.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _server_address(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_address = parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise ValueError("no server's address; it looks like redis://HOST:6379/0, rediss://… or unix:///path")
+        return value
 
     @field_validator("api_keys")
     @classmethod

@@ -15,7 +15,7 @@ from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
-from speed_to_lead.settings import Settings, SettingsError, load_settings
+from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
 
 log = structlog.get_logger()
@@ -52,10 +52,7 @@ def open_workplace(settings: Settings) -> Workplace:
     """
     url = settings.server_url
     if url is None:
-        raise SettingsError(
-            f"no server: REDIS_URL is not set and no `speed-to-lead up` runs on {settings.data_dir}; "
-            "set REDIS_URL, start `speed-to-lead up`, or name its data directory in STL_DATA_DIR"
-        )
+        raise SettingsError(NO_SERVER.format(settings.data_dir))
     config = read_config(settings.config_dir)
     if settings.fallback_destination not in config.destinations:
         known = ", ".join(sorted(config.destinations))

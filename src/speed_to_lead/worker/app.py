@@ -15,7 +15,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_init
 
 from speed_to_lead.logs import set_up_logs
-from speed_to_lead.settings import Settings, SettingsError, load_settings
+from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
 from speed_to_lead.store.keys import Keys
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ def make_app(settings: Settings) -> Celery:
     """The application on the server of these settings."""
     app = Celery("speed-to-lead", include=["speed_to_lead.worker.tasks"])
     app.conf.update(
-        broker_url=_broker_url(settings.server_url or "redis://127.0.0.1:6379/0"),
+        broker_url=_broker_url(settings.server_url or ""),
         broker_transport_options={
             "global_keyprefix": Keys(settings.key_prefix).broker,
             "socket_timeout": 5,
@@ -90,7 +90,10 @@ def _broker_url(url: str) -> str:
 
 def _settings() -> Settings:
     try:
-        return load_settings()
+        settings = load_settings()
+        if settings.server_url is None:
+            raise SettingsError(NO_SERVER.format(settings.data_dir))
+        return settings
     except SettingsError as error:
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
