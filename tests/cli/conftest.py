@@ -132,7 +132,13 @@ class Run:
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
     """A command line in an empty directory, without any of our settings in its environment."""
     for name in list(os.environ):
-        if name.startswith("STL_") or name in ("REDIS_URL", "PORT", "INTAKE_TOKEN", "MANAGERS_URL", "MANAGERS_SECRET"):
+        if name.startswith("STL_") or name in (
+            "REDIS_URL",
+            "PORT",
+            "INTAKE_TOKEN",
+            "MANAGERS_URL",
+            "MANAGERS_SECRET",
+        ):
             monkeypatch.delenv(name)
     directory = tmp_path / "somewhere"
     directory.mkdir()
@@ -140,7 +146,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     # The real set-up changes the loggers of the whole process; a test in a process of its own covers it.
     for module in (connect, doctor):
         monkeypatch.setattr(module, "set_up_logs", lambda *_: None)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False
+    )
     yield Run(monkeypatch, capfd)
     structlog.reset_defaults()
 

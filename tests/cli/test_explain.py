@@ -29,7 +29,9 @@ def explained(run: Run, config_dir: Path, given: bytes | Any, *options: str) -> 
 
 def test_one_object_for_each_lead(run: Run, config_dir: Path) -> None:
     """The object has exactly the promised keys in the promised order, and instants in UTC ending in Z."""
-    [got] = explained(run, config_dir, lead(id="l-1", utm_medium="cpc", utm_source="google", campaign="spring"))
+    [got] = explained(
+        run, config_dir, lead(id="l-1", utm_medium="cpc", utm_source="google", campaign="spring")
+    )
     trace = got.pop("trace")
     assert KEYS[:-1] == list(got)
     assert got == {
@@ -59,8 +61,12 @@ def test_one_object_for_each_lead(run: Run, config_dir: Path) -> None:
         pytest.param(json.dumps(lead(id=1), indent=2).encode(), [1], id="one object over several lines"),
         pytest.param(json.dumps([lead(id=1), lead(id=2)]).encode(), [1, 2], id="array on one line"),
         pytest.param(json.dumps([lead(id=1), lead(id=2)], indent=1).encode(), [1, 2], id="array over lines"),
-        pytest.param(b"\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2, 3)), [1, 2, 3], id="JSON lines"),
-        pytest.param(b"\r\n\r\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2)), [1, 2], id="CRLF and gaps"),
+        pytest.param(
+            b"\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2, 3)), [1, 2, 3], id="JSON lines"
+        ),
+        pytest.param(
+            b"\r\n\r\n".join(json.dumps(lead(id=n)).encode() for n in (1, 2)), [1, 2], id="CRLF and gaps"
+        ),
         pytest.param(b"\xef\xbb\xbf" + json.dumps(lead(id=1)).encode(), [1], id="byte order mark"),
         pytest.param(
             json.dumps(lead(id=1), indent=2).encode() + b"\n" + json.dumps(lead(id=2), indent=2).encode(),
@@ -93,7 +99,7 @@ def test_received_at(run: Run, config_dir: Path, given: Any, expected: str) -> N
 def test_form_gives_source_and_fields(run: Run, config_dir: Path) -> None:
     """A lead that names its form has that form's source, and its fields by that form's selectors."""
     [got] = explained(run, config_dir, {"phone": "+1 555 0100", "firm": "Acme", "form": "website-demo"})
-    assert ("demo_request", "Demos") == (got["source"], got["rule"])
+    assert (got["source"], got["rule"]) == ("demo_request", "Demos")
 
 
 def test_bad_lines_do_not_stop_the_others(run: Run, config_dir: Path) -> None:
@@ -107,13 +113,15 @@ def test_bad_lines_do_not_stop_the_others(run: Run, config_dir: Path) -> None:
         "[1]",
         json.dumps(lead(id="d")),
     ]
-    finished = run("config", "explain", "--config", str(config_dir), "--json", stdin="\n".join(lines).encode())
-    assert 1 == finished.code
+    finished = run(
+        "config", "explain", "--config", str(config_dir), "--json", stdin="\n".join(lines).encode()
+    )
+    assert finished.code == 1
     got = finished.lines
-    assert ["a", "d"] == [one["id"] for one in got if "error" not in one]
+    assert [one["id"] for one in got if "error" not in one] == ["a", "d"]
     errors = [(one["id"], one["line"]) for one in got if "error" in one]
-    assert [(None, 2), ("b", 3), ("c", 5), (None, 6)] == errors
-    assert all(["id", "line", "error"] == list(one) for one in got if "error" in one)
+    assert errors == [(None, 2), ("b", 3), ("c", 5), (None, 6)]
+    assert all(list(one) == ["id", "line", "error"] for one in got if "error" in one)
     assert "nobody to answer" in got[2]["error"]
     assert "no offset" in got[3]["error"]
 
@@ -122,13 +130,13 @@ def test_first_line_cut_off(run: Run, config_dir: Path) -> None:
     """JSON lines whose first line is cut off are still JSON lines."""
     text = f'{{"id": 1, "email": "a@b.c"\n{json.dumps(lead(id=2))}\n{json.dumps(lead(id=3))}'
     got = explained(run, config_dir, text.encode())
-    assert [(None, 1), (2, None), (3, None)] == [(one["id"], one.get("line")) for one in got]
+    assert [(one["id"], one.get("line")) for one in got] == [(None, 1), (2, None), (3, None)]
 
 
 def test_mistake_inside_an_array(run: Run, config_dir: Path) -> None:
     """Array items before a mistake are explained, and the mistake has its line."""
     got = explained(run, config_dir, f"[\n{json.dumps(lead(id=1))},\n{{bad\n]".encode())
-    assert [(1, None), (None, 3)] == [(one["id"], one.get("line")) for one in got]
+    assert [(one["id"], one.get("line")) for one in got] == [(1, None), (None, 3)]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_for_people(run: Run, config_dir: Path) -> None:
     """People read where, by when on their own wall, the steps with whom they reach, and why; no escapes get through."""
     given = json.dumps(lead(id="l\x1b[2J-1")).encode()
     finished = run("config", "explain", "--config", str(config_dir), stdin=given)
-    assert 0 == finished.code
+    assert finished.code == 0
     assert "\x1b" not in finished.out
     for fragment in (
         "team inbound, rep ana (Ana Ruiz)",
@@ -195,7 +203,7 @@ def test_a_stream_is_answered_line_by_line(config_dir: Path) -> None:
             process.stdin.flush()
             assert number == json.loads(process.stdout.readline())["id"]
         process.stdin.close()
-        assert 0 == process.wait(20)
+        assert process.wait(20) == 0
 
 
 def test_head_may_close_the_pipe(config_dir: Path, tmp_path: Path) -> None:
@@ -212,8 +220,8 @@ def test_head_may_close_the_pipe(config_dir: Path, tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert b"" == process.stderr.read()
-        assert 0 == process.wait(20)
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 0
 
 
 def test_ascii_output_stays_json(config_dir: Path) -> None:
@@ -225,7 +233,7 @@ def test_ascii_output_stays_json(config_dir: Path) -> None:
         env=environment(PYTHONIOENCODING="ascii"),
         check=True,
     )
-    assert "Zoë 🚀 \ud800" == json.loads(done.stdout)["id"]
+    assert json.loads(done.stdout)["id"] == "Zoë 🚀 \ud800"
 
 
 def test_thousands_a_second(config_dir: Path, tmp_path: Path) -> None:
@@ -239,7 +247,7 @@ def test_thousands_a_second(config_dir: Path, tmp_path: Path) -> None:
         env=environment(),
         check=True,
     )
-    assert 4000 == done.stdout.count(b"\n")
+    assert done.stdout.count(b"\n") == 4000
     assert time.monotonic() - started < 10
 
 
@@ -252,6 +260,10 @@ def test_what_it_does_not_import(config_dir: Path) -> None:
         f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=json.dumps(lead()).encode(), capture_output=True, env=environment(), check=True
+        [sys.executable, "-c", code],
+        input=json.dumps(lead()).encode(),
+        capture_output=True,
+        env=environment(),
+        check=True,
     )
-    assert b"[]\n" == done.stderr
+    assert done.stderr == b"[]\n"

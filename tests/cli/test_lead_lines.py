@@ -18,13 +18,13 @@ def test_lines_are_read_one_at_a_time() -> None:
     stream = io.BytesIO(b'{"a": 1}\n{"a": 2}\n')
     lines = leads_in(stream)
     assert LeadLine(1, {"a": 1}) == next(lines)
-    assert 9 == stream.tell()
+    assert stream.tell() == 9
 
 
 def test_line_numbers_count_blank_lines() -> None:
     """Numbers are those an editor shows."""
-    assert [2, 5, 6] == [line.number for line in read('\n{"a": 1}\n\n\n{"a": 2}\n{"a": 3}')]
-    assert [3, 7] == [line.number for line in read('\n[\n{"a":\n1},\n\n\n{"a": 2}]')]
+    assert [line.number for line in read('\n{"a": 1}\n\n\n{"a": 2}\n{"a": 3}')] == [2, 5, 6]
+    assert [line.number for line in read('\n[\n{"a":\n1},\n\n\n{"a": 2}]')] == [3, 7]
 
 
 def test_a_document_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_a_line_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than any lead is refused alone."""
     monkeypatch.setattr(lead_lines, "LINE_LIMIT", 50)
     text = json.dumps({"a": "x" * 60}) + '\n{"a": 1}'
-    assert [True, False] == [bool(line.problem) for line in read(text)]
+    assert [bool(line.problem) for line in read(text)] == [True, False]
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
@@ -48,7 +48,9 @@ def test_nothing_at_all(text: str) -> None:
         read(text)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "nul", '"text"', "[1,]", '{"a": 1} {"b": 2}', "]"])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "nul", '"text"', "[1,]", '{"a": 1} {"b": 2}', "]"]
+)
 def test_whatever_comes_is_answered(text: str) -> None:
     """No input ends in an exception."""
     assert read(text)

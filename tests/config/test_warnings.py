@@ -137,3 +137,28 @@ def test_a_form_without_proof_is_told(config: ConfigDirectory) -> None:
             "use secret_env or token_env where the tool can"
         )
     ]
+
+
+def test_a_team_without_reps_loads_and_is_warned_of(config: ConfigDirectory) -> None:
+    """Such a team's leads are heard of by its manager alone, which may be meant, and often is not."""
+    config.replace("teams.toml", '[[teams.triage.reps]]\nid = "cleo"\ncalendar = "always"', "")
+    expected = (
+        "teams.toml: teams.triage: it has no reps, so its leads have nobody and only the manager hears of them; "
+        "add [[teams.triage.reps]]"
+    )
+    assert expected in warnings(config)
+
+
+def test_somebody_may_be_in_two_teams(config: ConfigDirectory) -> None:
+    """The same rep id in another team is the same person."""
+    config.replace("teams.toml", 'id = "cleo"', 'id = "ana"')
+    assert warnings(config) == []
+
+
+def test_a_detection_that_claims_every_lead_is_warned_of_unless_it_is_the_last(
+    config: ConfigDirectory,
+) -> None:
+    """A catch-all at the end is a way to say what everything else is; before others it takes their leads."""
+    catch_all = '[[detect]]\nsource = "paid_search"\n'
+    config.replace("sources.toml", "[[detect]]", f"{catch_all}[[detect]]")
+    assert [warning.split(": ")[1] for warning in warnings(config)] == ["detect[1]"]

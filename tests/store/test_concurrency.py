@@ -144,7 +144,9 @@ def test_clocks_decide_each_step_once(both: tuple[RedisStore, RedisStore]) -> No
                 changed = following(lead, next_at=now + MINUTE if done else now)
                 changes.append(change_of(changed, now, counters={"breaches": 1}))
             results = zip(changes, mine.leads.change(changes), strict=True)
-            applied.extend(f"{c.lead.id}@{c.lead.version}" for c, result in results if result is Result.APPLIED)
+            applied.extend(
+                f"{c.lead.id}@{c.lead.version}" for c, result in results if result is Result.APPLIED
+            )
 
     at_once(both, sweep)
     assert {f"l{n}@{v}": 1 for n in range(10) for v in range(2, 7)} == Counter(applied)

@@ -310,5 +310,11 @@ def test_memory_and_fakeredis_are_one() -> None:
 
 def _bounded(examples: int) -> settings:
     return settings(
-        max_examples=examples, stateful_step_count=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )

@@ -72,9 +72,9 @@ def test_settled_alert_is_gone_and_counted(store: Store, now: datetime, result: 
     before = store.operations.counters()
     store.outbox.add(new_alert(now), now)
     line = HistoryEntry(now, f"alert.{result}", {"destination": "managers"})
-    assert store.outbox.settle(
-        claim(store, now), AlertSettlement(result, now, history=line)
-    ) == Result.APPLIED
+    assert (
+        store.outbox.settle(claim(store, now), AlertSettlement(result, now, history=line)) == Result.APPLIED
+    )
     assert (
         store.outbox.waiting(9),
         store.outbox.dead(9),

@@ -177,6 +177,17 @@ def test_what_was_decided_on_old_facts_changes_nothing(store: Store, outdated: A
     assert before == picture(store)
 
 
+def test_submission_known_meanwhile_changes_nothing(store: Store) -> None:
+    """Where another router settled the same submission first, neither a lead nor a touch is made of its double."""
+    lead = admitted(store, "s1")
+    entry = taken(store, "s1")
+    again = admit(entry, new_lead(store.now(), "lead2"))
+    touch = Join(entry.entry_id, change_of(following(lead), store.now()), (Seen("s1", REMEMBER),))
+    before = picture(store)
+    assert store.queue.settle([again, touch]) == [Result.STALE, Result.STALE]
+    assert before == picture(store)
+
+
 def test_touch_of_a_lead_that_is_gone_changes_nothing(store: Store) -> None:
     """There is nothing to add a touch to: gone, and the entry stays."""
     entry = taken(store)
@@ -244,9 +255,9 @@ def test_second_burial_of_one_submission_is_a_duplicate(store: Store) -> None:
     """A replayed write that is unreadable too does not become a second dead letter."""
     buried(store)
     entry = taken(store)
-    assert store.queue.settle(
-        [Bury(entry.entry_id, entry.submission, "again", store.now())]
-    ) == [Result.KNOWN]
+    assert store.queue.settle([Bury(entry.entry_id, entry.submission, "again", store.now())]) == [
+        Result.KNOWN
+    ]
     ledger = store.operations.ledger()
     assert (ledger.received, ledger.dead_letters, ledger.duplicates, ledger.difference) == (2, 1, 1, 0)
     assert [letter.error for letter in store.queue.dead_letters(10)] == ["not JSON"]
@@ -310,9 +321,9 @@ def test_any_program_may_add_anything(any_redis: RedisStore, fields: Any, proble
     assert entry.problem.startswith(problem)
     assert bool(problem) == bool(entry.problem)
     assert abs(entry.submission.received_at - any_redis.now()) < MINUTE
-    assert any_redis.queue.settle(
-        [Bury(entry.entry_id, entry.submission, "no", any_redis.now())]
-    ) == [Result.APPLIED]
+    assert any_redis.queue.settle([Bury(entry.entry_id, entry.submission, "no", any_redis.now())]) == [
+        Result.APPLIED
+    ]
     assert any_redis.queue.replay(entry.submission.id) == Result.APPLIED
 
 

@@ -117,9 +117,7 @@ def running(app: Any, lifespan: Literal["on", "off"] = "on") -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def web_on(
-    url: str, key_prefix: str, hint: Callable[[], None] | None = None, **more: Any
-) -> Iterator[Web]:
+def web_on(url: str, key_prefix: str, hint: Callable[[], None] | None = None, **more: Any) -> Iterator[Web]:
     """An application behind uvicorn on the server at `url`."""
     store = open_store(url, key_prefix)
     place = place_of(store)

@@ -126,7 +126,9 @@ def test_a_lead_cannot_bring_its_own_time_of_receipt(web: Web) -> None:
 def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
     """Both are answered with 200, and both ids lead to the one lead."""
     first, second = (post(web, "/v1/leads", LEAD, idempotency_key="order-7").json()["id"] for _ in range(2))
-    other = post(web, "/v1/leads", LEAD | {"email": "ben@example.com"}, idempotency_key="order-7").json()["id"]
+    other = post(web, "/v1/leads", LEAD | {"email": "ben@example.com"}, idempotency_key="order-7").json()[
+        "id"
+    ]
     route_all(web.place)
     found = {get(web, f"/v1/leads/{submission}").json()["id"] for submission in (first, second, other)}
     assert {first} == found
@@ -148,7 +150,9 @@ def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
 )
 def test_what_is_no_lead_is_422(web: Web, body: bytes, words: str) -> None:
     """Said before it is stored, in words, without a value of the body."""
-    answer = web.http.post("/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/json"})
+    answer = web.http.post(
+        "/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/json"}
+    )
     assert 422 == answer.status_code
     assert words in answer.json()["error"]
     assert [] == web.stored()
@@ -165,7 +169,9 @@ def test_one_lead_may_have_a_mebibyte(web: Web, size: int, status: int) -> None:
 def ndjson(web: Web, body: bytes, **headers: str) -> httpx.Response:
     """POST lines."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.http.post("/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/x-ndjson"} | named)
+    return web.http.post(
+        "/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/x-ndjson"} | named
+    )
 
 
 def test_lines_are_answered_line_by_line(web: Web) -> None:
@@ -175,7 +181,9 @@ def test_lines_are_answered_line_by_line(web: Web) -> None:
     entries = web.stored()
     assert [1, 3, 4, 5, 6] == [result["line"] for result in results]
     assert ["id", "error", "error", "error", "id"] == [list(result)[1] for result in results]
-    assert [result["id"] for result in results if "id" in result] == [entry[b"id"].decode() for entry in entries]
+    assert [result["id"] for result in results if "id" in result] == [
+        entry[b"id"].decode() for entry in entries
+    ]
     assert ["list-1:1", "list-1:6"] == [json.loads(entry[b"headers"])["idempotency-key"] for entry in entries]
 
 
@@ -186,7 +194,9 @@ def test_the_same_lines_again_make_no_second_leads(web: Web) -> None:
         assert 30 == len(ndjson(web, body, idempotency_key="list-2").json()["results"])
     route_all(web.place)
     ledger = get(web, "/v1/ledger").json()
-    assert [60, 30, 30, 0, True] == [ledger[k] for k in ("received", "leads", "duplicates", "difference", "balances")]
+    assert [60, 30, 30, 0, True] == [
+        ledger[k] for k in ("received", "leads", "duplicates", "difference", "balances")
+    ]
 
 
 def test_ten_thousand_lines_are_taken_and_one_more_is_not(web: Web) -> None:
@@ -226,7 +236,9 @@ def test_a_lead_is_shown_with_its_trace_and_history(web: Web, routed: str) -> No
     answer = get(web, f"/v1/leads/{routed}")
     lead = answer.json()
     assert 200 == answer.status_code
-    assert [routed, "open", "inbound", "inbound-5m"] == [lead[name] for name in ("id", "state", "team", "sla")]
+    assert [routed, "open", "inbound", "inbound-5m"] == [
+        lead[name] for name in ("id", "state", "team", "sla")
+    ]
     assert lead["trace"]
     assert "lead.routed" == lead["history"][0]["event"]
     assert lead["deadline"].endswith("Z")
@@ -273,7 +285,9 @@ def test_tests_dead_letters_and_waiting_submissions_say_what_they_are(web: Web) 
 
 def test_leads_are_listed_newest_first_in_pages(web: Web) -> None:
     """The cursor of one page begins the next, and filters narrow the list."""
-    body = b"\n".join(json.dumps({"email": f"p{n}@example.com", "source": "demo_request"}).encode() for n in range(7))
+    body = b"\n".join(
+        json.dumps({"email": f"p{n}@example.com", "source": "demo_request"}).encode() for n in range(7)
+    )
     ndjson(web, body)
     route_all(web.place)
     seen, cursor = [], ""
@@ -408,13 +422,20 @@ def test_status_tells_depths(web: Web, routed: str) -> None:
 def test_openapi_and_its_page_are_served(web: Web) -> None:
     """Every path of /v1 is described, with its key; the hooks are not for programs."""
     described = web.http.get("/openapi.json").json()
-    paths = {"/v1/leads", "/v1/leads/{lead_id}", "/v1/leads/{lead_id}/responses", "/v1/leads/{lead_id}/reassign"}
+    paths = {
+        "/v1/leads",
+        "/v1/leads/{lead_id}",
+        "/v1/leads/{lead_id}/responses",
+        "/v1/leads/{lead_id}/reassign",
+    }
     assert paths | {"/v1/leads/{lead_id}/close", "/v1/ledger", "/v1/status"} == set(described["paths"])
     assert described["components"]["securitySchemes"]
     assert 200 == web.http.get("/docs").status_code
 
 
-@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/nothing", 404)])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 200), ("/healthz", 200), ("/readyz", 200), ("/nothing", 404)]
+)
 def test_the_pages_without_a_key(web: Web, path: str, status: int) -> None:
     """The front page holds no data; what is not there is an ordinary 404 in JSON."""
     answer = web.http.get(path)
@@ -432,7 +453,9 @@ def test_a_wrong_method_is_405_in_json(web: Web) -> None:
     assert ["error"] == list(answer.json())
 
 
-def test_a_fault_of_ours_is_500_and_logged_without_its_text(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_500_and_logged_without_its_text(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A text may quote a lead."""
 
     def broken(*_: Any, **__: Any) -> Any:

@@ -124,11 +124,19 @@ sys.exit(serve(open_workplace(settings), settings))
 
 
 def _started(port: int, server_url: str, key_prefix: str) -> "subprocess.Popen[bytes]":
-    settings = {"REDIS_URL": server_url, "PORT": str(port), "STL_KEY_PREFIX": key_prefix, "STL_CONFIG_DIR": str(CONFIG)}
+    settings = {
+        "REDIS_URL": server_url,
+        "PORT": str(port),
+        "STL_KEY_PREFIX": key_prefix,
+        "STL_CONFIG_DIR": str(CONFIG),
+    }
     source = {"PYTHONPATH": str(Path(hints.__file__).parents[2])}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STL_")}
     return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM], env=kept | settings | source, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", _PROGRAM],
+        env=kept | settings | source,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
 
 

@@ -37,7 +37,14 @@ def test_a_stored_submission_is_answered_with_exactly_200(web: Web) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\x00\xff\xfe not json", b"a=1&a=2", '{"name": "Zoë"}'.encode("utf-16"), b"\r\n\r\n", bytes(range(256))],
+    [
+        b"",
+        b"\x00\xff\xfe not json",
+        b"a=1&a=2",
+        '{"name": "Zoë"}'.encode("utf-16"),
+        b"\r\n\r\n",
+        bytes(range(256)),
+    ],
 )
 def test_raw_bytes_are_stored_untouched(web: Web, body: bytes) -> None:
     """Whatever was sent is what is kept: store first, parse later."""
@@ -64,7 +71,12 @@ def test_a_genuine_signature_is_taken(web: Web) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"typeform-signature": "sha256=bm8="}, typeform_signature(b"another body"), {"typeform-signature": "\xff"}],
+    [
+        {},
+        {"typeform-signature": "sha256=bm8="},
+        typeform_signature(b"another body"),
+        {"typeform-signature": "\xff"},
+    ],
 )
 def test_a_missing_or_wrong_signature_is_401(web: Web, headers: dict[str, str]) -> None:
     """Refused with a reason, and nothing is stored."""
@@ -79,7 +91,9 @@ def test_a_signature_sent_twice_is_refused(client: httpx.Client) -> None:
     """Two headers of one name are one value with a comma: neither is picked."""
     good = typeform_signature(BODY)["typeform-signature"]
     answer = client.post(
-        "/hooks/website-demo", content=BODY, headers=[("typeform-signature", good), ("typeform-signature", "x")]
+        "/hooks/website-demo",
+        content=BODY,
+        headers=[("typeform-signature", good), ("typeform-signature", "x")],
     )
     assert answer.status_code == 401
 
@@ -104,7 +118,9 @@ def test_a_form_whose_secret_is_not_set_here_asks_to_try_again(web: Web) -> None
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "OPTIONS"])
 def test_a_path_that_is_no_form_is_400(web: Web, method: str, path: str) -> None:
     """Never 404 and never a redirect: a form tool would switch the hook off."""
-    answer = web.raw(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+    answer = web.raw(
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+    )
     assert answer.split(b"\r\n")[0] == b"HTTP/1.1 400 Bad Request"
     assert web.stored() == []
 
@@ -196,7 +212,9 @@ class _Broken:
         raise self.error
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("OOM"), RuntimeError("ana@example.com"), TimeoutError(), OSError()])
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("OOM"), RuntimeError("ana@example.com"), TimeoutError(), OSError()]
+)
 def test_whatever_goes_wrong_is_503(redis_store: RedisStore, error: Exception) -> None:
     """A fault of ours asks the tool to send it again, and no text of it reaches the answer."""
     broken: Any = _Broken(error)
@@ -244,19 +262,28 @@ def test_logs_hold_nothing_of_the_sender(client: httpx.Client) -> None:
     """Promise 14: no body, no query, no header, and no path that may hold a token."""
     secret = "s3cr3t-ana@example.com"
     with structlog.testing.capture_logs() as logs:
-        for path in (f"/hooks/open?token={secret}", f"/hooks/website-demo?token={secret}", f"/hooks/{secret}", f"/v1/{secret}"):
+        for path in (
+            f"/hooks/open?token={secret}",
+            f"/hooks/website-demo?token={secret}",
+            f"/hooks/{secret}",
+            f"/v1/{secret}",
+        ):
             client.post(path, content=json.dumps({"email": secret}), headers={"x-webhook-token": secret})
     assert logs
     assert secret not in repr(logs)
 
 
 #: What a header value may hold on the wire.
-_HEADER_TEXT = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
+_HEADER_TEXT = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60
+)
 
 
 @given(
     body=st.binary(max_size=300),
-    form=st.sampled_from(["open", "website-demo", "hubspot-referral", "generic", "outbound-list", "api", "x"]),
+    form=st.sampled_from(
+        ["open", "website-demo", "hubspot-referral", "generic", "outbound-list", "api", "x"]
+    ),
     content_type=st.sampled_from(["", "application/json", "multipart/form-data", "\xff"]),
     signature=_HEADER_TEXT,
 )
@@ -265,8 +292,17 @@ def test_no_bytes_make_a_hook_answer_what_would_disable_it(
     client: httpx.Client, body: bytes, form: str, content_type: str, signature: str
 ) -> None:
     """Random bytes at every form: 200, 400, 401, 413, or the 503 of a form that is not configured."""
-    names = ("typeform-signature", "x-hubspot-signature-v3", "x-hubspot-request-timestamp", "authorization", "webhook-id")
-    headers = [(b"content-type", content_type.encode("latin-1")), *((name.encode(), signature.encode("latin-1")) for name in names)]
+    names = (
+        "typeform-signature",
+        "x-hubspot-signature-v3",
+        "x-hubspot-request-timestamp",
+        "authorization",
+        "webhook-id",
+    )
+    headers = [
+        (b"content-type", content_type.encode("latin-1")),
+        *((name.encode(), signature.encode("latin-1")) for name in names),
+    ]
     answer = client.post(f"/hooks/{form}", content=body, headers=headers)
     expected = {"open": {200}, "api": {400}, "x": {400}, "generic": {503}, "outbound-list": {503}}
     assert answer.status_code in expected.get(form, {401})
@@ -275,7 +311,15 @@ def test_no_bytes_make_a_hook_answer_what_would_disable_it(
 
 def test_a_hook_answers_every_path_and_method_within_the_list(client: httpx.Client) -> None:
     """Every combination of method and odd path keeps to the statuses of design §6.2."""
-    paths = ("/hooks", "/hooks/", "/hooks/open", "/hooks/open/", "/hooks/website-demo", "/hooks/a/b", "/hooks/generic")
+    paths = (
+        "/hooks",
+        "/hooks/",
+        "/hooks/open",
+        "/hooks/open/",
+        "/hooks/website-demo",
+        "/hooks/a/b",
+        "/hooks/generic",
+    )
     methods = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
     for path, method in itertools.product(paths, methods):
         answer = client.request(method, path)

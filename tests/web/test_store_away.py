@@ -45,7 +45,8 @@ def test_a_server_that_hangs_is_503_within_the_time_of_a_form_tool(
     ready = frozen_web.http.get("/readyz").status_code
     restartable_server.thaw()
     wait_until(
-        lambda: frozen_web.http.post("/hooks/open", content=b"after").status_code == 200, "it takes submissions again"
+        lambda: frozen_web.http.post("/hooks/open", content=b"after").status_code == 200,
+        "it takes submissions again",
     )
     assert max(took) < 2.8
     assert 503 == ready

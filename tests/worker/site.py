@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.processes import Fleet, RunningProcess, bare_environment
@@ -128,4 +127,3 @@ def wait_for_output(process: RunningProcess, words: str, seconds: float = 20) ->
     wait_until(lambda: words in process.output, f"{words!r} in\n{process.output[-2000:]}", seconds)
 
 
-Claim = Callable[[], bool]

@@ -46,7 +46,9 @@ _PLACES = {
     "watchdog": _Place("run", "watchdog", "Run the watchdog: is every part still working?", _RUN),
     "config": _Place("config", "app", "Check the rules, and see where a lead would go and why.", _RULES),
     "leads": _Place("leads", "app", "List and show leads; respond, reassign, close.", _LEADS),
-    "dead-letters": _Place("dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS),
+    "dead-letters": _Place(
+        "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
+    ),
     "alerts": _Place("alerts", "app", "Alerts under way and given up; try a destination.", _LEADS),
     "status": _Place("operate", "status", "Depth and lag of every stage; exit 1 when one is late.", _OPERATE),
     "ledger": _Place("operate", "ledger", "Does every submission add up? Exit 1 when not.", _OPERATE),

@@ -48,7 +48,11 @@ def list_alerts(
         say_json({"alerts": [_as_json(alert) | {label: to_iso(at)} for alert, at in found]})
         return
     if not found:
-        hint("No alert was given up." if dead else "No alert is waiting: everything was delivered, or given up (--dead).")
+        hint(
+            "No alert was given up."
+            if dead
+            else "No alert is waiting: everything was delivered, or given up (--dead)."
+        )
         return
     columns = ("alert", "about", "given up" if dead else "next attempt", "attempts", "note")
     say_table(columns, ((alert.key, alert.kind, at, alert.attempts, alert.note) for alert, at in found))
@@ -59,7 +63,10 @@ def list_alerts(
 @app.command()
 def redrive(
     key: Annotated[
-        str | None, typer.Argument(metavar="[KEY]", show_default=False, help="The alert, as `alerts list --dead` shows it.")
+        str | None,
+        typer.Argument(
+            metavar="[KEY]", show_default=False, help="The alert, as `alerts list --dead` shows it."
+        ),
     ] = None,
     all_dead: Annotated[bool, typer.Option("--all-dead", help="All of those given up.")] = False,
     as_json: JsonOption = False,
@@ -72,7 +79,9 @@ def redrive(
         keys = [key] if key is not None else [one.alert.key for one in store.outbox.dead(AT_ONCE)]
         redriven = [one for one in keys if store.outbox.redrive(one, now) is not Result.GONE]
     if key is not None and not redriven:
-        raise NotFound(f'no alert "{safe(key)}" was given up; `speed-to-lead alerts list --dead` shows those that were')
+        raise NotFound(
+            f'no alert "{safe(key)}" was given up; `speed-to-lead alerts list --dead` shows those that were'
+        )
     if as_json:
         say_json({"redriven": redriven})
     elif redriven:
@@ -96,7 +105,9 @@ def send_test(
             f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, rules.destinations)}'
         )
     now = datetime.now(UTC)
-    alert = Alert("test", f"test-{to_ms(now)}", destination, AlertKind.TEST, now, note="Sent by hand; nobody waits.")
+    alert = Alert(
+        "test", f"test-{to_ms(now)}", destination, AlertKind.TEST, now, note="Sent by hand; nobody waits."
+    )
     message = compose_system(alert, f"This is a test of the destination {destination}")
     attempt = channels(rules.destinations, os.environ)(destination).send(message, now)
     if as_json:

@@ -82,10 +82,10 @@ def _tell_mistakes(directory: Path, error: ConfigError, *, as_json: bool) -> Non
         say(str(mistake))
     where = os.fspath(directory)
     if directory.is_dir():
-        hint(f"{counted(len(error.mistakes), 'mistake')} in {where}; running workers keep the rules they have")
+        hint(
+            f"{counted(len(error.mistakes), 'mistake')} in {where}; running workers keep the rules they have"
+        )
 
 
 def _as_json(mistake: Mistake) -> dict[str, Any]:
     return {"file": mistake.file, "place": mistake.place, "problem": mistake.problem}
-
-

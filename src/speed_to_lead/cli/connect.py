@@ -124,13 +124,13 @@ def why_unavailable(error: StoreUnavailable) -> str:
     """What is the matter with the server, and what to do."""
     try:
         settings = load_settings()
-        named = server_named(settings.server_url or "")
+        url = settings.server_url or ""
         is_given = bool(settings.redis_url)
     except SettingsError:
-        named, is_given = "REDIS_URL", True
-    text = str(error)
+        url, is_given = "", True
+    named, text = server_named(url), str(error)
     for word, meaning in _REFUSALS.items():
-        if word in text:
+        if word in (text if "@" in url else text.replace("Authentication", "NOAUTH")):
             return f"the server at {named} {meaning} ({text})"
     mend = (
         "start it, or point REDIS_URL at the right one"

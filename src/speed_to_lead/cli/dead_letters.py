@@ -19,7 +19,9 @@ PREVIEW = 2048
 #: Dead letters one `replay --all` takes; they are read with their bodies.
 AT_ONCE = 10_000
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The submission's id, as `dead-letters list` shows it.")]
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The submission's id, as `dead-letters list` shows it.")
+]
 
 
 @app.command("list")
@@ -39,7 +41,13 @@ def list_dead_letters(
     say_table(
         ("submission", "received", "form", "bytes", "error"),
         (
-            (one.submission.id, one.submission.received_at, one.submission.form, len(one.submission.body), one.error)
+            (
+                one.submission.id,
+                one.submission.received_at,
+                one.submission.form,
+                len(one.submission.body),
+                one.error,
+            )
             for one in letters
         ),
     )
@@ -77,7 +85,9 @@ def show(submission_id: IdArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def replay(
-    submission_id: Annotated[str | None, typer.Argument(metavar="[ID]", show_default=False, help="The one to replay.")] = None,
+    submission_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", show_default=False, help="The one to replay.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,7 +112,9 @@ def replay(
     if not replayed:
         say("There are no dead letters to replay.")
         return
-    say(f"{counted(len(replayed), 'submission')} back in the queue. Those that still cannot be read come back here.")
+    say(
+        f"{counted(len(replayed), 'submission')} back in the queue. Those that still cannot be read come back here."
+    )
     if more:
         hint("There are more: replay again once these are routed.")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -85,13 +86,16 @@ def diagnoses(environment: dict[str, str], *, with_processes: bool) -> Iterator[
     """Every finding, in the order in which they are best mended."""
     settings, wrong = _settings()
     yield from wrong
-    if settings is None:
-        return
+    is_whole = settings is not None
+    if settings is None:  # the rules can be looked at all the same
+        settings = Settings.model_construct(config_dir=Path(environment.get("STL_CONFIG_DIR") or "config"))
     environment = _made_up_by_up(settings) | environment
     configuration, wrong = _rules(settings)
     yield from wrong
     if configuration is not None:
         yield from _secrets(configuration, settings, environment)
+    if not is_whole:
+        return
     yield from _addresses(configuration, settings, environment)
     yield from _server(settings, with_processes=with_processes)
 
@@ -105,7 +109,12 @@ def _settings() -> tuple[Settings | None, list[Diagnosis]]:
         return load_settings(), [Diagnosis(Severity.OK, "settings: every variable is understood")]
     except SettingsError as error:
         found = [
-            Diagnosis(Severity.PROBLEM, f"settings: {line}", "every process refuses to start", "mend or unset the variable")
+            Diagnosis(
+                Severity.PROBLEM,
+                f"settings: {line}",
+                "every process refuses to start",
+                "mend or unset the variable",
+            )
             for line in str(error).splitlines()
         ]
     try:
@@ -161,7 +170,9 @@ def _secrets(
             if isinstance(channel, RefusingChannel):
                 missing += 1
                 is_last = destination.name == settings.fallback_destination
-                users = "; it is " + ", ".join(used_by[destination.name]) if destination.name in used_by else ""
+                users = (
+                    "; it is " + ", ".join(used_by[destination.name]) if destination.name in used_by else ""
+                )
                 yield Diagnosis(
                     Severity.PROBLEM if is_last or users else Severity.WARNING,
                     f'destination "{destination.name}": {channel.why}',
@@ -323,7 +334,9 @@ def _persistence(policy: ServerPolicy) -> Iterator[Diagnosis]:
             turn_on,
         )
     elif policy.append_fsync == "always":
-        yield Diagnosis(Severity.OK, "server: every write is on disk before it is answered (appendfsync always)")
+        yield Diagnosis(
+            Severity.OK, "server: every write is on disk before it is answered (appendfsync always)"
+        )
     elif policy.append_fsync == "everysec":
         yield Diagnosis(
             Severity.WARNING,

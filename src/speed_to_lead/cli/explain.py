@@ -78,12 +78,16 @@ class Explanation:
 def explain(
     file: Annotated[
         str,
-        typer.Argument(metavar="[FILE|-]", show_default=False, help="A lead as JSON, many as JSON lines, or an array."),
+        typer.Argument(
+            metavar="[FILE|-]", show_default=False, help="A lead as JSON, many as JSON lines, or an array."
+        ),
     ] = "-",
     config: ConfigOption = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Receipt of leads that name none, such as 2026-11-23T09:30:00Z; else now."),
+        typer.Option(
+            metavar="TIME", help="Receipt of leads that name none, such as 2026-11-23T09:30:00Z; else now."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -141,15 +145,21 @@ def _received_at(given: Any, now: datetime) -> datetime:
             raise Unexplainable(f"received_at: {error}") from None
     elif isinstance(given, int) and not isinstance(given, bool):
         if abs(given) < _LEAST_MS:
-            raise Unexplainable(f"received_at: {given} is too small for milliseconds since 1970; seconds? write {given}000")
+            raise Unexplainable(
+                f"received_at: {given} is too small for milliseconds since 1970; seconds? write {given}000"
+            )
         try:
             instant = from_ms(given)
         except OverflowError:
-            raise Unexplainable(f"received_at: {given} is no number of milliseconds that a calendar knows") from None
+            raise Unexplainable(
+                f"received_at: {given} is no number of milliseconds that a calendar knows"
+            ) from None
     elif given is not None:
         raise Unexplainable("received_at takes ISO 8601 with an offset, or whole milliseconds since 1970")
     if instant.year not in _YEARS:
-        raise Unexplainable(f"received_at: {to_iso(instant)} is outside the years {_YEARS.start} to {_YEARS.stop - 1}")
+        raise Unexplainable(
+            f"received_at: {to_iso(instant)} is outside the years {_YEARS.start} to {_YEARS.stop - 1}"
+        )
     return from_ms(to_ms(instant))
 
 
@@ -160,7 +170,9 @@ def _form_named(given: Any, configuration: Configuration) -> Form:
     form = configuration.forms.get(given) if isinstance(given, str) else None
     if form is None:
         shown = safe(given)[:60]
-        raise Unexplainable(f'form: intake.toml has no form "{shown}"; {nearest_word(str(given), configuration.forms)}')
+        raise Unexplainable(
+            f'form: intake.toml has no form "{shown}"; {nearest_word(str(given), configuration.forms)}'
+        )
     return replace(form, provider="generic", auth="none")
 
 
@@ -208,7 +220,10 @@ def _tell(explanation: Explanation, line: LeadLine) -> None:
     rep_id = rep.id if rep else None
     say_facts(
         [
-            (step.name, f"{when(step.at, team.calendar)}  {step_in_words(step, lambda to: destination_of(to, team, rep_id))}")
+            (
+                step.name,
+                f"{when(step.at, team.calendar)}  {step_in_words(step, lambda to: destination_of(to, team, rep_id))}",
+            )
             for step in route.steps
         ],
         indent="    ",

@@ -98,7 +98,9 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _each(lines: Iterator[tuple[int, bytes]]) -> Iterator[LeadLine]:
     for number, line in lines:
         if len(line) > LINE_LIMIT and not line.lstrip().startswith(b"["):
-            yield LeadLine(number, problem=f"the line has {len(line):,} bytes; a lead has at most {LINE_LIMIT:,}")
+            yield LeadLine(
+                number, problem=f"the line has {len(line):,} bytes; a lead has at most {LINE_LIMIT:,}"
+            )
             continue
         yield from _values_of([(number, line)])
 
@@ -139,7 +141,9 @@ def _values_of(lines: list[tuple[int, bytes]]) -> Iterator[LeadLine]:
     start = lines[0][0]
     raw = b"".join(_gaps_filled(lines))
     if len(raw) > DOCUMENT_LIMIT:
-        yield LeadLine(start, problem="the JSON is too long to be one piece; write one lead per line (jq -c '.[]')")
+        yield LeadLine(
+            start, problem="the JSON is too long to be one piece; write one lead per line (jq -c '.[]')"
+        )
         return
     try:
         text = raw.decode("utf-8")

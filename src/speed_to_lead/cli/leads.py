@@ -35,9 +35,12 @@ def list_leads(
     state: Annotated[LeadState | None, typer.Option(help="Only leads in this state.")] = None,
     team: Annotated[str | None, typer.Option(metavar="TEAM", help="Only this team's leads.")] = None,
     rep: Annotated[str | None, typer.Option(metavar="REP", help="Only this rep's leads.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many, 1 to 1000.")] = 50,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1000, help="At most so many, 1 to 1000.")
+    ] = 50,
     cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended; it printed the cursor.")
+        str | None,
+        typer.Option(metavar="CURSOR", help="Go on where the last page ended; it printed the cursor."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,7 +114,9 @@ def show(lead_id: LeadArgument, as_json: JsonOption = False) -> None:
 
 def _not_a_lead(lead_id: str, *, is_dead_letter: bool) -> Exception:
     if is_dead_letter:
-        return NotFound(f"{safe(lead_id)} could not be read as a lead; see `speed-to-lead dead-letters show {safe(lead_id)}`")
+        return NotFound(
+            f"{safe(lead_id)} could not be read as a lead; see `speed-to-lead dead-letters show {safe(lead_id)}`"
+        )
     return flow.UnknownLead(lead_id)
 
 
@@ -166,13 +171,17 @@ def reassign(
     if not is_new:
         say(f"Nothing changed: lead {lead.id} is {rep}'s already. {_clock_of(lead, rules)}")
     else:
-        say(f"Lead {lead.id} is now {lead.rep}'s (team {lead.team}), and a message is on its way. {_clock_of(lead, rules)}")
+        say(
+            f"Lead {lead.id} is now {lead.rep}'s (team {lead.team}), and a message is on its way. {_clock_of(lead, rules)}"
+        )
 
 
 @app.command()
 def close(
     lead_id: LeadArgument,
-    reason: Annotated[str, typer.Option(metavar="WHY", help="Why nobody needs to answer: spam, a test, not a lead.")],
+    reason: Annotated[
+        str, typer.Option(metavar="WHY", help="Why nobody needs to answer: spam, a test, not a lead.")
+    ],
     by: ByOption,
     as_json: JsonOption = False,
 ) -> None:

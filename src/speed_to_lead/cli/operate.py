@@ -67,7 +67,14 @@ def stages_of(health: Health) -> list[Stage]:
     outbox_late = health.outbox_due > 0 and health.outbox_oldest > LATE_AFTER["outbox"]
     return [
         Stage("queue", health.queued, "submissions", health.queued_oldest, queue_late, "wait to be routed"),
-        Stage("clock", health.due, "leads", health.due_oldest if health.due else 0.0, clock_late, "are due for a step"),
+        Stage(
+            "clock",
+            health.due,
+            "leads",
+            health.due_oldest if health.due else 0.0,
+            clock_late,
+            "are due for a step",
+        ),
         Stage(
             "outbox",
             health.outbox,
@@ -117,7 +124,9 @@ def _tell_status(
             (
                 pulse.stage,
                 pulse.processes,
-                "never" if pulse.silent_for is None else f"{span_text(timedelta(seconds=pulse.silent_for))} ago",
+                "never"
+                if pulse.silent_for is None
+                else f"{span_text(timedelta(seconds=pulse.silent_for))} ago",
                 "SILENT" if pulse.is_dead else "working",
             )
             for pulse in pulses
@@ -168,7 +177,11 @@ def _status_as_json(
         "dead_alerts": health.dead_alerts,
         "quarantined": health.quarantined,
         "pulses": {
-            pulse.stage: {"silent_seconds": pulse.silent_for, "alive": pulse.processes, "silent": pulse.is_dead}
+            pulse.stage: {
+                "silent_seconds": pulse.silent_for,
+                "alive": pulse.processes,
+                "silent": pulse.is_dead,
+            }
             for pulse in pulses
         },
         "processes": {process: round(age, 3) for process, age in health.heartbeats.items()},

@@ -26,7 +26,9 @@ def hint(text: str) -> None:
 def say_json(value: Any) -> None:
     """One JSON value on one line, at once: whoever reads may be waiting for it."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
-    text = json.dumps(value, ensure_ascii=not encoding.startswith("utf"), separators=(", ", ": "), default=_json_value)
+    text = json.dumps(
+        value, ensure_ascii=not encoding.startswith("utf"), separators=(", ", ": "), default=_json_value
+    )
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

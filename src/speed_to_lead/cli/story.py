@@ -25,12 +25,16 @@ def standing(lead: Lead, now: datetime) -> str:
     return f"{span_text(left)} left" if left > timedelta(0) else f"overdue by {span_text(-left)}"
 
 
-def say_story(lead: Lead, history: Sequence[HistoryEntry], rules: Configuration | None, now: datetime) -> None:
+def say_story(
+    lead: Lead, history: Sequence[HistoryEntry], rules: Configuration | None, now: datetime
+) -> None:
     """Print the whole story, times in UTC and as the lead's team reads them."""
     calendar = calendar_of(rules, lead.team)
     say(f"Lead {lead.id}: {lead.state}, {standing(lead, now)}")
     say_facts(_facts(lead, calendar))
-    _say_section("It said", [(name, _text(value)) for name, value in {**lead.lead.fields, **lead.lead.custom}.items()])
+    _say_section(
+        "It said", [(name, _text(value)) for name, value in {**lead.lead.fields, **lead.lead.custom}.items()]
+    )
     say("\nWhy it went there")
     for reason in lead.trace:
         say(f"  {safe(reason)}")
@@ -40,7 +44,9 @@ def say_story(lead: Lead, history: Sequence[HistoryEntry], rules: Configuration 
         for response in lead.responses:
             via = f", via {response.via}" if response.via else ""
             evidence = f": {response.evidence}" if response.evidence else ""
-            say(f"  {when(response.at, calendar)}  {response.kind} by {safe(response.by)}{safe(via)}{safe(evidence)}")
+            say(
+                f"  {when(response.at, calendar)}  {response.kind} by {safe(response.by)}{safe(via)}{safe(evidence)}"
+            )
     if lead.touches:
         say("\nFurther submissions of the same person")
         for touch in lead.touches:
@@ -55,7 +61,11 @@ def _facts(lead: Lead, calendar: Calendar | None) -> list[tuple[str, str]]:
     before = f" (before: {', '.join(lead.reps_before)})" if lead.reps_before else ""
     return [
         ("who", lead.lead.display_name or str(lead.lead.get("email") or lead.lead.get("phone") or "")),
-        ("source", f"{lead.source}, channel {lead.channel}" + (f", campaign {lead.campaign}" if lead.campaign else "")),
+        (
+            "source",
+            f"{lead.source}, channel {lead.channel}"
+            + (f", campaign {lead.campaign}" if lead.campaign else ""),
+        ),
         ("goes to", f"team {lead.team}, rep {lead.rep or 'nobody'}{before}"),
         ("because", f'rule "{lead.rule}", SLA {lead.sla}, config {lead.config_digest}'),
         ("received", f"{when(lead.received_at, calendar)}  (form {lead.form})"),
@@ -85,22 +95,32 @@ def _text(value: Any) -> str:
 
 
 _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "lead.routed": lambda d: f'went to team {d["team"]}, rep {d["rep"]}, by rule "{d["rule"]}"; due {d["deadline"]}',
+    "lead.routed": lambda d: (
+        f'went to team {d["team"]}, rep {d["rep"]}, by rule "{d["rule"]}"; due {d["deadline"]}'
+    ),
     "lead.touched": lambda d: f"the same person wrote again (form {d['form']}, source {d['source']})",
     "lead.breached": lambda d: f"the deadline {d['deadline']} was missed; {d['rep']} had it",
-    "lead.reassigned": lambda d: f"passed on from {d['from']} to {d['to']}" + (f" by {d['by']}" if d.get("by") else ""),
+    "lead.reassigned": lambda d: (
+        f"passed on from {d['from']} to {d['to']}" + (f" by {d['by']}" if d.get("by") else "")
+    ),
     "lead.kept": lambda d: f"stays with {d['to']}: nobody else can take it",
     "lead.closed": lambda d: f"closed by {d['by']}: {d['reason']}",
     "lead.acknowledged": lambda d: f"{d['by']} has seen it",
     "lead.attempted": lambda d: f"{d['by']} tried to reach them at {d['at']}",
     "lead.connected": lambda d: f"{d['by']} reached them at {d['at']}",
     "lead.meeting_booked": lambda d: f"{d['by']} booked a meeting at {d['at']}",
-    "step.decided": lambda d: f"step {d['step']}: {_told(d['told'])}"
-    + (f"; instead of {', '.join(d['skipped'])} too" if d.get("skipped") else ""),
+    "step.decided": lambda d: (
+        f"step {d['step']}: {_told(d['told'])}"
+        + (f"; instead of {', '.join(d['skipped'])} too" if d.get("skipped") else "")
+    ),
     "alert.delivered": lambda d: f"{d['to']} was told (step {d['step']}, attempt {d['attempt']})",
-    "alert.failed": lambda d: f"{d['to']} could not be told (step {d['step']}, attempt {d['attempt']}); again at {d['next']}",
-    "alert.given_up": lambda d: f"{d['to']} will not be told (step {d['step']}): {d['why']}"
-    + (f"; {d['fallback']} is told instead" if d.get("fallback") else ""),
+    "alert.failed": lambda d: (
+        f"{d['to']} could not be told (step {d['step']}, attempt {d['attempt']}); again at {d['next']}"
+    ),
+    "alert.given_up": lambda d: (
+        f"{d['to']} will not be told (step {d['step']}): {d['why']}"
+        + (f"; {d['fallback']} is told instead" if d.get("fallback") else "")
+    ),
     "alert.cancelled": lambda d: f"{d['to']} needed no alert any more (step {d['step']})",
 }
 

@@ -63,10 +63,6 @@ def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detecti
     source = table.reference("source", sources, "the name of a source", required=True)
     when = read_conditions(table, "when", DETECTION_FIELDS, sources, taxonomy)
     unless = read_conditions(table, "unless", DETECTION_FIELDS, sources, taxonomy)
-    if not table.meant("when", "unless"):
-        table.mistake(
-            'it has no conditions, so it would claim every lead; write one such as when.utm_medium = "email"'
-        )
     return Detection(source, when, unless) if source is not None else None
 
 

@@ -31,10 +31,9 @@ def read_teams(
 ) -> dict[str, Team]:
     """The teams of teams.toml that could be read; one whose calendar failed is left out without a further mistake."""
     file.refuse_keys_except("calendars", "teams")
-    team_of_rep: dict[str, str] = {}
     teams = {}
     for name, table in file.named_tables("teams"):
-        team = _read_team(name, table, calendars, known_calendars, destinations, team_of_rep)
+        team = _read_team(name, table, calendars, known_calendars, destinations)
         if team is not None:
             teams[name] = team
     return teams
@@ -46,20 +45,15 @@ def _read_team(
     calendars: Mapping[str, Calendar],
     known_calendars: Names,
     destinations: Names,
-    team_of_rep: dict[str, str],
 ) -> Team | None:
     table.refuse_keys_except("calendar", "manager", "assignment", "reps")
     calendar_name = table.reference("calendar", known_calendars, "the name of a calendar", required=True)
     manager = table.reference("manager", destinations, "a destination: who hears of breaches", required=True)
     assignment = table.choice("assignment", [way.value for way in Assignment])
     rep_tables = table.listed_tables("reps", f"[[teams.{name}.reps]]")
-    if not table.meant("reps") or table.values.get("reps") == []:
-        table.mistake(f'it has no reps; add [[teams.{name}.reps]] with an id, such as id = "ana"')
     calendar = calendars.get(calendar_name or "")
-    reps = [
-        _read_rep(rep, name, calendar, calendars, known_calendars, destinations, team_of_rep)
-        for rep in rep_tables
-    ]
+    ids: set[str] = set()
+    reps = [_read_rep(rep, ids, calendar, calendars, known_calendars, destinations) for rep in rep_tables]
     if calendar is None or manager is None:
         return None
     way = Assignment(assignment) if assignment is not None else Assignment.ROUND_ROBIN
@@ -68,17 +62,16 @@ def _read_team(
 
 def _read_rep(
     table: Table,
-    team: str,
+    ids: set[str],
     team_calendar: Calendar | None,
     calendars: Mapping[str, Calendar],
     known_calendars: Names,
     destinations: Names,
-    team_of_rep: dict[str, str],
 ) -> Rep | None:
     table.refuse_keys_except("id", "name", "notify", "weight", "max_open", "calendar", "away")
     rep_id = table.text("id", 'a short name such as "ana"', required=True)
     if rep_id is not None:
-        _claim_id(rep_id, team, table, team_of_rep)
+        _claim_id(rep_id, ids, table)
     name = table.text("name", "the person's name")
     notify = table.reference("notify", destinations, "a destination: where this rep hears of leads")
     weight = table.whole_number("weight", 1, _MOST_WEIGHT)
@@ -91,18 +84,13 @@ def _read_rep(
     return Rep(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away)
 
 
-def _claim_id(rep_id: str, team: str, table: Table, team_of_rep: dict[str, str]) -> None:
+def _claim_id(rep_id: str, ids: set[str], table: Table) -> None:
+    """Note an id of this team. Somebody may be in two teams: their open leads count in both."""
     if not _REP_ID.fullmatch(rep_id):
         table.mistake(f"id {quoted(rep_id)} cannot be a rep's id; use letters, digits, dot, _ and -")
-        return
-    other = team_of_rep.get(rep_id)
-    if other is None:
-        team_of_rep[rep_id] = team
-        return
-    where = "twice in this team" if other == team else f"also in team {quoted(other)}"
-    table.mistake(
-        f"rep {quoted(rep_id)} is {where}; one rep is in one team, because open leads are counted by id"
-    )
+    elif rep_id in ids:
+        table.mistake(f"rep {quoted(rep_id)} is twice in this team; give the other one an id of their own")
+    ids.add(rep_id)
 
 
 def _read_leave(table: Table) -> tuple[Leave, ...]:

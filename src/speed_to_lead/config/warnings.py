@@ -8,6 +8,7 @@ from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Mistake, quoted
 from speed_to_lead.config.slas import ROLES
 from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.attribution import Detection
 from speed_to_lead.core.conditions import Condition
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
@@ -24,6 +25,8 @@ def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, .
     rulebook = configuration.rulebook
     return (
         *_unused_sources(configuration),
+        *_catch_all_detection(rulebook.taxonomy.detections),
+        *(mistake for team in rulebook.teams.values() for mistake in _nobody(team)),
         *(mistake for team in rulebook.teams.values() for mistake in _all_on_leave(team, now)),
         *_unused(configuration),
         *_holes_under_elapsed_clocks(rulebook, now),
@@ -72,7 +75,29 @@ def _texts(conditions: tuple[Condition, ...]) -> set[tuple[str, str]]:
     return {(condition.field, condition.expected.casefold()) for condition in conditions}
 
 
+def _catch_all_detection(detections: tuple[Detection, ...]) -> Iterator[Mistake]:
+    for number, detection in enumerate(detections[:-1], start=1):
+        if not detection.when and not detection.unless:
+            yield Mistake(
+                "sources.toml",
+                f"detect[{number}]",
+                "it has no conditions and claims every lead, so those after it never apply; move it to the end",
+            )
+            return
+
+
+def _nobody(team: Team) -> Iterator[Mistake]:
+    if not team.reps:
+        yield Mistake(
+            "teams.toml",
+            f"teams.{team.name}",
+            f"it has no reps, so its leads have nobody and only the manager hears of them; add [[teams.{team.name}.reps]]",
+        )
+
+
 def _all_on_leave(team: Team, now: datetime) -> Iterator[Mistake]:
+    if not team.reps:
+        return
     for ahead in range(DAYS_AHEAD):
         at = now + timedelta(days=ahead)
         if all(rep.leave_at(at) for rep in team.reps):
@@ -95,7 +120,7 @@ def _holes_under_elapsed_clocks(rulebook: Rulebook, now: datetime) -> Iterator[M
                 slas.append(rule.sla)
     for name, slas in targets.items():
         team = rulebook.teams[name]
-        hole = _first_hole(team, now)
+        hole = _first_hole(team, now) if team.reps else None
         if hole is not None:
             yield Mistake(
                 "teams.toml",

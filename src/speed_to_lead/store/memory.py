@@ -97,6 +97,8 @@ class _State:
         known = self.leads.get(change.lead.id)
         if (known.version if known else 0) != change.lead.version - 1:
             return Result.STALE if known else Result.GONE
+        if settlement is not None and any(self.lead_seen(seen.key) is not None for seen in settlement.seen):
+            return Result.STALE
         if any(self.people.get(person) != expected for person, expected in people):
             return Result.STALE
         turn = change.rotation
@@ -109,6 +111,10 @@ class _State:
             self.due.pop(lead_id, None)
         else:
             self.due[lead_id] = next_at
+
+    def lead_seen(self, key: str) -> str | None:
+        lead_id, until = self.seen.get(key, ("", self.clock()))
+        return lead_id if until > self.clock() else None
 
     def settled(self, entry_id: str) -> None:
         del self.entries[entry_id]
@@ -151,9 +157,8 @@ class MemoryQueue:
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """What submissions with these keys became."""
-        now = self._state.clock()
-        found = {key: self._state.seen[key] for key in keys if key in self._state.seen}
-        return {key: lead_id for key, (lead_id, until) in found.items() if until > now}
+        found = {key: self._state.lead_seen(key) for key in keys}
+        return {key: lead_id for key, lead_id in found.items() if lead_id is not None}
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""

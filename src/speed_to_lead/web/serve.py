@@ -1,6 +1,7 @@
 """The web process: bind the port, run until told to stop, finish what is under way."""
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -63,6 +64,8 @@ def serve(
     )
     if threading.current_thread() is threading.main_thread():
         _stop_on_signals(server)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: the collector need not walk it again and again
     host, port = listener.getsockname()[:2]
     log.info("web.listening", host=host, port=port)
     with listener:
@@ -87,15 +90,21 @@ def bind(settings: Settings) -> socket.socket:
             dualstack_ipv6=is_any and socket.has_dualstack_ipv6(),
         )
     except PermissionError:
-        raise CannotListen(f"port {port} may not be used without more rights; set PORT to one above 1023") from None
+        raise CannotListen(
+            f"port {port} may not be used without more rights; set PORT to one above 1023"
+        ) from None
     except socket.gaierror:
         raise CannotListen(
             "STL_HOST is not an address of this machine; 127.0.0.1 listens here only, 0.0.0.0 everywhere"
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise CannotListen(f"port {port} on {host} is in use; stop what listens there, or set PORT to another one") from None
-        raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror or type(error).__name__}") from None
+            raise CannotListen(
+                f"port {port} on {host} is in use; stop what listens there, or set PORT to another one"
+            ) from None
+        raise CannotListen(
+            f"cannot listen on {host} port {port}: {error.strerror or type(error).__name__}"
+        ) from None
 
 
 def _stop_on_signals(server: uvicorn.Server) -> None:

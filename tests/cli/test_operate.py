@@ -1,0 +1,288 @@
+"""Dead letters, alerts, status, ledger and doctor, on a real server."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from tests.cli.conftest import Run, Running
+from tests.cli.test_explain import command, environment
+from tests.servers import RealServer
+
+from speed_to_lead import flow
+from speed_to_lead.cli.dead_letters import preview_of
+from speed_to_lead.cli.doctor import Severity, _persistence, _policy
+from speed_to_lead.cli.operate import balance_in_words, pulses_of
+from speed_to_lead.core.audit import Ledger
+from speed_to_lead.store import ServerPolicy
+from speed_to_lead.store.keys import Keys
+
+
+def test_dead_letters(running: Running) -> None:
+    """Listed with the error, shown with a safe preview, replayed when mended, discarded for good."""
+    good = running.routed()
+    bad = [running.routed(b'{"email": \x00\xff\x1b[2J'), running.routed(b"not json")]
+    assert set(bad) == {one["id"] for one in running("dead-letters", "list", "--json").json["dead_letters"]}
+    listed = running("dead-letters", "list").out
+    assert all(one in listed for one in bad)
+    assert good not in listed
+    shown = running("dead-letters", "show", bad[0]).out
+    assert '| {"email": \\x00\\xff\\x1b[2J' in shown
+    assert f"dead-letters replay {bad[0]}" in shown
+    assert running("dead-letters", "show", bad[0], "--json").json["body"].startswith('{"email"')
+    assert "1 submission back in the queue" in running("dead-letters", "replay", bad[0]).out
+    flow.route(running.place, "router-1")
+    replayed = running("dead-letters", "replay", "--all", "--json").json
+    assert (set(bad), False) == (set(replayed["replayed"]), replayed["more"])
+    flow.route(running.place, "router-1")
+    for one in bad:
+        assert running("dead-letters", "discard", one).code == 0
+    assert "There are no dead letters" in running("dead-letters", "list").err
+    assert "no dead letters to replay" in running("dead-letters", "replay", "--all").out
+    assert running("ledger").code == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", ["(empty)"]),
+        (b"a\r\nb", ["a", "b"]),
+        ("Zoë".encode(), ["Zoë"]),
+        (b"Zo\xeb\x07", ["Zo\\xeb\\x07"]),
+        (b"x" * 3000, ["x" * 2048, "… 952 bytes more; --json has all of it"]),
+    ],
+)
+def test_preview(body: bytes, expected: list[str]) -> None:
+    """Two kilobytes at most, and nothing that moves a cursor."""
+    assert expected == preview_of(body)
+
+
+def test_alerts(running: Running) -> None:
+    """What waits, what was given up, and trying again."""
+    running.routed(received_at=running.ago(minutes=20))
+    flow.sweep(running.place)
+    waiting = running("alerts", "list", "--json").json["alerts"]
+    assert {"console", "sdr-managers"} == {alert["destination"] for alert in waiting}
+    flow.deliver(running.place, "sdr-managers")  # its variables are not set, so it is given up at once
+    dead = running("alerts", "list", "--dead", "--json").json["alerts"]
+    assert {"sdr-managers"} == {alert["destination"] for alert in dead}
+    assert dead[0]["key"] in running("alerts", "list", "--dead").out
+    assert "1 alert will be tried again" in running("alerts", "redrive", dead[0]["key"]).out
+    flow.deliver(running.place, "sdr-managers")
+    redriven = running("alerts", "redrive", "--all-dead", "--json").json["redriven"]
+    assert dead[0]["key"] in redriven
+    assert "nothing to try again" in running("alerts", "redrive", "--all-dead").out
+
+
+def test_alerts_test(run: Run, config_dir: Path) -> None:
+    """A test message goes out without a server, and the answer is told in plain words."""
+    good = run("alerts", "test", "console", "--config", str(config_dir))
+    assert (good.code, "console (console) took the message: printed." in good.out) == (0, True)
+    bad = run("alerts", "test", "sdr-managers", "--config", str(config_dir))
+    assert (
+        bad.code,
+        "refuses the message, and would each time: environment variable MANAGERS_" in bad.out,
+    ) == (1, True)
+
+
+def test_status_is_well(running: Running) -> None:
+    """Everybody beats, nothing waits: exit 0."""
+    running.beat_all()
+    finished = running("status")
+    assert (finished.code, "Nothing is late." in finished.out) == (0, True)
+    assert running("status", "--json").json["well"]
+
+
+def test_status_is_not_well(running: Running) -> None:
+    """A stage nobody heard of, an old submission, an overdue lead: exit 1, each by name."""
+    running.routed(received_at=running.ago(minutes=20))
+    running.submit()
+    running.place.store.operations.beat("web@host:1", running.ago(seconds=60))
+    finished = running("status")
+    assert finished.code == 1
+    assert "late: clock" in finished.out
+    assert "no sign of life from: router, clock, courier, web" in finished.out
+    status = running("status", "--json").json
+    assert (status["late"], status["stages"]["queue"]["waiting"], status["well"]) == (["clock"], 1, False)
+
+
+@pytest.mark.parametrize(
+    ("heartbeats", "dead"),
+    [
+        ({}, ["router", "clock", "courier"]),
+        ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0}, []),
+        ({"router@a:1": 900.0, "router@a:9": 1.0, "clock@a:2": 1.0, "courier@a:3": 1.0}, []),
+        ({"router@a:1": 15.1, "clock@a:2": 1.0, "courier@a:3": 1.0, "web@a:4": 20.0}, ["router", "web"]),
+    ],
+)
+def test_pulses(heartbeats: dict[str, float], dead: list[str]) -> None:
+    """A stage is as alive as its youngest process; one that was never needed is not missed."""
+    assert dead == [pulse.stage for pulse in pulses_of(heartbeats) if pulse.is_dead]
+
+
+def test_ledger(running: Running, server_url: str, key_prefix: str) -> None:
+    """It balances, until somebody deletes from the stream by hand."""
+    running.routed()
+    running.routed(b"{")
+    running.submit()
+    good = running("ledger")
+    assert (good.code, good.out.endswith("The ledger balances.\n")) == (0, True)
+    assert {
+        "received": 3,
+        "leads": 1,
+        "dead_letters": 1,
+        "in_flight": 1,
+        "difference": 0,
+        "balances": True,
+    }.items() <= (running("ledger", "--json").json.items())
+    with redis.Redis.from_url(server_url) as client:
+        stream = Keys(key_prefix).incoming
+        client.xdel(stream, client.xrange(stream)[0][0])  # type: ignore[index,no-untyped-call]
+    bad = running("ledger")
+    assert (bad.code, "does NOT balance: 1 submission unaccounted for" in bad.out) == (1, True)
+    assert "does NOT balance" in running("doctor", "--skip-processes").out
+
+
+def test_balance_the_other_way() -> None:
+    """More accounted for than received is wrong as well."""
+    assert "2 submissions more accounted for" in balance_in_words(Ledger(1, 3, 0, 0, 0, 0, 0))
+
+
+def well(running: Running) -> dict[str, str]:
+    """An environment in which nothing is wrong."""
+    return {
+        "INTAKE_TOKEN": "a-long-enough-secret",
+        "MANAGERS_URL": "https://managers.example.com/alerts",
+        "MANAGERS_SECRET": "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY",
+        "STL_PUBLIC_URL": "https://leads.example.com",
+        "STL_API_KEYS": "k" * 20,
+        "STL_FALLBACK_DESTINATION": "sdr-managers",
+    }
+
+
+def test_doctor_is_content(running: Running) -> None:
+    """A whole set-up has no problem."""
+    running.beat_all()
+    finished = running("doctor", env=well(running))
+    assert (finished.code, "0 problems" in finished.out) == (0, True)
+    assert "every write is on disk before it is answered" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("changed", "severity", "says"),
+    [
+        ({"INTAKE_TOKEN": ""}, "problem", '"website-demo": INTAKE_TOKEN is not set'),
+        ({"MANAGERS_URL": ""}, "problem", '"sdr-managers": environment variable MANAGERS_URL'),
+        ({"STL_API_KEYS": ""}, "warning", "STL_API_KEYS is not set"),
+        ({"STL_PUBLIC_URL": ""}, "warning", "STL_PUBLIC_URL is not set"),
+        ({"STL_FALLBACK_DESTINATION": "console"}, "warning", "which only prints"),
+        ({"STL_FALLBACK_DESTINATION": "consol"}, "problem", "no destination"),
+        ({"STL_CONFG_DIR": "x"}, "problem", "did you mean STL_CONFIG_DIR?"),
+        ({"STL_CONFIG_DIR": "nowhere"}, "problem", "there is no such directory"),
+        ({"PORT": "abc"}, "problem", "PORT"),
+        ({"REDIS_URL": "http://x"}, "problem", "REDIS_URL"),
+        ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "problem", "cannot be reached"),
+    ],
+)
+def test_doctor_finds(running: Running, changed: dict[str, str], severity: str, says: str) -> None:
+    """One thing wrong is one finding, with its severity; the exit code is 1 for problems only."""
+    running.beat_all()
+    finished = running("doctor", "--json", env=well(running) | changed)
+    [found] = [one for one in finished.json["findings"] if says in one["what"]]
+    assert severity == found["severity"]
+    assert found["causes"]
+    assert found["to_do"]
+    assert (1 if severity == "problem" else 0) == finished.code
+
+
+def test_doctor_finds_what_was_put_aside(running: Running) -> None:
+    """Dead letters, dead alerts, quarantined leads and silent stages, each with the command that mends it."""
+    running.routed(b"{")
+    late = running.routed(received_at=running.ago(minutes=20))
+    flow.sweep(running.place)
+    flow.deliver(running.place, "sdr-managers")
+    running.place.store.leads.quarantine(late, "KeyError while escalating it")
+    finished = running("doctor")
+    assert finished.code == 1
+    for fragment in (
+        "processes: the router never gave a sign of life",
+        f"quarantine: lead {late}: KeyError",
+        "alert given up",
+        "1 dead letter",
+        "alerts redrive --all-dead",
+        "dead-letters replay --all",
+    ):
+        assert fragment in finished.out
+    assert "processes:" not in running("doctor", "--skip-processes").out
+
+
+def test_doctor_knows_what_up_made_up(run: Run, config_dir: Path, tmp_path: Path) -> None:
+    """Secrets that `up` made up for its processes are not missing."""
+    (tmp_path / "secrets.env").write_text("INTAKE_TOKEN=made-up\nSTL_API_KEYS=made-up-as-well-for-you\n")
+    finished = run("doctor", env={"STL_DATA_DIR": str(tmp_path), "STL_CONFIG_DIR": str(config_dir)})
+    assert "INTAKE_TOKEN" not in finished.out
+    assert "STL_API_KEYS" not in finished.out
+
+
+@pytest.mark.parametrize(
+    ("policy", "severity", "says"),
+    [
+        (ServerPolicy("6.0.16", "noeviction", True, "always", 0), Severity.PROBLEM, "6.2 or newer"),
+        (
+            ServerPolicy("9.0.1", "allkeys-lru", True, "always", 0),
+            Severity.PROBLEM,
+            "maxmemory-policy is allkeys-lru",
+        ),
+        (ServerPolicy("9.0.1", None, True, "always", 0), Severity.WARNING, "memory runs short"),
+        (ServerPolicy("9.0.1", "noeviction", False, "always", 0), Severity.PROBLEM, "appendonly no"),
+        (ServerPolicy("9.0.1", "noeviction", None, None, 0), Severity.WARNING, "does not say whether"),
+        (ServerPolicy("9.0.1", "noeviction", True, "everysec", 0), Severity.WARNING, "everysec"),
+        (ServerPolicy("9.0.1", "noeviction", True, "no", 0), Severity.PROBLEM, "appendfsync is no"),
+        (ServerPolicy("9.0.1", "noeviction", True, "always", -3.2), Severity.WARNING, "3.2 s behind"),
+        (ServerPolicy("unknown", "noeviction", True, "always", 0.9), Severity.OK, "answers"),
+    ],
+)
+def test_policy(policy: ServerPolicy, severity: Severity, says: str) -> None:
+    """Each way a server can be set up wrongly, what it costs, and the command that mends it."""
+    [found] = [one for one in _policy(policy, "host:6379") if says in one.what]
+    assert severity is found.severity
+    assert severity is Severity.OK or (found.causes and found.to_do)
+
+
+def test_persistence_of_a_good_server_is_ok() -> None:
+    """Nothing to complain of is said too."""
+    [found] = _persistence(ServerPolicy("9.0.1", "noeviction", True, "always", 0))
+    assert Severity.OK is found.severity
+
+
+def test_a_server_that_refuses(running: Running, restartable_server: RealServer) -> None:
+    """A server that wants a password, or another one, is told apart from one that is gone; no password is told."""
+    with redis.Redis.from_url(restartable_server.url) as client:
+        client.config_set("requirepass", "hunter2")
+    finished = running("status", env={"REDIS_URL": restartable_server.url})
+    assert (finished.code, "wants a password" in finished.err) == (2, True)
+    wrong = restartable_server.url.replace("redis://", "redis://:wrong@")
+    finished = running("status", env={"REDIS_URL": wrong})
+    assert (finished.code, "refuses the password" in finished.err, "wrong@" in finished.err) == (
+        2,
+        True,
+        False,
+    )
+
+
+def test_start_is_quick(config_dir: Path) -> None:
+    """`config explain` starts in well under a second of processor time."""
+    before = os.times()
+    started = time.monotonic()
+    subprocess.run(
+        command("config", "explain", "--config", str(config_dir)),
+        input=b'{"email": "kim@example.com"}',
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
+    assert time.monotonic() - started < 10
