@@ -13,6 +13,8 @@ _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]+)[^\s'
 
 #: These libraries log full URLs (httpx: every request, at INFO) or one line per task.
 _QUIET = ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "uvicorn.access")
+#: Its only warning is that a stopping worker gives back what it holds, as it should.
+_QUIETER = ("kombu.transport.virtual.base",)
 
 
 def redacted(text: str) -> str:
@@ -45,7 +47,7 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_first_line, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -54,9 +56,17 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _QUIETER:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _nothing(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return event
+
+
+def _first_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Another library's record without what follows its first line: Celery's beat puts whole tracebacks there."""
+    event["event"] = str(event.get("event", "")).strip().partition("\n")[0].rstrip()
     return event
 
 

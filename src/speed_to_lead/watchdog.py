@@ -7,12 +7,15 @@ destination at once, without the outbox, whose courier may be the one that is go
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
 
 from speed_to_lead import flow
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import compose_system
 from speed_to_lead.store import StoreUnavailable
@@ -41,33 +44,56 @@ def silent_stages(heartbeats: Mapping[str, float], watched_for: float, stages: I
     return {stage for stage in stages if min(youngest.get(stage, watched_for), watched_for) > SILENT_AFTER}
 
 
-def watch(place: Workplace, wait: Callable[[float], bool]) -> None:
-    """Look every LOOK_EVERY seconds until `wait` answers true (somebody asked to stop)."""
-    watched_for = away_for = 0.0
+def watch(
+    place: Workplace, wait: Callable[[float], bool], seconds_now: Callable[[], float] = time.monotonic
+) -> None:
+    """Look every LOOK_EVERY seconds until `wait` answers true (somebody asked to stop).
+
+    While the store is away nobody can give a sign of life; afterwards everybody has SILENT_AFTER seconds again.
+    What was not delivered is told again at the next look, under the same key.
+    """
+    watching_since = answered_at = seconds_now()
     silent: set[str] = set()
+    untold: list[tuple[Alert, str]] = []
     while not wait(LOOK_EVERY):
-        watched_for += LOOK_EVERY
         try:
             flow.beat(place, "watchdog")
-            now_silent = silent_stages(place.store.operations.health().heartbeats, watched_for)
-            away_for = 0.0
+            heartbeats = place.store.operations.health().heartbeats
+            answered_at = seconds_now()
+            still_silent = silent & silent_stages(heartbeats, float("inf"))
+            now_silent = silent_stages(heartbeats, answered_at - watching_since) | still_silent
         except StoreUnavailable as error:
-            away_for += LOOK_EVERY
             log.warning("store.away", error=str(error))
-            now_silent = (silent - {STORE}) | ({STORE} if away_for > SILENT_AFTER else set())
+            watching_since = seconds_now()
+            is_long = watching_since - answered_at > SILENT_AFTER
+            now_silent = (silent - {STORE}) | ({STORE} if is_long else set())
         for stage in sorted(now_silent - silent):
-            _tell(place, AlertKind.STAGE_SILENT, stage, f"No sign of life from the {stage} for {SILENT_AFTER:.0f} s")
+            untold.append(_news(place, AlertKind.STAGE_SILENT, stage))
         for stage in sorted(silent - now_silent):
-            _tell(place, AlertKind.STAGE_BACK, stage, f"The {stage} is working again")
+            untold.append(_news(place, AlertKind.STAGE_BACK, stage))
         silent = now_silent
+        untold = [again for alert, headline in untold if (again := _tell(place, alert, headline)) is not None]
 
 
-def _tell(place: Workplace, kind: AlertKind, stage: str, headline: str) -> None:
+def _news(place: Workplace, kind: AlertKind, stage: str) -> tuple[Alert, str]:
+    """The alert and its headline."""
     now = datetime.now(UTC)  # the server's clock may be what is away
-    step = f"{kind.value}.{stage}.{int(now.timestamp())}"
-    alert = Alert("system", step, place.fallback_destination, kind, now)
-    attempt = place.channel(place.fallback_destination).send(compose_system(alert, headline), now)
-    log.error(kind.value, stage=stage, outcome=attempt.outcome.value, detail=attempt.detail)
+    alert = Alert("system", f"{stage}.{int(now.timestamp())}", place.fallback_destination, kind, now)
+    who = "The server that keeps the leads" if stage == STORE else f"The {stage}"
+    is_silent = kind is AlertKind.STAGE_SILENT
+    log.error(kind.value, stage=stage)
+    return alert, f"{who} has been silent for {SILENT_AFTER:.0f} s" if is_silent else f"{who} is working again"
+
+
+def _tell(place: Workplace, alert: Alert, headline: str) -> tuple[Alert, str] | None:
+    """Send it; None once that is done or cannot be, else what to send again."""
+    message = compose_system(alert, headline)
+    attempt = place.channel(alert.destination).send(message, datetime.now(UTC))
+    unknown = alert.unknown_attempts + (attempt.outcome is Outcome.UNKNOWN)
+    tried = replace(alert, attempts=alert.attempts + 1, unknown_attempts=unknown)
+    log.info("alert.attempt", alert=alert.key, outcome=attempt.outcome.value, detail=attempt.detail)
+    is_over = attempt.outcome in (Outcome.DELIVERED, Outcome.REFUSED) or tried.attempts >= MAX_ATTEMPTS
+    return None if is_over else (tried, headline)
 
 
 def run(place: Workplace) -> None:

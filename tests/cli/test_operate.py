@@ -139,7 +139,7 @@ def test_ledger(running: Running, server_url: str, key_prefix: str) -> None:
     }.items() <= (running("ledger", "--json").json.items())
     with redis.Redis.from_url(server_url) as client:
         stream = Keys(key_prefix).incoming
-        client.xdel(stream, client.xrange(stream)[0][0])  # type: ignore[index,no-untyped-call]
+        client.xdel(stream, client.xrange(stream)[0][0])
     bad = running("ledger")
     assert (bad.code, "does NOT balance: 1 submission unaccounted for" in bad.out) == (1, True)
     assert "does NOT balance" in running("doctor", "--skip-processes").out

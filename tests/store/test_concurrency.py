@@ -138,11 +138,9 @@ def test_clocks_decide_each_step_once(both: tuple[RedisStore, RedisStore]) -> No
     def sweep(mine: RedisStore) -> None:
         while due := mine.leads.due(now, 4):
             leads = [lead for lead in map(mine.leads.get, due) if lead is not None and lead.version < 6]
-            changes = []
-            for lead in leads:
-                done = lead.version == 5
-                changed = following(lead, next_at=now + MINUTE if done else now)
-                changes.append(change_of(changed, now, counters={"breaches": 1}))
+            moments = [now + MINUTE if lead.version == 5 else now for lead in leads]
+            decided = [following(lead, next_at=at) for lead, at in zip(leads, moments, strict=True)]
+            changes = [change_of(lead, now, counters={"breaches": 1}) for lead in decided]
             results = zip(changes, mine.leads.change(changes), strict=True)
             applied.extend(
                 f"{c.lead.id}@{c.lead.version}" for c, result in results if result is Result.APPLIED
@@ -167,13 +165,10 @@ def test_reclaiming_routers_share_nothing(both: tuple[RedisStore, RedisStore]) -
 
     def reclaim(mine: RedisStore) -> None:
         while entries := mine.queue.reclaim(f"r{threading.get_ident()}", idle, 7, isolate_after=9_999):
-            for entry in entries:
-                if mine.queue.settle([Drop(entry.entry_id, "tests", entry.submission.id)]) == [
-                    Result.APPLIED
-                ]:
-                    got.append(entry.submission.id)
+            drops = [Drop(entry.entry_id, "tests", entry.submission.id) for entry in entries]
+            results = zip(drops, mine.queue.settle(drops), strict=True)
+            got.extend(drop.submission_id for drop, result in results if result is Result.APPLIED)
 
-    store.now()
     at_once(both, reclaim)
     assert {f"s{n}": 1 for n in range(100)} == Counter(got)
     assert (store.operations.ledger().tests, store.operations.ledger().difference) == (100, 0)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 import uvicorn
+from tests.servers import RealServer, wait_until
 
 from speed_to_lead import flow
 from speed_to_lead.config import Configuration
@@ -26,7 +27,6 @@ from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.web import create_app
 from speed_to_lead.workplace import Workplace, channels, read_config
-from tests.servers import RealServer, wait_until
 
 CONFIG = Path(__file__).parents[2] / "config"
 KEY = "key-of-the-crm-0123456789"

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from tests.web.conftest import AUTHORIZED, KEY, LEAD, OTHER_KEY, Web, route_all, web_on
 
 from speed_to_lead.core.lead import ResponseKind
 from speed_to_lead.web import guard, submitted
-from tests.web.conftest import AUTHORIZED, KEY, LEAD, OTHER_KEY, Web, route_all, web_on
 
 
 @pytest.fixture
@@ -56,17 +56,17 @@ def test_without_a_key_v1_is_401(web: Web, headers: Any) -> None:
     """Wrong, missing or doubled: 401 that says how, for reading and writing alike, and nothing is stored."""
     for method, path in (("GET", "/v1/leads"), ("POST", "/v1/leads"), ("GET", "/v1/nothing"), ("GET", "/v1")):
         answer = web.http.request(method, path, headers=headers)
-        assert 401 == answer.status_code
-        assert ["error"] == list(answer.json())
+        assert answer.status_code == 401
+        assert list(answer.json()) == ["error"]
         assert answer.headers["www-authenticate"].startswith("Bearer")
-        assert "no-store" == answer.headers["cache-control"]
-    assert [] == web.stored()
+        assert answer.headers["cache-control"] == "no-store"
+    assert web.stored() == []
 
 
 @pytest.mark.parametrize("given", [f"Bearer {KEY}", f"bearer {OTHER_KEY}", f"BEARER   {KEY}"])
 def test_every_key_opens_v1(web: Web, given: str) -> None:
     """Any of the keys, and the scheme in any case (RFC 9110)."""
-    assert 200 == web.http.get("/v1/leads", headers={"authorization": given}).status_code
+    assert web.http.get("/v1/leads", headers={"authorization": given}).status_code == 200
 
 
 def test_without_configured_keys_v1_refuses_everybody(server_url: str, key_prefix: str) -> None:
@@ -74,7 +74,7 @@ def test_without_configured_keys_v1_refuses_everybody(server_url: str, key_prefi
     with web_on(server_url, key_prefix, api_keys="") as closed:
         for headers in ({}, AUTHORIZED, {"authorization": "Bearer"}):
             answer = closed.http.get("/v1/leads", headers=headers)
-            assert 401 == answer.status_code
+            assert answer.status_code == 401
             assert "STL_API_KEYS is not set" in answer.json()["error"]
 
 
@@ -90,8 +90,8 @@ def test_a_key_is_compared_in_constant_time_with_every_key(web: Web, monkeypatch
         compare_digest = staticmethod(compare)
 
     monkeypatch.setattr(guard, "hmac", Watched)
-    assert 200 == get(web, "/v1/leads").status_code
-    assert [True, True] == compared
+    assert get(web, "/v1/leads").status_code == 200
+    assert compared == [True, True]
 
 
 def test_the_key_is_asked_for_before_the_body(web: Web) -> None:
@@ -109,9 +109,9 @@ def test_a_lead_is_stored_before_it_is_answered(web: Web) -> None:
     answer = post(web, "/v1/leads", LEAD, idempotency_key="order-7")
     (entry,) = web.stored()
     assert {"status": "stored", "id": entry[b"id"].decode()} == answer.json()
-    assert b"api" == entry[b"form"]
-    assert LEAD == json.loads(entry[b"body"])
-    assert {"idempotency-key": "order-7"} == json.loads(entry[b"headers"])
+    assert entry[b"form"] == b"api"
+    assert json.loads(entry[b"body"]) == LEAD
+    assert json.loads(entry[b"headers"]) == {"idempotency-key": "order-7"}
 
 
 def test_a_lead_cannot_bring_its_own_time_of_receipt(web: Web) -> None:
@@ -120,7 +120,7 @@ def test_a_lead_cannot_bring_its_own_time_of_receipt(web: Web) -> None:
     route_all(web.place)
     lead = get(web, f"/v1/leads/{answer.json()['id']}").json()
     assert lead["received_at"] > "2026"
-    assert "2001-01-01T00:00:00Z" == lead["custom"]["received_at"]
+    assert lead["custom"]["received_at"] == "2001-01-01T00:00:00Z"
 
 
 def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
@@ -132,7 +132,7 @@ def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
     route_all(web.place)
     found = {get(web, f"/v1/leads/{submission}").json()["id"] for submission in (first, second, other)}
     assert {first} == found
-    assert 1 == len(get(web, "/v1/leads").json()["leads"])
+    assert len(get(web, "/v1/leads").json()["leads"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_what_is_no_lead_is_422(web: Web, body: bytes, words: str) -> None:
     answer = web.http.post(
         "/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/json"}
     )
-    assert 422 == answer.status_code
+    assert answer.status_code == 422
     assert words in answer.json()["error"]
-    assert [] == web.stored()
+    assert web.stored() == []
 
 
 @pytest.mark.parametrize(("size", "status"), [(1024 * 1024, 200), (1024 * 1024 + 1, 413)])
@@ -179,23 +179,27 @@ def test_lines_are_answered_line_by_line(web: Web) -> None:
     body = b'{"email": "a@example.com"}\r\n\n{"email": \n{"company": "x"}\n[1]\n{"phone": "+49 30 123456"}'
     results = ndjson(web, body, idempotency_key="list-1").json()["results"]
     entries = web.stored()
-    assert [1, 3, 4, 5, 6] == [result["line"] for result in results]
-    assert ["id", "error", "error", "error", "id"] == [list(result)[1] for result in results]
+    assert [result["line"] for result in results] == [1, 3, 4, 5, 6]
+    assert [list(result)[1] for result in results] == ["id", "error", "error", "error", "id"]
     assert [result["id"] for result in results if "id" in result] == [
         entry[b"id"].decode() for entry in entries
     ]
-    assert ["list-1:1", "list-1:6"] == [json.loads(entry[b"headers"])["idempotency-key"] for entry in entries]
+    assert [json.loads(entry[b"headers"])["idempotency-key"] for entry in entries] == ["list-1:1", "list-1:6"]
 
 
 def test_the_same_lines_again_make_no_second_leads(web: Web) -> None:
     """After a 503 in the middle the whole file is sent again."""
     body = b"\n".join(json.dumps({"email": f"p{n}@example.com"}).encode() for n in range(30))
     for _ in range(2):
-        assert 30 == len(ndjson(web, body, idempotency_key="list-2").json()["results"])
+        assert len(ndjson(web, body, idempotency_key="list-2").json()["results"]) == 30
     route_all(web.place)
     ledger = get(web, "/v1/ledger").json()
-    assert [60, 30, 30, 0, True] == [
-        ledger[k] for k in ("received", "leads", "duplicates", "difference", "balances")
+    assert [ledger[k] for k in ("received", "leads", "duplicates", "difference", "balances")] == [
+        60,
+        30,
+        30,
+        0,
+        True,
     ]
 
 
@@ -205,8 +209,8 @@ def test_ten_thousand_lines_are_taken_and_one_more_is_not(web: Web) -> None:
     too_many = ndjson(web, b"\n".join(lines))
     stored_then = len(web.stored())
     taken = ndjson(web, b"\n".join(lines[:-1]))
-    assert [413, 0] == [too_many.status_code, stored_then]
-    assert [200, submitted.MAX_LINES] == [taken.status_code, len(web.stored())]
+    assert [too_many.status_code, stored_then] == [413, 0]
+    assert [taken.status_code, len(web.stored())] == [200, submitted.MAX_LINES]
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
@@ -214,18 +218,18 @@ def test_a_body_of_more_than_ten_mebibytes_is_413(web: Web, is_chunked: bool) ->
     """Whether its length is announced or not."""
     body = b"x" * (guard.MAX_BODY_BYTES + 1)
     answer = web.http.post("/v1/leads", content=iter([body]) if is_chunked else body, headers=AUTHORIZED)
-    assert 413 == answer.status_code
-    assert ["error"] == list(answer.json())
+    assert answer.status_code == 413
+    assert list(answer.json()) == ["error"]
 
 
 def test_no_lines_at_all_is_422(web: Web) -> None:
     """An empty file is more likely a mistake than a wish."""
-    assert 422 == ndjson(web, b"\n \n").status_code
+    assert ndjson(web, b"\n \n").status_code == 422
 
 
 def test_an_overlong_idempotency_key_is_422(web: Web) -> None:
     """It would be kept with every line."""
-    assert 422 == post(web, "/v1/leads", LEAD, idempotency_key="k" * 256).status_code
+    assert post(web, "/v1/leads", LEAD, idempotency_key="k" * 256).status_code == 422
 
 
 # --- leads out -------------------------------------------------------------------------------------------------
@@ -235,15 +239,29 @@ def test_a_lead_is_shown_with_its_trace_and_history(web: Web, routed: str) -> No
     """Where it went, by when, and why; instants in UTC with a Z."""
     answer = get(web, f"/v1/leads/{routed}")
     lead = answer.json()
-    assert 200 == answer.status_code
+    assert answer.status_code == 200
     assert [routed, "open", "inbound", "inbound-5m"] == [
         lead[name] for name in ("id", "state", "team", "sla")
     ]
     assert lead["trace"]
-    assert "lead.routed" == lead["history"][0]["event"]
+    assert lead["history"][0]["event"] == "lead.routed"
     assert lead["deadline"].endswith("Z")
-    assert "no-store" == answer.headers["cache-control"]
-    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_keys_of_a_lead_come_in_one_order(web: Web, routed: str) -> None:
+    """People read it too: identity, route, deadline and steps first."""
+    post(web, "/v1/leads", LEAD | {"message": "me again"})
+    route_all(web.place)
+    lead = get(web, f"/v1/leads/{routed}").json()
+    assert " ".join(lead) == (
+        "id state version form received_at submitted_at source channel campaign rule team rep sla deadline next_at "
+        "steps acknowledged_at answered_at breached_at closed_at closed_reason reps_before fields custom responses "
+        "touches trace config_digest history"
+    )
+    assert list(lead["steps"][0]) == ["name", "at", "tell", "remind", "alert", "reassign", "done"]
+    assert [touch["fields"]["message"] for touch in lead["touches"]] == ["me again"]
 
 
 def test_the_id_of_a_touch_leads_to_the_lead(web: Web, routed: str) -> None:
@@ -262,13 +280,13 @@ def test_an_unknown_lead_is_404_with_a_sentence(web: Web, lead_id: str) -> None:
         post(web, f"/v1/leads/{lead_id}/reassign", {"rep": "x", "by": "ana"}),
         post(web, f"/v1/leads/{lead_id}/close", {"reason": "spam", "by": "ana"}),
     ):
-        assert 404 == answer.status_code
-        assert ["error"] == list(answer.json())
+        assert answer.status_code == 404
+        assert list(answer.json()) == ["error"]
 
 
 def test_a_history_key_is_no_lead(web: Web, routed: str) -> None:
     """`ID:history` names another key of the same lead; it is not looked up."""
-    assert 404 == get(web, f"/v1/leads/{routed}:history").status_code
+    assert get(web, f"/v1/leads/{routed}:history").status_code == 404
 
 
 def test_tests_dead_letters_and_waiting_submissions_say_what_they_are(web: Web) -> None:
@@ -278,7 +296,7 @@ def test_tests_dead_letters_and_waiting_submissions_say_what_they_are(web: Web) 
     route_all(web.place)
     waiting = post(web, "/v1/leads", LEAD).json()["id"]
     answers = [get(web, f"/v1/leads/{found}") for found in (test, dead, waiting)]
-    assert [404, 404, 404] == [answer.status_code for answer in answers]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
     for answer, words in zip(answers, ("a test", "dead-letters", "not routed yet"), strict=True):
         assert words in answer.json()["error"]
 
@@ -290,17 +308,17 @@ def test_leads_are_listed_newest_first_in_pages(web: Web) -> None:
     )
     ndjson(web, body)
     route_all(web.place)
-    seen, cursor = [], ""
-    for _ in range(4):
-        page = get(web, f"/v1/leads?limit=3&state=open&team=inbound&rep=&cursor={cursor}").json()
-        seen += [lead["id"] for lead in page["leads"]]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    assert 7 == len(set(seen)) == len(seen)
-    assert cursor is None
-    assert [] == get(web, "/v1/leads?team=enterprise").json()["leads"]
-    assert [] == get(web, "/v1/leads?state=closed").json()["leads"]
+    pages: list[list[str]] = []
+    cursors: list[str | None] = [""]
+    for _ in range(3):
+        page = get(web, f"/v1/leads?limit=3&state=open&team=inbound&rep=&cursor={cursors[-1]}").json()
+        pages.append([lead["id"] for lead in page["leads"]])
+        cursors.append(page["next"])
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert len({lead_id for page in pages for lead_id in page}) == 7
+    assert cursors[-1] is None
+    assert get(web, "/v1/leads?team=enterprise").json()["leads"] == []
+    assert get(web, "/v1/leads?state=closed").json()["leads"] == []
 
 
 @pytest.mark.parametrize(
@@ -309,7 +327,7 @@ def test_leads_are_listed_newest_first_in_pages(web: Web) -> None:
 def test_a_wrong_filter_is_422(web: Web, query: str) -> None:
     """A mistyped filter must not list everything."""
     answer = get(web, f"/v1/leads?{query}")
-    assert 422 == answer.status_code
+    assert answer.status_code == 422
     assert query.partition("=")[0] in answer.json()["details"][0]["where"]
 
 
@@ -322,16 +340,16 @@ def test_a_response_stops_the_clock_once(web: Web, routed: str) -> None:
     first = post(web, f"/v1/leads/{routed}/responses", given)
     at = first.json()["lead"]["answered_at"]
     again = post(web, f"/v1/leads/{routed}/responses", given | {"at": at})
-    assert [200, 200] == [first.status_code, again.status_code]
-    assert ["recorded", "already_recorded"] == [answer.json()["result"] for answer in (first, again)]
-    assert ["answered", None] == [again.json()["lead"][name] for name in ("state", "next_at")]
-    assert 1 == len(again.json()["lead"]["responses"])
+    assert [first.status_code, again.status_code] == [200, 200]
+    assert [answer.json()["result"] for answer in (first, again)] == ["recorded", "already_recorded"]
+    assert [again.json()["lead"][name] for name in ("state", "next_at")] == ["answered", None]
+    assert len(again.json()["lead"]["responses"]) == 1
 
 
 def test_an_acknowledgement_stops_no_clock(web: Web, routed: str) -> None:
     """`mine` is not an answer."""
     lead = post(web, f"/v1/leads/{routed}/responses", {"kind": "acknowledged", "by": "ana"}).json()["lead"]
-    assert "open" == lead["state"]
+    assert lead["state"] == "open"
     assert lead["acknowledged_at"]
 
 
@@ -339,8 +357,8 @@ def test_an_acknowledgement_stops_no_clock(web: Web, routed: str) -> None:
 def test_an_impossible_instant_is_422(web: Web, routed: str, at: str) -> None:
     """Before the lead came, or in the future."""
     answer = post(web, f"/v1/leads/{routed}/responses", {"kind": "connected", "by": "ana", "at": at})
-    assert 422 == answer.status_code
-    assert ["error"] == list(answer.json())
+    assert answer.status_code == 422
+    assert list(answer.json()) == ["error"]
 
 
 @pytest.mark.parametrize(
@@ -363,7 +381,7 @@ def test_a_wrong_body_says_where_and_what(
 ) -> None:
     """A plain sentence and the places, without the values that were sent."""
     answer = post(web, f"/v1/leads/{routed}/responses", {"kind": "connected", "by": "ana"} | change)
-    assert 422 == answer.status_code
+    assert answer.status_code == 422
     assert where == answer.json()["details"][0]["where"]
     assert words in answer.json()["details"][0]["problem"]
     assert words in answer.json()["error"]
@@ -373,7 +391,7 @@ def test_a_wrong_body_says_where_and_what(
 def test_an_unknown_kind_is_answered_with_the_valid_ones(web: Web, routed: str) -> None:
     """Whoever guessed learns all of them."""
     answer = post(web, f"/v1/leads/{routed}/responses", {"kind": "called", "by": "ana"})
-    assert [] == [kind.value for kind in ResponseKind if kind.value not in answer.json()["error"]]
+    assert [kind.value for kind in ResponseKind if kind.value not in answer.json()["error"]] == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"null", b'{"kind": "connected"}'])
@@ -382,8 +400,8 @@ def test_a_body_that_is_no_object_is_422(web: Web, routed: str, body: bytes) -> 
     for path in ("responses", "reassign", "close"):
         headers = AUTHORIZED | {"content-type": "application/json"}
         answer = web.http.post(f"/v1/leads/{routed}/{path}", content=body, headers=headers)
-        assert 422 == answer.status_code
-        assert ["error", "details"] == list(answer.json())
+        assert answer.status_code == 422
+        assert list(answer.json()) == ["error", "details"]
 
 
 def test_a_lead_is_passed_on(web: Web, routed: str) -> None:
@@ -394,9 +412,9 @@ def test_a_lead_is_passed_on(web: Web, routed: str) -> None:
     answers = [post(web, f"/v1/leads/{routed}/reassign", {"rep": other, "by": "boss"}) for _ in range(2)]
     unknown = post(web, f"/v1/leads/{routed}/reassign", {"rep": "nobody", "by": "boss"})
     lead = answers[1].json()["lead"]
-    assert ["reassigned", "already_theirs"] == [answer.json()["result"] for answer in answers]
+    assert [answer.json()["result"] for answer in answers] == ["reassigned", "already_theirs"]
     assert [other, before["deadline"]] == [lead["rep"], lead["deadline"]]
-    assert 422 == unknown.status_code
+    assert unknown.status_code == 422
     assert other in unknown.json()["error"]
 
 
@@ -404,9 +422,9 @@ def test_a_lead_is_closed_once(web: Web, routed: str) -> None:
     """And what is closed cannot be passed on."""
     answers = [post(web, f"/v1/leads/{routed}/close", {"reason": "spam", "by": "ana"}) for _ in range(2)]
     late = post(web, f"/v1/leads/{routed}/reassign", {"rep": "x", "by": "ana"})
-    assert ["closed", "already_closed"] == [answer.json()["result"] for answer in answers]
-    assert ["closed", "spam"] == [answers[0].json()["lead"][name] for name in ("state", "closed_reason")]
-    assert 422 == late.status_code
+    assert [answer.json()["result"] for answer in answers] == ["closed", "already_closed"]
+    assert [answers[0].json()["lead"][name] for name in ("state", "closed_reason")] == ["closed", "spam"]
+    assert late.status_code == 422
 
 
 # --- operations, pages -----------------------------------------------------------------------------------------
@@ -415,7 +433,7 @@ def test_a_lead_is_closed_once(web: Web, routed: str) -> None:
 def test_status_tells_depths(web: Web, routed: str) -> None:
     """What on call asks first."""
     status = get(web, "/v1/status").json()
-    assert [1, 0, 0] == [status[name] for name in ("open_leads", "queued", "dead_letters")]
+    assert [status[name] for name in ("open_leads", "queued", "dead_letters")] == [1, 0, 0]
     assert status["now"].endswith("Z")
 
 
@@ -430,7 +448,7 @@ def test_openapi_and_its_page_are_served(web: Web) -> None:
     }
     assert paths | {"/v1/leads/{lead_id}/close", "/v1/ledger", "/v1/status"} == set(described["paths"])
     assert described["components"]["securitySchemes"]
-    assert 200 == web.http.get("/docs").status_code
+    assert web.http.get("/docs").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -440,17 +458,17 @@ def test_the_pages_without_a_key(web: Web, path: str, status: int) -> None:
     """The front page holds no data; what is not there is an ordinary 404 in JSON."""
     answer = web.http.get(path)
     assert status == answer.status_code
-    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
     if status == 404:
-        assert ["error"] == list(answer.json())
+        assert list(answer.json()) == ["error"]
     assert status == web.http.head(path).status_code
 
 
 def test_a_wrong_method_is_405_in_json(web: Web) -> None:
     """Away from the hooks HTTP is as usual."""
     answer = web.http.delete("/v1/leads", headers=AUTHORIZED)
-    assert 405 == answer.status_code
-    assert ["error"] == list(answer.json())
+    assert answer.status_code == 405
+    assert list(answer.json()) == ["error"]
 
 
 def test_a_fault_of_ours_is_500_and_logged_without_its_text(
@@ -464,9 +482,9 @@ def test_a_fault_of_ours_is_500_and_logged_without_its_text(
     monkeypatch.setattr(web.place.store.leads, "newest", broken)
     with structlog.testing.capture_logs() as logs:
         answer = get(web, "/v1/leads")
-    assert 500 == answer.status_code
+    assert answer.status_code == 500
     assert "ana@" not in answer.text
-    assert ["web.failed"] == [entry["event"] for entry in logs]
+    assert [entry["event"] for entry in logs] == ["web.failed"]
 
 
 def test_a_program_that_hangs_up_stores_nothing(web: Web) -> None:
@@ -475,6 +493,6 @@ def test_a_program_that_hangs_up_stores_nothing(web: Web) -> None:
         head = f"POST /v1/leads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 100\r\n\r\n"
         connection.sendall(head.encode() + b'{"email": "ana@example.com"}')
     check: Callable[[], int] = lambda: get(web, "/v1/leads").status_code  # noqa: E731
-    assert 200 == check()
-    assert [] == web.stored()
-    assert [] == [entry["event"] for entry in logs]
+    assert check() == 200
+    assert web.stored() == []
+    assert [entry["event"] for entry in logs] == []

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from tests.servers import free_port, wait_until
+from tests.web.conftest import CONFIG, settings_of, web_on
 
 from speed_to_lead.web import hints
 from speed_to_lead.web.hints import Hinter
 from speed_to_lead.web.serve import CannotListen, bind
-from tests.servers import free_port, wait_until
-from tests.web.conftest import CONFIG, settings_of, web_on
 
 
 def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
@@ -33,7 +33,7 @@ def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
     hinter.stop()
     assert given[0] - begun < 0.09
     assert given[1] - given[0] >= 0.09
-    assert 2 == len(given)
+    assert len(given) == 2
 
 
 def test_a_hint_that_hangs_delays_nobody() -> None:
@@ -77,7 +77,7 @@ def test_a_failing_hint_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -
         hinter.nudge()
         wait_until(lambda: len(logs) == 2, "the second complaint")
         hinter.stop()
-    assert ["ConnectionError", "ConnectionError"] == [entry["error"] for entry in logs]
+    assert [entry["error"] for entry in logs] == ["ConnectionError", "ConnectionError"]
 
 
 def test_nobody_to_hint_at() -> None:
@@ -153,7 +153,7 @@ def test_the_process_serves_until_it_is_told_to_stop(
             wait_until(lambda: _answers(http), "the process serves")
             assert "server" not in http.get("/").headers
             process.send_signal(number)
-            assert 0 == process.wait(10)
+            assert process.wait(10) == 0
             _, said = process.communicate(timeout=10)
         assert b"Traceback" not in said
     finally:
@@ -167,8 +167,8 @@ def test_a_second_process_on_the_port_ends_with_two(server_url: str, key_prefix:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = _started(taken.getsockname()[1], server_url, key_prefix)
         _, said = process.communicate(timeout=30)
-    assert 2 == process.returncode
-    assert 1 == said.count(b"\n")
+    assert process.returncode == 2
+    assert said.count(b"\n") == 1
     assert b"is in use" in said
 
 

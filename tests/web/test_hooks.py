@@ -11,11 +11,12 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.web.conftest import Web, place_of, running, typeform_signature
 
+from speed_to_lead import flow
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.web import hooks
-from tests.web.conftest import Web, place_of, running, typeform_signature
 
 BODY = b'{"email": "ana@example.com"}'
 MEBIBYTE = 1024 * 1024
@@ -244,7 +245,7 @@ def test_the_signed_address_is_the_one_the_sender_called(
         seen.append(request.url)
         raise StoreUnavailable
 
-    monkeypatch.setattr(hooks.flow, "receive", receive)
+    monkeypatch.setattr(flow, "receive", receive)
 
     class Now:
         async def now(self) -> None: ...

@@ -4,7 +4,6 @@ import time
 
 import pytest
 import structlog
-
 from tests.servers import RealServer, wait_until
 from tests.web.conftest import AUTHORIZED, LEAD, Web
 
@@ -23,10 +22,10 @@ def test_a_server_that_is_down_is_503_and_recovers(frozen_web: Web, restartable_
     restartable_server.start()
     wait_until(lambda: frozen_web.http.get("/readyz").status_code == 200, "it is ready again")
     after = frozen_web.http.post("/hooks/open", content=b"after")
-    assert [200, 503, 503, 200] == [a.status_code for a in (before, away, ready_away, alive_away)]
-    assert [503, 503, 200] == [a.status_code for a in (api_away, list_away, after)]
-    assert ["5"] * 4 == [a.headers["retry-after"] for a in (away, ready_away, api_away, list_away)]
-    assert [b"before", b"after"] == [entry[b"body"] for entry in frozen_web.stored()]
+    assert [a.status_code for a in (before, away, ready_away, alive_away)] == [200, 503, 503, 200]
+    assert [a.status_code for a in (api_away, list_away, after)] == [503, 503, 200]
+    assert [a.headers["retry-after"] for a in (away, ready_away, api_away, list_away)] == ["5"] * 4
+    assert [entry[b"body"] for entry in frozen_web.stored()] == [b"before", b"after"]
 
 
 def test_a_server_that_hangs_is_503_within_the_time_of_a_form_tool(
@@ -40,8 +39,8 @@ def test_a_server_that_hangs_is_503_within_the_time_of_a_form_tool(
         begun = time.monotonic()
         answer = frozen_web.http.post("/hooks/open", content=b"stalled")
         took.append(time.monotonic() - begun)
-        assert 503 == answer.status_code
-        assert "5" == answer.headers["retry-after"]
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "5"
     ready = frozen_web.http.get("/readyz").status_code
     restartable_server.thaw()
     wait_until(
@@ -49,7 +48,7 @@ def test_a_server_that_hangs_is_503_within_the_time_of_a_form_tool(
         "it takes submissions again",
     )
     assert max(took) < 2.8
-    assert 503 == ready
+    assert ready == 503
     assert b"after" in [entry[b"body"] for entry in frozen_web.stored()]
 
 
@@ -62,6 +61,6 @@ def test_a_full_server_is_503(frozen_web: Web) -> None:
         ready = frozen_web.http.get("/readyz")
     frozen_web.store.server.client.config_set("maxmemory", "0")
     after = frozen_web.http.post("/hooks/open", content=b"after")
-    assert [503, 503, 200] == [answer.status_code for answer in (full, ready, after)]
-    assert [b"before", b"after"] == [entry[b"body"] for entry in frozen_web.stored()]
+    assert [answer.status_code for answer in (full, ready, after)] == [503, 503, 200]
+    assert [entry[b"body"] for entry in frozen_web.stored()] == [b"before", b"after"]
     assert "submission.not_stored" in [entry["event"] for entry in logs]

@@ -58,23 +58,15 @@ def list_leads(
     if not found:
         hint(_why_none(team, rep, is_filtered=state is not None or cursor is not None))
         return
-    columns = ("lead", "received", "state", "team", "rep", "source", "deadline", "standing")
+    columns = ("lead", "standing", "rep", "team", "source", "received")
     say_table(columns, (_row(lead, now) for lead in found))
     if following:
         hint(f"There are more: add --cursor {following}")
 
 
 def _row(lead: Lead, now: datetime) -> tuple[object, ...]:
-    return (
-        lead.id,
-        lead.received_at.replace(microsecond=0),
-        lead.state,
-        lead.team,
-        lead.rep,
-        lead.source,
-        lead.deadline.replace(microsecond=0),
-        standing(lead, now),
-    )
+    received = lead.received_at.replace(microsecond=0)
+    return (lead.id, standing(lead, now), lead.rep, lead.team, lead.source, received)
 
 
 def _why_none(team: str | None, rep: str | None, *, is_filtered: bool) -> str:

@@ -4,6 +4,7 @@ What leads say reaches the terminal escaped: a form field must not move a cursor
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -36,10 +37,12 @@ def say_json(value: Any) -> None:
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table: drawn on a terminal, aligned with blanks elsewhere. None is shown as a dash."""
     cells = [[_cell(value) for value in row] for row in rows]
-    if sys.stdout.isatty():
+    widths = [max(len(row[number]) for row in [columns, *cells]) for number in range(len(columns))]
+    # A terminal too narrow wraps whole lines; a table squeezed into it would cut off the ids people copy.
+    needed = sum(widths[:-1]) + min(widths[-1], 30) + 3 * len(columns)
+    if sys.stdout.isatty() and needed <= shutil.get_terminal_size().columns:
         _draw_table(columns, cells)
         return
-    widths = [max(len(row[number]) for row in [columns, *cells]) for number in range(len(columns))]
     for row in [[name.upper() for name in columns], *cells]:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         say(line.rstrip())
@@ -86,7 +89,8 @@ def _draw_table(columns: Sequence[str], cells: list[list[str]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for number, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
+        is_last = number == len(columns) - 1
+        table.add_column(name, overflow="fold", no_wrap=not is_last)
     for row in cells:
         table.add_row(*(Text(text) for text in row))
     Console(highlight=False).print(table)

@@ -111,7 +111,7 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "lead.meeting_booked": lambda d: f"{d['by']} booked a meeting at {d['at']}",
     "step.decided": lambda d: (
         f"step {d['step']}: {_told(d['told'])}"
-        + (f"; instead of {', '.join(d['skipped'])} too" if d.get("skipped") else "")
+        + (f"; it stands for {', '.join(d['skipped'])} too" if d.get("skipped") else "")
     ),
     "alert.delivered": lambda d: f"{d['to']} was told (step {d['step']}, attempt {d['attempt']})",
     "alert.failed": lambda d: (

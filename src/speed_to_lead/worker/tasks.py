@@ -28,7 +28,10 @@ workplace = cache(open_workplace_or_exit)
 
 
 def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
-    """A task of that name. Where the store is away it says so in one line; the next tick tries again."""
+    """A task of that name. Where it fails it says so in one line; the next tick tries again.
+
+    Nothing gets out: Celery would log the text of the exception, which may quote a lead.
+    """
 
     def decorate(work: Callable[[Workplace], None]) -> Any:
         @wraps(work)
@@ -37,6 +40,8 @@ def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
                 work(workplace())
             except StoreUnavailable as error:
                 log.warning("store.away", task=name, error=str(error))
+            except Exception:
+                log.exception("task.failed", task=name)
 
         return app.task(name=f"speed_to_lead.{name}")(run)
 
