@@ -13,6 +13,7 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -50,7 +51,7 @@ from speed_to_lead.core.submission import (
     named_key,
     person_keys,
 )
-from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, Store, StoreUnavailable
+from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import AlertSettlement, UnreadableRecord
 from speed_to_lead.workplace import Workplace
 
@@ -140,10 +141,14 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     fresh = place.store.queue.take(consumer, ROUTE_BATCH)
     outcome = _settle_entries(place, fresh)
     if reclaim:
-        left_behind = place.store.queue.reclaim(consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER)
+        left_behind = place.store.queue.reclaim(
+            consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER
+        )
         again = _settle_entries(place, left_behind)
         outcome = replace(
-            outcome, settled=outcome.settled + again.settled, has_alerts=outcome.has_alerts or again.has_alerts
+            outcome,
+            settled=outcome.settled + again.settled,
+            has_alerts=outcome.has_alerts or again.has_alerts,
         )
     return replace(outcome, is_full=len(fresh) == ROUTE_BATCH)
 
@@ -227,7 +232,9 @@ def _decide_round(place: Workplace, readings: list[_Reading], now: datetime) -> 
     for reading in readings:
         settlement = _attempt(_decide, place, reading, facts, now)
         if isinstance(settlement, Exception):
-            log.error("submission.undecidable", lead_id=reading.entry.submission.id, error=type(settlement).__name__)
+            log.error(
+                "submission.undecidable", lead_id=reading.entry.submission.id, error=type(settlement).__name__
+            )
             why = f"{type(settlement).__name__} while deciding its route"
             settlement = Bury(reading.entry.entry_id, reading.entry.submission, why, now)
         settlements.append(settlement)
@@ -287,7 +294,15 @@ def _decide(place: Workplace, reading: _Reading, facts: _Facts, now: datetime) -
         raise route
     rotation = facts.rotations.get(route.team.name, Rotation())
     change = new_lead(
-        submission.id, form, parsed, submission.received_at, route, rotation, facts.load, place.config.rulebook, now
+        submission.id,
+        form,
+        parsed,
+        submission.received_at,
+        route,
+        rotation,
+        facts.load,
+        place.config.rulebook,
+        now,
     )
     facts.note(change)
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
@@ -312,7 +327,9 @@ def _log_settlement(settlement: Settlement) -> None:
     match settlement:
         case Admit(change=change):
             lead = change.lead
-            log.info("lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla)
+            log.info(
+                "lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla
+            )
         case Join(change=change):
             log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))
         case Drop():
@@ -376,7 +393,9 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
             handled += 1
             _put_aside(place, lead_id, change, now)
         elif change is None:  # the index was wrong; the record says when
-            handled += store.leads.mend_index(lead_id, record.version, first_instant(record)) is Result.APPLIED
+            handled += (
+                store.leads.mend_index(lead_id, record.version, first_instant(record)) is Result.APPLIED
+            )
         else:
             facts.note(change)
             changes.append(change)
@@ -407,7 +426,11 @@ def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: d
     if problem is None:
         place.store.leads.mend_index(lead_id, 0, None)
         return
-    why = str(problem) if isinstance(problem, UnreadableRecord) else f"{type(problem).__name__} while escalating it"
+    why = (
+        str(problem)
+        if isinstance(problem, UnreadableRecord)
+        else f"{type(problem).__name__} while escalating it"
+    )
     log.error("lead.quarantined", lead_id=lead_id, error=why)
     alert = Alert(lead_id, "quarantined", place.fallback_destination, AlertKind.QUARANTINED, now, note=why)
     place.store.outbox.add(alert, now)
@@ -420,7 +443,11 @@ def _log_change(change: LeadChange) -> None:
 
 
 def _loggable(details: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in details.items() if name in ("step", "skipped", "told", "deadline", "to", "at")}
+    return {
+        name: value
+        for name, value in details.items()
+        if name in ("step", "skipped", "told", "deadline", "to", "at")
+    }
 
 
 # --- deliver ---------------------------------------------------------------------------------------------------
@@ -440,17 +467,17 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     while go_on():
-        claimed = place.store.outbox.claim(destination, place.store.now(), LEASE, at_once=AT_ONCE)
+        now = place.store.now()
+        claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, claimed)
+        _deliver_one(place, claimed, now)
     return settled
 
 
-def _deliver_one(place: Workplace, claimed: ClaimedAlert) -> None:
+def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None:
     alert = claimed.alert
-    now = place.store.now()
     if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
         _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
@@ -462,14 +489,17 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert) -> None:
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
         return
     if isinstance(message, Exception):
-        _note_attempt(place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now)
+        _note_attempt(
+            place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now
+        )
         return
     channel = place.channel(alert.destination)
+    started = time.monotonic()
     attempt = _attempt(channel.send, message, now)
+    now += timedelta(seconds=time.monotonic() - started)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
-    now = place.store.now()
     verdict = after_attempt(
         attempt,
         now,
@@ -497,7 +527,9 @@ def _message(place: Workplace, alert: Alert, now: datetime) -> Message | None:
         return None
     rulebook = place.config.rulebook
     url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    return compose(alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now)
+    return compose(
+        alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
+    )
 
 
 _SYSTEM_HEADLINES = {
@@ -508,13 +540,19 @@ _SYSTEM_HEADLINES = {
 
 
 def _note_attempt(
-    place: Workplace, claimed: ClaimedAlert, verdict: Delivered | RetryAt | GiveUp, unknown: int, now: datetime
+    place: Workplace,
+    claimed: ClaimedAlert,
+    verdict: Delivered | RetryAt | GiveUp,
+    unknown: int,
+    now: datetime,
 ) -> None:
     alert = claimed.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
     match verdict:
         case Delivered():
-            settlement = AlertSettlement("delivered", now, unknown, HistoryEntry(now, "alert.delivered", details))
+            settlement = AlertSettlement(
+                "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
+            )
         case RetryAt(at=at):
             entry = HistoryEntry(now, "alert.failed", details | {"next": to_ms(at)})
             settlement = AlertSettlement("retry", at, unknown, entry)

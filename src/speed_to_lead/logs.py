@@ -12,7 +12,15 @@ from structlog.typing import EventDict, WrappedLogger
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]+)[^\s'\"]*", re.IGNORECASE)
 
 #: These libraries log full URLs (httpx: every request, at INFO) or one line per task.
-_QUIET = ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "uvicorn.access")
+_QUIET = (
+    "httpx",
+    "httpcore",
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "kombu",
+    "uvicorn.access",
+)
 #: Its only warning is that a stopping worker gives back what it holds, as it should.
 _QUIETER = ("kombu.transport.virtual.base",)
 

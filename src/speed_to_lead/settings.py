@@ -41,19 +41,32 @@ class Settings(BaseSettings):
         description="redis://, rediss:// or unix:// address. Without it: the server `speed-to-lead up` runs here.",
     )
     host: str | None = Field(
-        None, description="Address the web process listens on; 127.0.0.1, or 0.0.0.0 where a platform sets PORT."
+        None,
+        description="Address the web process listens on; 127.0.0.1, or 0.0.0.0 where a platform sets PORT.",
     )
     port: int = Field(
-        8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "STL_PORT"), description="Port of the web process."
+        8000,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("PORT", "STL_PORT"),
+        description="Port of the web process.",
     )
-    key_prefix: str = Field("stl", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="First part of every key, as {prefix}.")
+    key_prefix: str = Field(
+        "stl", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="First part of every key, as {prefix}."
+    )
     api_keys: SecretStr = Field(
         SecretStr(""), description="Bearer keys of /v1, separated by commas, each 16 characters or more."
     )
     public_url: str = Field("", description="Address form tools and people reach us at, without a path.")
-    fallback_destination: str = Field("console", description="Destination that hears what no other one could be told.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON.")
+    fallback_destination: str = Field(
+        "console", description="Destination that hears what no other one could be told."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
 
     @field_validator("redis_url")
     @classmethod
@@ -62,11 +75,15 @@ class Settings(BaseSettings):
             return None
         try:
             parts = urlsplit(value)
-            is_address = parts.scheme in ("redis", "rediss", "unix") and (parts.port is None or parts.port > 0)
+            is_address = parts.scheme in ("redis", "rediss", "unix") and (
+                parts.port is None or parts.port > 0
+            )
         except ValueError:
             is_address = False
         if not is_address:
-            raise ValueError("no server's address; it looks like redis://HOST:6379/0, rediss://… or unix:///path")
+            raise ValueError(
+                "no server's address; it looks like redis://HOST:6379/0, rediss://… or unix:///path"
+            )
         return value
 
     @field_validator("api_keys")

@@ -31,7 +31,9 @@ SILENT_AFTER = 15.0
 LOOK_EVERY = 2.0
 
 
-def silent_stages(heartbeats: Mapping[str, float], watched_for: float, stages: Iterable[str] = STAGES) -> set[str]:
+def silent_stages(
+    heartbeats: Mapping[str, float], watched_for: float, stages: Iterable[str] = STAGES
+) -> set[str]:
     """Stages none of whose processes gave a sign of life within SILENT_AFTER seconds.
 
     `heartbeats` are seconds since the last sign by `stage@host:pid`. A stage that was never heard of counts only
@@ -82,7 +84,10 @@ def _news(place: Workplace, kind: AlertKind, stage: str) -> tuple[Alert, str]:
     who = "The server that keeps the leads" if stage == STORE else f"The {stage}"
     is_silent = kind is AlertKind.STAGE_SILENT
     log.error(kind.value, stage=stage)
-    return alert, f"{who} has been silent for {SILENT_AFTER:.0f} s" if is_silent else f"{who} is working again"
+    return (
+        alert,
+        f"{who} has been silent for {SILENT_AFTER:.0f} s" if is_silent else f"{who} is working again",
+    )
 
 
 def _tell(place: Workplace, alert: Alert, headline: str) -> tuple[Alert, str] | None:

@@ -62,9 +62,15 @@ def open_workplace(settings: Settings) -> Workplace:
     try:
         store = open_store(url, settings.key_prefix)
     except ValueError:
-        raise SettingsError("REDIS_URL is no address; it begins with redis://, rediss:// or unix://") from None
+        raise SettingsError(
+            "REDIS_URL is no address; it begins with redis://, rediss:// or unix://"
+        ) from None
     return Workplace(
-        store, config, channels(config.destinations, os.environ), settings.fallback_destination, settings.public_url
+        store,
+        config,
+        channels(config.destinations, os.environ),
+        settings.fallback_destination,
+        settings.public_url,
     )
 
 
@@ -107,7 +113,9 @@ def evicts(policy: ServerPolicy) -> bool:
     return policy.maxmemory_policy not in (None, "noeviction")
 
 
-def channels(destinations: Mapping[str, Destination], environment: Mapping[str, str]) -> Callable[[str], Channel]:
+def channels(
+    destinations: Mapping[str, Destination], environment: Mapping[str, str]
+) -> Callable[[str], Channel]:
     """Gives the channel of a destination by name, opened once; all of them share one HTTP client."""
     http = new_http_client()
     opened: dict[str, Channel] = {}
@@ -115,7 +123,9 @@ def channels(destinations: Mapping[str, Destination], environment: Mapping[str, 
     def channel(name: str) -> Channel:
         if name not in opened:
             destination = destinations.get(name)
-            opened[name] = open_channel(destination, http, environment) if destination else _NoSuchDestination()
+            opened[name] = (
+                open_channel(destination, http, environment) if destination else _NoSuchDestination()
+            )
         return opened[name]
 
     return channel

@@ -18,9 +18,23 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
-PEOPLE = ("Ada Example", "Bo Sample", "Cy Muster", "Di Prova", "Eli Exemple", "Fay Ejemplo", "Gus Proov", "Hana Rei")
+PEOPLE = (
+    "Ada Example",
+    "Bo Sample",
+    "Cy Muster",
+    "Di Prova",
+    "Eli Exemple",
+    "Fay Ejemplo",
+    "Gus Proov",
+    "Hana Rei",
+)
 COMPANIES = ("Example Ltd", "Sample Inc", "Muster GmbH", "Prova SpA", "Exemple SARL", "Ejemplo SA")
-WISHES = ("Can we see it this week?", "We have 40 reps and no routing.", "What does it cost?", "Does it do round robin?")
+WISHES = (
+    "Can we see it this week?",
+    "We have 40 reps and no routing.",
+    "What does it cost?",
+    "Does it do round robin?",
+)
 
 #: Seconds between leads; the first few come at once, so that there is something to see.
 PAUSE = 4.0
@@ -42,7 +56,11 @@ class Demo:
         """Wait for the web process, then post and answer."""
         while not self._stopping.is_set() and not self._is_up():
             self._stopping.wait(0.2)
-        kinds: tuple[Callable[[dict[str, str]], str | None], ...] = (self._typeform, self._hubspot, self._generic)
+        kinds: tuple[Callable[[dict[str, str]], str | None], ...] = (
+            self._typeform,
+            self._hubspot,
+            self._generic,
+        )
         while not self._stopping.is_set():
             person = self._person()
             lead_id = kinds[self._count % len(kinds)](person)
@@ -59,12 +77,30 @@ class Demo:
 
     def _typeform(self, person: dict[str, str]) -> str | None:
         answers = [
-            {"type": "text", "text": person["name"], "field": {"id": "1", "type": "short_text", "ref": "name"}},
-            {"type": "email", "email": person["email"], "field": {"id": "2", "type": "email", "ref": "email"}},
-            {"type": "text", "text": person["company"], "field": {"id": "3", "type": "short_text", "ref": "company_name"}},
-            {"type": "text", "text": person["message"], "field": {"id": "4", "type": "long_text", "ref": "message"}},
+            {
+                "type": "text",
+                "text": person["name"],
+                "field": {"id": "1", "type": "short_text", "ref": "name"},
+            },
+            {
+                "type": "email",
+                "email": person["email"],
+                "field": {"id": "2", "type": "email", "ref": "email"},
+            },
+            {
+                "type": "text",
+                "text": person["company"],
+                "field": {"id": "3", "type": "short_text", "ref": "company_name"},
+            },
+            {
+                "type": "text",
+                "text": person["message"],
+                "field": {"id": "4", "type": "long_text", "ref": "message"},
+            },
         ]
-        titles = [{"id": a["field"]["id"], "ref": a["field"]["ref"], "title": a["field"]["ref"]} for a in answers]  # type: ignore[index]
+        titles = [
+            {"id": a["field"]["id"], "ref": a["field"]["ref"], "title": a["field"]["ref"]} for a in answers
+        ]  # type: ignore[index]
         body = json.dumps(
             {
                 "event_id": f"demo-{self._count}",
@@ -84,19 +120,31 @@ class Demo:
 
     def _hubspot(self, person: dict[str, str]) -> str | None:
         first, _, last = person["name"].partition(" ")
-        properties = {"email": person["email"], "firstname": first, "lastname": last, "company": person["company"]}
+        properties = {
+            "email": person["email"],
+            "firstname": first,
+            "lastname": last,
+            "company": person["company"],
+        }
         body = json.dumps(
             {
                 "vid": 1000 + self._count,
                 "portal-id": 1,
                 "properties": {name: {"value": value} for name, value in properties.items()},
-                "form-submissions": [{"conversion-id": f"c{time.time_ns()}", "timestamp": int(time.time() * 1000)}],
+                "form-submissions": [
+                    {"conversion-id": f"c{time.time_ns()}", "timestamp": int(time.time() * 1000)}
+                ],
             }
         ).encode()
         path, stamp = "/hooks/referrals", str(int(time.time() * 1000))
         signed = b"POST" + f"{self._address}{path}".encode() + body + stamp.encode()
-        digest = hmac.new(self._environment["HUBSPOT_CLIENT_SECRET"].encode(), signed, hashlib.sha256).digest()
-        headers = {"X-HubSpot-Signature-v3": base64.b64encode(digest).decode(), "X-HubSpot-Request-Timestamp": stamp}
+        digest = hmac.new(
+            self._environment["HUBSPOT_CLIENT_SECRET"].encode(), signed, hashlib.sha256
+        ).digest()
+        headers = {
+            "X-HubSpot-Signature-v3": base64.b64encode(digest).decode(),
+            "X-HubSpot-Request-Timestamp": stamp,
+        }
         return self._post(path, body, headers)
 
     def _generic(self, person: dict[str, str]) -> str | None:
@@ -114,7 +162,9 @@ class Demo:
             return
         answer = {"kind": "connected" if fate % 2 else "attempted", "by": "demo rep", "via": "phone"}
         key = self._environment["STL_API_KEYS"].split(",")[0]
-        self._post(f"/v1/leads/{lead_id}/responses", json.dumps(answer).encode(), {"Authorization": f"Bearer {key}"})
+        self._post(
+            f"/v1/leads/{lead_id}/responses", json.dumps(answer).encode(), {"Authorization": f"Bearer {key}"}
+        )
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> str | None:
         headers = {"Content-Type": "application/json", **headers}

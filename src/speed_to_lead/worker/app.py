@@ -73,9 +73,21 @@ def make_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=20,
         beat_schedule={
-            "route": {"task": "speed_to_lead.route_tick", "schedule": 1.0, "options": {"expires": TICK_EXPIRES}},
-            "sweep": {"task": "speed_to_lead.sweep", "schedule": SWEEP_EVERY, "options": {"expires": TICK_EXPIRES}},
-            "deliver": {"task": "speed_to_lead.deliver", "schedule": 1.0, "options": {"expires": TICK_EXPIRES}},
+            "route": {
+                "task": "speed_to_lead.route_tick",
+                "schedule": 1.0,
+                "options": {"expires": TICK_EXPIRES},
+            },
+            "sweep": {
+                "task": "speed_to_lead.sweep",
+                "schedule": SWEEP_EVERY,
+                "options": {"expires": TICK_EXPIRES},
+            },
+            "deliver": {
+                "task": "speed_to_lead.deliver",
+                "schedule": 1.0,
+                "options": {"expires": TICK_EXPIRES},
+            },
             "audit": {"task": "speed_to_lead.audit", "schedule": 10.0, "options": {"expires": 10.0}},
         },
         beat_max_loop_interval=SWEEP_EVERY,
