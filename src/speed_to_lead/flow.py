@@ -22,35 +22,28 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from speed_to_lead import forms
-from speed_to_lead.core.assignment import Assignment, Rotation, Team
-from speed_to_lead.core.attribution import attribute
+from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.audit import Finding, audit_lead
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
-from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
-from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, Touch
+from speed_to_lead.core.escalation import escalate, fallback_of, first_instant, wants_new_rep
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.message import Message, compose, compose_system
-from speed_to_lead.core.routing import Route, add_touch, new_lead, route_of
+from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
-    REMEMBER_CONTENT,
-    REMEMBER_KEY,
     Admit,
     Bury,
     Drop,
     Join,
-    Seen,
+    Reading,
     Settlement,
+    SubmissionFacts,
+    Tally,
+    route_of_reading,
+    settlement_of,
 )
-from speed_to_lead.core.submission import (
-    Form,
-    ParsedSubmission,
-    Submission,
-    UnreadableSubmission,
-    content_key,
-    named_key,
-    person_keys,
-)
+from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission
 from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import AlertSettlement, UnreadableRecord
 from speed_to_lead.workplace import Workplace
@@ -114,24 +107,6 @@ class Routed:
     has_alerts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One queue entry, read."""
-
-    entry: QueueEntry
-    form: Form | None = None
-    parsed: ParsedSubmission | None = None
-    error: str = ""
-    key: Seen | None = None
-    people: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What must be unique among submissions decided in one round."""
-        key = (self.key.key,) if self.key else ()
-        return (self.entry.submission.id, *key, *self.people)
-
-
 def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
 
@@ -159,7 +134,7 @@ def _settle_entries(place: Workplace, entries: list[QueueEntry]) -> Routed:
     while waiting and refused < MAX_ROUNDS:
         now_round, later = _without_collisions(waiting)
         settlements = _decide_round(place, now_round, place.store.now())
-        stale: list[_Reading] = []
+        stale: list[Reading] = []
         for reading, settlement, result in zip(
             now_round, settlements, place.store.queue.settle(settlements), strict=True
         ):
@@ -173,39 +148,36 @@ def _settle_entries(place: Workplace, entries: list[QueueEntry]) -> Routed:
         refused += len(stale) == len(now_round)
         waiting = stale + later
     for reading in waiting:  # they stay pending, and are taken up again
-        log.warning("submission.contended", lead_id=reading.entry.submission.id)
+        log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
 
 
-def _read(place: Workplace, entry: QueueEntry) -> _Reading:
+def _read(place: Workplace, entry: QueueEntry) -> Reading:
     submission = entry.submission
     if entry.deliveries > MAX_DELIVERIES:
-        return _Reading(entry, error=f"{entry.deliveries - 1} routers stopped while they worked on it")
+        why = f"{entry.deliveries - 1} routers stopped while they worked on it"
+        return Reading(entry.entry_id, submission, error=why)
     if entry.problem:
-        return _Reading(entry, error=entry.problem)
+        return Reading(entry.entry_id, submission, error=entry.problem)
     form = place.form(submission.form)
     if form is None:
-        return _Reading(entry, error=f'intake.toml has no form "{submission.form[:60]}"')
+        return Reading(entry.entry_id, submission, error=f'intake.toml has no form "{submission.form[:60]}"')
     try:
         parsed = forms.read(submission, form)
     except UnreadableSubmission as error:
-        return _Reading(entry, form, error=str(error))
+        return Reading(entry.entry_id, submission, form, error=str(error))
     except Exception as error:
         log.exception("submission.unreadable", lead_id=submission.id)
-        return _Reading(entry, form, error=f"{type(error).__name__} while reading it as {form.provider}")
-    key = (
-        Seen(named_key(form.name, parsed.same_submission_key), REMEMBER_KEY)
-        if parsed.same_submission_key
-        else Seen(content_key(submission), REMEMBER_CONTENT)
-    )
-    return _Reading(entry, form, parsed, key=key, people=person_keys(parsed.lead))
+        why = f"{type(error).__name__} while reading it as {form.provider}"
+        return Reading(entry.entry_id, submission, form, error=why)
+    return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _without_collisions(readings: list[_Reading]) -> tuple[list[_Reading], list[_Reading]]:
+def _without_collisions(readings: list[Reading]) -> tuple[list[Reading], list[Reading]]:
     """Those that can be decided together, and those that wait a round because they may belong to one of them."""
     taken: set[str] = set()
-    together: list[_Reading] = []
-    later: list[_Reading] = []
+    together: list[Reading] = []
+    later: list[Reading] = []
     for reading in readings:
         if taken.isdisjoint(reading.names):
             taken.update(reading.names)
@@ -215,112 +187,25 @@ def _without_collisions(readings: list[_Reading]) -> tuple[list[_Reading], list[
     return together, later
 
 
-def _decide_round(place: Workplace, readings: list[_Reading], now: datetime) -> list[Settlement]:
-    store = place.store
+def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> list[Settlement]:
+    store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
-    ids = {*by_person.values(), *(reading.entry.submission.id for reading in readings)}
+    ids = {*by_person.values(), *(reading.submission.id for reading in readings)}
     records = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
-    routes = {
-        reading.entry.entry_id: _attempt(_route_reading, place, reading)
-        for reading in readings
-        if reading.parsed is not None
-    }
-    teams = {result.team.name for result in routes.values() if isinstance(result, Route)}
-    facts = _Facts(known, by_person, records, routes, store.leads.rotations(teams), store.leads.load())
+    routes = {r.entry_id: _attempt(route_of_reading, r, rulebook) for r in readings if r.parsed is not None}
+    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
+    tally = Tally(store.leads.rotations(teams), store.leads.load())
+    facts = SubmissionFacts(known, by_person, records, routes, tally)
     settlements: list[Settlement] = []
     for reading in readings:
-        settlement = _attempt(_decide, place, reading, facts, now)
+        settlement = _attempt(settlement_of, reading, facts, rulebook, now)
         if isinstance(settlement, Exception):
-            log.error(
-                "submission.undecidable", lead_id=reading.entry.submission.id, error=type(settlement).__name__
-            )
-            why = f"{type(settlement).__name__} while deciding its route"
-            settlement = Bury(reading.entry.entry_id, reading.entry.submission, why, now)
+            kind = type(settlement).__name__
+            log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
+            settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
         settlements.append(settlement)
     return settlements
-
-
-@dataclass
-class _Facts:
-    """What a round is decided on; rotations and loads move on with each decision of the round."""
-
-    known: Mapping[str, str]
-    by_person: Mapping[str, str]
-    records: Mapping[str, "Lead | UnreadableRecord | None"]
-    routes: Mapping[str, "Route | Exception"]
-    rotations: dict[str, Rotation]
-    load: dict[str, int]
-
-    def note(self, change: LeadChange) -> None:
-        if change.rotation is not None:
-            team = change.rotation.team
-            self.rotations[team] = change.rotation.applied_to(self.rotations.get(team, Rotation()))
-        for rep, moved in change.load.items():
-            self.load[rep] = self.load.get(rep, 0) + moved
-
-
-def _route_reading(place: Workplace, reading: _Reading) -> Route:
-    assert reading.parsed is not None
-    assert reading.form is not None
-    return route_of(
-        reading.parsed.lead,
-        reading.form.name,
-        reading.form.source,
-        reading.entry.submission.received_at,
-        place.config.rulebook,
-    )
-
-
-def _decide(place: Workplace, reading: _Reading, facts: _Facts, now: datetime) -> Settlement:
-    """What becomes of one submission, given everything known when the round was read."""
-    entry, submission, parsed, form = reading.entry, reading.entry.submission, reading.parsed, reading.form
-    if parsed is None or form is None or reading.key is None:
-        return Bury(entry.entry_id, submission, reading.error, now)
-    if parsed.is_test:
-        return Drop(entry.entry_id, "tests", submission.id)
-    if facts.records.get(submission.id) is not None:
-        return Drop(entry.entry_id, "duplicates", submission.id, submission.id)
-    for name in (submission.id, reading.key.key):
-        if name in facts.known:
-            return Drop(entry.entry_id, "duplicates", submission.id, facts.known[name])
-    seen = (reading.key, Seen(submission.id, REMEMBER_KEY))
-    for person in reading.people:
-        lead = facts.records.get(facts.by_person.get(person, ""))
-        if isinstance(lead, Lead) and lead.is_open:
-            return Join(entry.entry_id, add_touch(lead, _touch(place, reading, parsed, form), now), seen)
-    route = facts.routes[entry.entry_id]
-    if isinstance(route, Exception):
-        raise route
-    rotation = facts.rotations.get(route.team.name, Rotation())
-    change = new_lead(
-        submission.id,
-        form,
-        parsed,
-        submission.received_at,
-        route,
-        rotation,
-        facts.load,
-        place.config.rulebook,
-        now,
-    )
-    facts.note(change)
-    people = tuple((person, facts.by_person.get(person)) for person in reading.people)
-    return Admit(entry.entry_id, change, (reading.key,), people)
-
-
-def _touch(place: Workplace, reading: _Reading, parsed: ParsedSubmission, form: Form) -> Touch:
-    submission = reading.entry.submission
-    attribution = attribute(parsed.lead, form.name, form.source, place.config.rulebook.taxonomy)
-    return Touch(
-        submission.id,
-        form.name,
-        submission.received_at,
-        attribution.source.name,
-        attribution.channel,
-        attribution.campaign,
-        parsed.lead,
-    )
 
 
 def _log_settlement(settlement: Settlement) -> None:
@@ -380,7 +265,7 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
     wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
     rotations = store.leads.rotations(wanting) if wanting else {}
     load = store.leads.load() if wanting else {}
-    facts = _Facts({}, {}, {}, {}, rotations, load)
+    tally = Tally(rotations, load)
     changes: list[LeadChange] = []
     handled = 0
     for lead_id, record in zip(ids, records, strict=True):
@@ -388,7 +273,7 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
             handled += 1
             _put_aside(place, lead_id, record, now)
             continue
-        change = _attempt(_escalate, place, record, facts, now)
+        change = _attempt(_escalate, place, record, tally, now)
         if isinstance(change, Exception):
             handled += 1
             _put_aside(place, lead_id, change, now)
@@ -397,7 +282,7 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
                 store.leads.mend_index(lead_id, record.version, first_instant(record)) is Result.APPLIED
             )
         else:
-            facts.note(change)
+            tally.note(change)
             changes.append(change)
     has_alerts = False
     for change, result in zip(changes, store.leads.change(changes), strict=True):
@@ -408,8 +293,8 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
     return handled, has_alerts
 
 
-def _escalate(place: Workplace, lead: Lead, facts: _Facts, now: datetime) -> LeadChange | None:
-    return escalate(lead, _team_of(place, lead), facts.rotations.get(lead.team, Rotation()), facts.load, now)
+def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
+    return escalate(lead, _team_of(place, lead), tally.rotation(lead.team), tally.load, now)
 
 
 def _team_of(place: Workplace, lead: Lead) -> Team:
@@ -557,40 +442,14 @@ def _note_attempt(
             entry = HistoryEntry(now, "alert.failed", details | {"next": to_ms(at)})
             settlement = AlertSettlement("retry", at, unknown, entry)
         case GiveUp(why=why):
-            fallback = _fallback(place, alert, why, now)
+            team = place.config.rulebook.teams.get(alert.team)
+            fallback = fallback_of(alert, team, place.fallback_destination, why, now)
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
             log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
     if place.store.outbox.settle(claimed, settlement) is Result.STALE:
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
-
-
-def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert | None:
-    """Who hears it instead: the team's manager, then the fallback destination, then nobody but the dead alerts."""
-    team = place.config.rulebook.teams.get(alert.team)
-    chain = [team.manager] if team else []
-    chain.append(place.fallback_destination)
-    if alert.destination in chain:
-        chain = chain[chain.index(alert.destination) + 1 :]
-    chain = [name for name in chain if name not in (alert.destination, alert.fallback_for)]
-    if not chain:
-        return None
-    first = alert.fallback_for or alert.destination
-    # The step is named after the destination it stands in for, so that the key is its own.
-    return Alert(
-        lead_id=alert.lead_id,
-        step=f"{alert.step.partition('~')[0]}~{first}",
-        destination=chain[0],
-        kind=alert.kind,
-        decided_at=now,
-        late_seconds=alert.late_seconds,
-        skipped_steps=alert.skipped_steps,
-        team=alert.team,
-        rep=alert.rep,
-        note=" ".join(filter(None, (alert.note, f"{alert.destination} could not be reached: {why}."))),
-        fallback_for=first,
-    )
 
 
 # --- respond ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from structlog.typing import EventDict, WrappedLogger
 #: Any URL in a log keeps its scheme and host only: webhook addresses carry their secret in the path or query.
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]+)[^\s'\"]*", re.IGNORECASE)
 
-#: These libraries log full URLs (httpx: every request, at INFO) or one line per task.
+#: These libraries log full URLs (httpx: every request, at INFO), one line per task, or what we say ourselves.
 _QUIET = (
     "httpx",
     "httpcore",
@@ -19,10 +19,11 @@ _QUIET = (
     "celery.app.trace",
     "celery.beat",
     "kombu",
-    "uvicorn.access",
+    "uvicorn",
 )
-#: Its only warning is that a stopping worker gives back what it holds, as it should.
-_QUIETER = ("kombu.transport.virtual.base",)
+#: kombu warns that a stopping worker gives back what it holds, as it should. Python's warnings are for developers:
+#: our tests raise them, and Celery repeats one at every lost connection, whatever filter is set before it starts.
+_QUIETER = ("kombu.transport.virtual.base", "py.warnings")
 
 
 def redacted(text: str) -> str:

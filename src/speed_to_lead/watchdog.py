@@ -69,10 +69,8 @@ def watch(
             watching_since = seconds_now()
             is_long = watching_since - answered_at > SILENT_AFTER
             now_silent = (silent - {STORE}) | ({STORE} if is_long else set())
-        for stage in sorted(now_silent - silent):
-            untold.append(_news(place, AlertKind.STAGE_SILENT, stage))
-        for stage in sorted(silent - now_silent):
-            untold.append(_news(place, AlertKind.STAGE_BACK, stage))
+        untold += [_news(place, AlertKind.STAGE_SILENT, stage) for stage in sorted(now_silent - silent)]
+        untold += [_news(place, AlertKind.STAGE_BACK, stage) for stage in sorted(silent - now_silent)]
         silent = now_silent
         untold = [again for alert, headline in untold if (again := _tell(place, alert, headline)) is not None]
 

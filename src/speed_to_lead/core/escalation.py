@@ -183,3 +183,31 @@ def _load_change(old: str | None, new: str | None) -> dict[str, int]:
     if new:
         change[new] = change.get(new, 0) + 1
     return change
+
+
+def fallback_of(
+    alert: Alert, team: Team | None, fallback_destination: str, why: str, now: datetime
+) -> Alert | None:
+    """Who hears it instead of a destination that could not be reached: the team's manager, then `fallback_destination`.
+
+    None where both were tried: then only the dead alerts have it. The step is named after the destination it stands
+    in for, so that its key is its own.
+    """
+    chain = [team.manager] if team else []
+    chain.append(fallback_destination)
+    if alert.destination in chain:
+        chain = chain[chain.index(alert.destination) + 1 :]
+    chain = [name for name in chain if name not in (alert.destination, alert.fallback_for)]
+    if not chain:
+        return None
+    first = alert.fallback_for or alert.destination
+    return replace(
+        alert,
+        step=f"{alert.step.partition('~')[0]}~{first}",
+        destination=chain[0],
+        decided_at=now,
+        note=" ".join(filter(None, (alert.note, f"{alert.destination} could not be reached: {why}."))),
+        fallback_for=first,
+        attempts=0,
+        unknown_attempts=0,
+    )

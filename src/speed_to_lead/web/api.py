@@ -1,5 +1,6 @@
 """/v1: for programs. Leads in, leads out, and what people did about them. The guard has asked for the key already."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -41,6 +42,10 @@ def _none_where_blank(value: object) -> object:
     return None if value == "" else value
 
 
+def _as_text(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Filter = Annotated[Word | None, BeforeValidator(_none_where_blank)]
@@ -57,8 +62,11 @@ class ResponseGiven(_Strict):
     by: Word = Field(description="Who answered: a rep's id, or whatever names them in your system.")
     at: Instant | None = None
     via: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)] = ""
-    evidence: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
-        "", description="Where it can be seen: the address or id of a call, a mail, a meeting."
+    evidence: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=2000), BeforeValidator(_as_text)
+    ] = Field(
+        "",
+        description="Where it can be seen: the address or id of a call, a mail, a meeting. An object is kept as JSON.",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_init
 
 from speed_to_lead.logs import set_up_logs
@@ -22,8 +22,6 @@ log = structlog.get_logger()
 
 # Celery warns root of unpickling what others send; this application reads JSON and nothing else.
 warnings.filterwarnings("ignore", category=SecurityWarning)
-# And, at every lost connection, of what late acknowledgement will mean one day; nothing here is acknowledged late.
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 #: The clock looks this often, in seconds: the most by which a decision is late. An empty look costs two commands.
 #: Short tasks often, not long ones that watch: a solo worker that was busy for half a second takes its next message
