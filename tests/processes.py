@@ -3,12 +3,12 @@
 Each runs in a session of its own and is ended by its handle. Its output is kept, and shown where a test fails.
 """
 
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +29,9 @@ def runnable(command: str) -> list[str]:
     program, *arguments = shlex.split(command)
     modules = {"celery": "celery", "speed-to-lead": "speed_to_lead.cli"}
     script = Path(sys.executable).with_name(program)
-    return [str(script), *arguments] if script.exists() else [sys.executable, "-m", modules[program], *arguments]
+    return (
+        [str(script), *arguments] if script.exists() else [sys.executable, "-m", modules[program], *arguments]
+    )
 
 
 def bare_environment(**given: str) -> dict[str, str]:
@@ -90,10 +92,8 @@ class RunningProcess:
 
     def kill(self) -> None:
         """End it and everything in its session, as a crash or the kernel would."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait(10)
 
     def stop(self, seconds: float = 25, number: signal.Signals = signal.SIGTERM) -> int:
@@ -131,9 +131,5 @@ class Fleet:
         """Kill what is left, and print what each said last: pytest shows it where the test failed."""
         for process in self.processes:
             process.kill()
-            print(f"--- {process.log.name}, exit {process.process.returncode}\n{process.output[-2500:]}")
-
-
-def timed(start: float) -> float:
-    """Seconds since an instant of `time.monotonic`."""
-    return time.monotonic() - start
+            said = process.output[-2500:]
+            sys.stdout.write(f"--- {process.log.name}, exit {process.process.returncode}\n{said}\n")

@@ -19,18 +19,20 @@ def test_up_starts_the_processes_of_the_procfile() -> None:
 
 def test_the_release_step_checks_before_anything_starts() -> None:
     """A platform runs it once for each deployment: mistakes in the rules or the set-up stop the deployment."""
-    assert "speed-to-lead config check && speed-to-lead doctor --skip-processes" == procfile()["release"]
+    assert procfile()["release"] == "speed-to-lead config check && speed-to-lead doctor --skip-processes"
 
 
 def test_every_worker_listens_to_one_queue_and_leaves_gossip_alone() -> None:
     """Each stage has a worker of its own, so that none waits for another."""
     workers = {name: command for name, command in procfile().items() if " worker " in command}
 
-    assert {"router": "route", "clock": "clock", "courier": "deliver"} == {
-        name: command.partition("-Q ")[2].split()[0] for name, command in workers.items()
+    assert {name: command.partition("-Q ")[2].split()[0] for name, command in workers.items()} == {
+        "router": "route",
+        "clock": "clock",
+        "courier": "deliver",
     }
     lean = "-P solo --without-gossip --without-mingle --without-heartbeat"
-    assert [] == [name for name, command in workers.items() if not command.endswith(lean)]
+    assert [name for name, command in workers.items() if not command.endswith(lean)] == []
 
 
 def _as_typed(command: list[str]) -> list[str]:

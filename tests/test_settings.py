@@ -35,12 +35,12 @@ def test_nothing_set_is_a_machine_of_ones_own() -> None:
 def test_a_platform_sets_port_and_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PORT is set, traffic comes from outside; STL_ names mean the same."""
     settings = loaded(monkeypatch, PORT="5000", REDIS_URL="redis://h:1/0")
-    assert ("0.0.0.0", 5000, "redis://h:1/0") == (settings.listen_host, settings.port, settings.server_url)
+    assert (settings.listen_host, settings.port, settings.server_url) == ("0.0.0.0", 5000, "redis://h:1/0")
 
     monkeypatch.delenv("PORT")
     monkeypatch.delenv("REDIS_URL")
     settings = loaded(monkeypatch, STL_PORT="5001", STL_REDIS_URL="redis://h:2/0", STL_HOST="10.0.0.1")
-    assert ("10.0.0.1", 5001, "redis://h:2/0") == (settings.listen_host, settings.port, settings.server_url)
+    assert (settings.listen_host, settings.port, settings.server_url) == ("10.0.0.1", 5001, "redis://h:2/0")
 
 
 def test_without_an_address_the_server_of_up_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_without_an_address_the_server_of_up_is_used(monkeypatch: pytest.MonkeyP
     assert settings.server_url is None
 
     (tmp_path / "redis-url").write_text("redis://:pw@127.0.0.1:1/0\n")
-    assert "redis://:pw@127.0.0.1:1/0" == settings.server_url
+    assert settings.server_url == "redis://:pw@127.0.0.1:1/0"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_a_mistyped_name_is_an_error_that_says_the_nearest(
 
 def test_a_name_like_none_is_answered_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is far off sees what there is."""
-    with pytest.raises(SettingsError, match="STL_QQQ is no setting; the settings are .*STL_API_KEYS, .*STL_CONFIG_DIR"):
+    with pytest.raises(
+        SettingsError, match=r"STL_QQQ is no setting; the settings are .*STL_API_KEYS, .*STL_CONFIG_DIR"
+    ):
         loaded(monkeypatch, STL_QQQ="1")
 
 
@@ -102,7 +104,7 @@ def test_secrets_do_not_show_in_a_printed_setting(monkeypatch: pytest.MonkeyPatc
     settings = loaded(monkeypatch, STL_API_KEYS="k" * 16 + ", " + "l" * 20)
 
     assert "kkkk" not in repr(settings)
-    assert ("k" * 16, "l" * 20) == split_keys(settings.api_keys)
+    assert split_keys(settings.api_keys) == ("k" * 16, "l" * 20)
 
 
 def test_an_address_with_a_password_does_not_show_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +114,10 @@ def test_an_address_with_a_password_does_not_show_either(monkeypatch: pytest.Mon
 
 def test_the_public_url_has_no_slash_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are put behind it."""
-    assert "https://leads.example.com" == loaded(monkeypatch, STL_PUBLIC_URL="https://leads.example.com/").public_url
+    assert (
+        loaded(monkeypatch, STL_PUBLIC_URL="https://leads.example.com/").public_url
+        == "https://leads.example.com"
+    )
 
 
 def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,11 @@ class Watched:
 
     @property
     def place(self) -> Workplace:
-        return Workplace(_Reachable(self), Configuration(rulebook(), {}, {}), lambda _: self, "console")  # type: ignore[arg-type]
+        return Workplace(_Reachable(self), Configuration(rulebook(), {}, {}), self.channel, "console")  # type: ignore[arg-type]
+
+    def channel(self, name: str) -> "Watched":
+        assert name == "console"
+        return self
 
     def watch(self, script: Iterator[None]) -> list[str]:
         """Watch until the script ends, and what was heard; each of its steps is one look."""
@@ -69,7 +73,10 @@ class Watched:
                 self.store.operations.beat(f"{stage}@host:1", self.clock.now)
             return next(script, "over") == "over"
 
-        watch(self.place, wait, lambda: self.clock.now.timestamp())
+        def seconds_now() -> float:
+            return self.clock.now.timestamp()
+
+        watch(self.place, wait, seconds_now)
         return [message.headline for message in self.heard]
 
 
@@ -92,7 +99,8 @@ class _Reachable:
             raise StoreUnavailable("ConnectionError")
         health = self._watched.store.operations.health()
         return replace(
-            health, heartbeats={n: age for n, age in health.heartbeats.items() if not n.startswith("watchdog")}
+            health,
+            heartbeats={n: age for n, age in health.heartbeats.items() if not n.startswith("watchdog")},
         )
 
 
@@ -114,7 +122,7 @@ def test_while_everybody_works_nobody_hears_anything(watched: Watched) -> None:
         for _ in looks(120):
             yield
 
-    assert [] == watched.watch(script())
+    assert watched.watch(script()) == []
 
 
 def test_a_silent_stage_is_told_of_once_and_again_when_it_is_back(watched: Watched) -> None:
@@ -125,16 +133,16 @@ def test_a_silent_stage_is_told_of_once_and_again_when_it_is_back(watched: Watch
         watched.working.remove("clock")
         for _ in looks(14):
             yield
-        assert [] == watched.heard
+        assert watched.heard == []
         for _ in looks(100):
             yield
         watched.working.add("clock")
         for _ in looks(20):
             yield
 
-    assert ["The clock has been silent for 15 s", "The clock is working again"] == watched.watch(script())
-    assert ["system.stage_silent", "system.stage_back"] == [message.kind for message in watched.heard]
-    assert 2 == len({message.key for message in watched.heard})
+    assert watched.watch(script()) == ["The clock has been silent for 15 s", "The clock is working again"]
+    assert [message.kind for message in watched.heard] == ["system.stage_silent", "system.stage_back"]
+    assert len({message.key for message in watched.heard}) == 2
 
 
 def test_a_stage_that_never_came_is_told_of(watched: Watched) -> None:
@@ -145,7 +153,7 @@ def test_a_stage_that_never_came_is_told_of(watched: Watched) -> None:
         for _ in looks(30):
             yield
 
-    assert ["The courier has been silent for 15 s"] == watched.watch(script())
+    assert watched.watch(script()) == ["The courier has been silent for 15 s"]
 
 
 def test_a_store_that_is_away_is_told_of_and_its_return_accuses_nobody(watched: Watched) -> None:
@@ -165,10 +173,10 @@ def test_a_store_that_is_away_is_told_of_and_its_return_accuses_nobody(watched: 
         for _ in looks(30):
             yield
 
-    assert [
+    assert watched.watch(script()) == [
         "The server that keeps the leads has been silent for 15 s",
         "The server that keeps the leads is working again",
-    ] == watched.watch(script())
+    ]
 
 
 def test_a_stage_that_does_not_come_back_with_the_store_is_told_of(watched: Watched) -> None:
@@ -185,7 +193,7 @@ def test_a_stage_that_does_not_come_back_with_the_store_is_told_of(watched: Watc
         for _ in looks(30):
             yield
 
-    assert ["The router has been silent for 15 s"] == watched.watch(script())
+    assert watched.watch(script()) == ["The router has been silent for 15 s"]
 
 
 def test_a_short_absence_of_the_store_is_no_news(watched: Watched) -> None:
@@ -201,7 +209,7 @@ def test_a_short_absence_of_the_store_is_no_news(watched: Watched) -> None:
         for _ in looks(30):
             yield
 
-    assert [] == watched.watch(script())
+    assert watched.watch(script()) == []
 
 
 def test_what_could_not_be_told_is_told_again_under_the_same_key(watched: Watched) -> None:
@@ -215,8 +223,8 @@ def test_what_could_not_be_told_is_told_again_under_the_same_key(watched: Watche
 
     watched.watch(script())
 
-    assert (3, 1) == (len(watched.heard), len({message.key for message in watched.heard}))
-    assert [False, False, True] == [message.possible_repeat for message in watched.heard]
+    assert (len(watched.heard), len({message.key for message in watched.heard})) == (3, 1)
+    assert [message.possible_repeat for message in watched.heard] == [False, False, True]
 
 
 def test_a_destination_that_refuses_is_not_asked_again(watched: Watched) -> None:
@@ -230,9 +238,9 @@ def test_a_destination_that_refuses_is_not_asked_again(watched: Watched) -> None
 
     watched.watch(script())
 
-    assert 1 == len(watched.heard)
+    assert len(watched.heard) == 1
 
 
 def test_the_watched_stages_are_those_that_beat() -> None:
     """The names here are the names `worker/tasks.py` beats under."""
-    assert ALL == set(watchdog.STAGES)
+    assert set(watchdog.STAGES) == ALL

@@ -13,7 +13,6 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 import os
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -379,9 +378,8 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
         )
         return
     channel = place.channel(alert.destination)
-    started = time.monotonic()
     attempt = _attempt(channel.send, message, now)
-    now += timedelta(seconds=time.monotonic() - started)
+    now = place.store.now()  # a slow destination may have taken seconds
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)

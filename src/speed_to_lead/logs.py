@@ -9,7 +9,10 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 #: Any URL in a log keeps its scheme and host only: webhook addresses carry their secret in the path or query.
-_URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]+)[^\s'\"]*", re.IGNORECASE)
+#: User and password go too, as far as the last @ of a server's address: people paste passwords with any character.
+_HOST = r"([\w.-]+(?::\d+)?|\[[^\]\s]*\](?::\d+)?)?[^\s'\"]*"
+_WEB_URL = re.compile(rf"\b(https?://)(?:[^\s/@'\"]*@)?{_HOST}", re.IGNORECASE)
+_SERVER_URL = re.compile(rf"\b((?!https?:)[a-z][a-z0-9+.-]*://)(?:\S*@)?{_HOST}", re.IGNORECASE)
 
 #: These libraries log full URLs (httpx: every request, at INFO), one line per task, or what we say ourselves.
 _QUIET = (
@@ -28,7 +31,7 @@ _QUIETER = ("kombu.transport.virtual.base", "py.warnings")
 
 def redacted(text: str) -> str:
     """The text with every URL cut to scheme and host."""
-    return _URL.sub(r"\1\2/…", text)
+    return _WEB_URL.sub(r"\1\2/…", _SERVER_URL.sub(r"\1\2/…", text))
 
 
 def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "console"] = "auto") -> None:
@@ -99,6 +102,18 @@ def _errors_by_kind(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
-        if isinstance(value, str) and "://" in value:
-            event[name] = redacted(value)
+        if not name.startswith("_"):  # structlog's own
+            event[name] = _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redacted(value) if "://" in value else value
+        case dict():
+            return {name: _redacted(part) for name, part in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(part) for part in value]
+        case _:
+            return value

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None,
         validation_alias=AliasChoices("REDIS_URL", "STL_REDIS_URL"),
+        repr=False,  # it usually holds a password
         description="redis://, rediss:// or unix:// address. Without it: the server `speed-to-lead up` runs here.",
     )
     host: str | None = Field(

@@ -78,7 +78,8 @@ def watch(
 def _news(place: Workplace, kind: AlertKind, stage: str) -> tuple[Alert, str]:
     """The alert and its headline."""
     now = datetime.now(UTC)  # the server's clock may be what is away
-    alert = Alert("system", f"{stage}.{int(now.timestamp())}", place.fallback_destination, kind, now)
+    step = f"{stage}.{kind.value.rpartition('_')[2]}.{int(now.timestamp())}"
+    alert = Alert("system", step, place.fallback_destination, kind, now)
     who = "The server that keeps the leads" if stage == STORE else f"The {stage}"
     is_silent = kind is AlertKind.STAGE_SILENT
     log.error(kind.value, stage=stage)

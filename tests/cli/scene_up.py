@@ -98,14 +98,14 @@ class Up:
         for pid in [*marked_processes(str(self.data)), *self._server_processes()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        print(self.output[-6000:])
+        sys.stdout.write(self.output[-6000:])
 
     def _server_processes(self) -> list[int]:
         """Processes that work in the data directory, as the embedded server does."""
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdecimal() and Path(os.readlink(entry / "cwd")) == self.data:
+                if entry.name.isdecimal() and (entry / "cwd").readlink() == self.data:
                     found.append(int(entry.name))
         return [pid for pid in found if not ended(pid)]
 

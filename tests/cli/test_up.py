@@ -46,7 +46,7 @@ def test_up_runs_everything_and_ends_with_nothing_left(start: Start) -> None:
     assert "stop: Ctrl-C" in up.output
 
     status, body = curl(up.printed_curl())
-    assert (200, 1) == (status, len(lead_ids(body)))
+    assert (status, len(lead_ids(body))) == (200, 1)
     store = up.store()
     lead_id = lead_ids(body)[0]
     wait_until(lambda: store.leads.get(lead_id) is not None, "the lead is routed", 30)
@@ -57,26 +57,26 @@ def test_up_runs_everything_and_ends_with_nothing_left(start: Start) -> None:
     wait_until(lambda: "clock@" in " ".join(up.left()) and up.child("clock@") != clock, "another clock", 10)
 
     files = [up.data / name for name in ("redis-url", "secrets.env")]
-    assert [0o600, 0o600] == [stat.S_IMODE(file.stat().st_mode) for file in files]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
     password = files[0].read_text().partition(":@")[2] or files[0].read_text().split(":")[2].partition("@")[0]
     assert password not in up.output
     assert password not in " ".join(up.left())
     store.close()
 
     began = time.monotonic()
-    assert 0 == up.interrupt()
+    assert up.interrupt() == 0
     assert time.monotonic() - began < 20
-    assert ([], False) == (up.left(), (up.data / "redis-url").exists())
+    assert (up.left(), (up.data / "redis-url").exists()) == ([], False)
     assert "everything is stopped" in up.output
     assert "Traceback" not in up.output
 
 
 def test_a_killed_up_takes_its_children_and_its_server_along_and_loses_nothing(start: Start) -> None:
-    """kill -9 of `up` itself: nothing runs on; the next `up` on the same data has the lead."""
+    """After kill -9 of `up` itself nothing runs on; the next `up` on the same data has the lead."""
     first = start()
     first.wait_until_ready()
     status, body = curl(first.printed_curl())
-    assert 200 == status
+    assert status == 200
     assert len(first.left()) >= 7
 
     os.kill(first.running.process.pid, signal.SIGKILL)
@@ -88,12 +88,12 @@ def test_a_killed_up_takes_its_children_and_its_server_along_and_loses_nothing(s
     wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is there", 30)
     store.close()
     assert first.printed_curl()[:-1] == second.printed_curl()[:-1]  # the secrets too
-    assert 0 == second.interrupt()
-    assert [] == second.left()
+    assert second.interrupt() == 0
+    assert second.left() == []
 
 
 def test_a_server_that_dies_under_up_is_started_again_on_its_data(start: Start) -> None:
-    """kill -9 of the embedded server: said loudly, back on the same port, and everybody works on."""
+    """A server ended by kill -9 is said loudly, back on the same port, and everybody works on."""
     up = start()
     up.wait_until_ready()
     server = up._server_processes()[0]
@@ -112,8 +112,8 @@ def test_a_server_that_dies_under_up_is_started_again_on_its_data(start: Start) 
     store = up.store()
     wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is routed", 30)
     store.close()
-    assert 0 == up.interrupt()
-    assert ([], False) == (up.left(), "ended with code" in up.output)
+    assert up.interrupt() == 0
+    assert (up.left(), "ended with code" in up.output) == ([], False)
 
 
 def test_a_second_up_on_the_same_data_is_refused_in_one_sentence(start: Start) -> None:
@@ -124,10 +124,10 @@ def test_a_second_up_on_the_same_data_is_refused_in_one_sentence(start: Start) -
     second = start()
     wait_until(lambda: not second.running.is_running, "it ends", 30)
 
-    assert (2, 1) == (second.running.process.returncode, len(second.output.splitlines()))
+    assert (second.running.process.returncode, len(second.output.splitlines())) == (2, 1)
     assert f"is in use by another `speed-to-lead up` (process {first.running.process.pid})" in second.output
     assert first.running.is_running
-    assert 200 == first.get("/readyz")[0]
+    assert first.get("/readyz")[0] == 200
 
 
 def test_a_taken_port_is_refused_in_one_sentence_and_nothing_is_started(start: Start, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_taken_port_is_refused_in_one_sentence_and_nothing_is_started(start: S
         up = start("--port", str(port))
         wait_until(lambda: not up.running.is_running, "it ends", 30)
 
-    assert (2, 1) == (up.running.process.returncode, len(up.output.splitlines()))
+    assert (up.running.process.returncode, len(up.output.splitlines())) == (2, 1)
     assert f"port {port} on 127.0.0.1 cannot be used" in up.output
     assert not (up.data / "redis-url").exists()
 
@@ -165,7 +165,7 @@ def test_a_mistyped_setting_is_refused_with_the_nearest(start: Start) -> None:
     up = start(STL_CONFIG_DIRR="x")
     wait_until(lambda: not up.running.is_running, "it ends", 30)
 
-    assert 2 == up.running.process.returncode
+    assert up.running.process.returncode == 2
     assert "STL_CONFIG_DIRR is no setting; did you mean STL_CONFIG_DIR?" in up.output
 
 
@@ -176,10 +176,10 @@ def test_with_a_server_of_its_own_none_is_started(start: Start, restartable_serv
 
     status, _ = curl(up.printed_curl())
 
-    assert (200, []) == (status, up._server_processes())
+    assert (status, up._server_processes()) == (200, [])
     assert "leads are kept by the server of REDIS_URL" in up.output
     assert not (up.data / "redis-url").exists()
-    assert 0 == up.interrupt()
+    assert up.interrupt() == 0
     with redis.Redis.from_url(restartable_server.url) as client:
         assert client.ping()
 
@@ -204,13 +204,13 @@ def test_the_demo_tells_the_whole_story_within_a_minute(start: Start) -> None:
         return wanted <= seen and bool({"lead.connected", "lead.attempted"} & seen)
 
     wait_until(told, "a lead was reminded of, breached, reassigned and answered", 60)
-    assert 0 == store.operations.ledger().difference
+    assert store.operations.ledger().difference == 0
     store.close()
     for words in ("ALERT lead.assigned", "ALERT sla.reminder", "ALERT sla.breached", "ALERT lead.reassigned"):
         up.wait_for(words)
     assert "@example.com" not in up.output.partition("leads list")[2]
-    assert 0 == up.interrupt()
-    assert [] == up.left()
+    assert up.interrupt() == 0
+    assert up.left() == []
 
 
 # --- the embedded server ---------------------------------------------------------------------------------------
@@ -231,13 +231,13 @@ def test_the_embedded_server_keeps_everything_and_throws_nothing_away(embedded: 
         names = ("appendonly", "appendfsync", "maxmemory-policy", "save", "bind")
         settings = {name: client.config_get(name)[name] for name in names}
 
-    assert {
+    assert settings == {
         "appendonly": "yes",
         "appendfsync": "always",
         "maxmemory-policy": "noeviction",
         "save": "",
         "bind": "127.0.0.1",
-    } == settings
+    }
 
 
 def test_the_embedded_server_wants_its_password(embedded: EmbeddedServer) -> None:
@@ -269,7 +269,7 @@ def test_the_address_of_the_embedded_server_is_readable_by_its_owner_only(
 
 
 def test_the_embedded_server_has_its_data_after_a_crash_and_after_a_stop(tmp_path: Path) -> None:
-    """kill -9 and an orderly stop alike lose nothing; the address file is there while it runs only."""
+    """A kill -9 and an orderly stop alike lose nothing; the address file is there while it runs only."""
     server = EmbeddedServer(tmp_path / "data")
     server.start()
     with redis.Redis.from_url(server.url) as client:
@@ -286,7 +286,7 @@ def test_the_embedded_server_has_its_data_after_a_crash_and_after_a_stop(tmp_pat
     again = EmbeddedServer(tmp_path / "data")
     again.start()
     with redis.Redis.from_url(again.url, decode_responses=True) as client:
-        assert ["1", "2"] == client.mget("a", "b")
+        assert client.mget("a", "b") == ["1", "2"]
     again.stop()
 
 
@@ -294,7 +294,7 @@ def test_a_data_directory_that_cannot_be_written_is_refused_in_one_sentence(tmp_
     """A file where the directory should be; the sentence says what to do."""
     (tmp_path / "data").write_text("")
 
-    with pytest.raises(CannotStart, match="cannot be used .*; name another with --data"):
+    with pytest.raises(CannotStart, match=r"cannot be used .*; name another with --data"):
         EmbeddedServer(tmp_path / "data").start()
 
 
@@ -310,4 +310,4 @@ def test_a_data_directory_in_use_is_refused(
 
 def test_ended_tells_the_living_from_the_dead() -> None:
     """The test's own instrument works: this process lives, an impossible one does not."""
-    assert (False, True) == (ended(os.getpid()), ended(2**22 + 1))
+    assert (ended(os.getpid()), ended(2**22 + 1)) == (False, True)

@@ -204,7 +204,9 @@ def new_scene(store: Store, clock: ManualClock, rules: Rulebook | None = None) -
     people = {name: Destination() for name in names}
     forms = {"demo": Form("demo", "generic", "none", source="demo_request")}
     config = Configuration(rules or rulebook(), forms, {})
-    place = Workplace(TimedStore(store, clock), config, people.__getitem__, "console", "https://leads.example.com")
+    place = Workplace(
+        TimedStore(store, clock), config, people.__getitem__, "console", "https://leads.example.com"
+    )
     return Scene(place, clock, people)
 
 

@@ -19,7 +19,7 @@ from tests.servers import ManualClock
 from speed_to_lead import flow
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
-from speed_to_lead.core.message import Message
+from speed_to_lead.core.message import Message, compose
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -34,18 +34,18 @@ def test_an_alert_not_delivered_is_tried_again_at_an_instant_that_is_data(scene:
     ana.answers = [NOT_DELIVERED, NOT_DELIVERED]
 
     lead = scene.routed()
-    assert (1, 0) == (len(ana.heard), scene.deliver())
+    assert (len(ana.heard), scene.deliver()) == (1, 0)
     scene.later(1 / 60)
-    assert 1 == scene.deliver()
+    assert scene.deliver() == 1
     scene.later(1 / 60)
-    assert 0 == scene.deliver()
+    assert scene.deliver() == 0
     scene.later(1 / 60)
-    assert 1 == scene.deliver()
+    assert scene.deliver() == 1
 
     assert [f"{lead.id}:0%:ana-slack"] * 3 == all_keys(ana.heard)
-    assert [False, False, False] == [message.possible_repeat for message in ana.heard]
-    assert ["lead.routed", "alert.failed", "alert.failed", "alert.delivered"] == scene.events(lead.id)
-    assert {"alerts_delivered": 1} == _alert_counters(scene)
+    assert [message.possible_repeat for message in ana.heard] == [False, False, False]
+    assert scene.events(lead.id) == ["lead.routed", "alert.failed", "alert.failed", "alert.delivered"]
+    assert _alert_counters(scene) == {"alerts_delivered": 1}
 
 
 def test_a_destination_that_names_a_time_is_left_alone_until_then(scene: Scene) -> None:
@@ -54,9 +54,9 @@ def test_a_destination_that_names_a_time_is_left_alone_until_then(scene: Scene) 
 
     scene.routed()
     scene.later(29 / 60)
-    assert 0 == scene.deliver()
+    assert scene.deliver() == 0
     scene.later(1 / 60)
-    assert 1 == scene.deliver()
+    assert scene.deliver() == 1
 
 
 def test_an_attempt_without_an_answer_says_the_next_time_that_it_may_be_a_repeat(scene: Scene) -> None:
@@ -71,7 +71,7 @@ def test_an_attempt_without_an_answer_says_the_next_time_that_it_may_be_a_repeat
     scene.deliver()
 
     assert [f"{lead.id}:0%:ana-slack"] * 3 == all_keys(ana.heard)
-    assert [False, True, True] == [message.possible_repeat for message in ana.heard]
+    assert [message.possible_repeat for message in ana.heard] == [False, True, True]
 
 
 def test_a_destination_that_cannot_tell_repeats_is_not_tried_a_third_time(scene: Scene) -> None:
@@ -84,10 +84,15 @@ def test_a_destination_that_cannot_tell_repeats_is_not_tried_a_third_time(scene:
     scene.deliver()
     scene.deliver()
 
-    assert {"ana-slack": ["lead.assigned 0%"] * 2, "managers": ["lead.assigned 0%~ana-slack"]} == scene.heard()
+    assert scene.heard() == {
+        "ana-slack": ["lead.assigned 0%"] * 2,
+        "managers": ["lead.assigned 0%~ana-slack"],
+    }
 
 
-def test_an_alert_that_cannot_arrive_goes_to_the_manager_then_to_the_fallback_then_to_the_dead(scene: Scene) -> None:
+def test_an_alert_that_cannot_arrive_goes_to_the_manager_then_to_the_fallback_then_to_the_dead(
+    scene: Scene,
+) -> None:
     """Nothing ends silently: every link of the chain hears which destination failed, and the last is kept."""
     for name in ("ana-slack", "managers", "console"):
         scene.people[name].always = REFUSED
@@ -95,20 +100,20 @@ def test_an_alert_that_cannot_arrive_goes_to_the_manager_then_to_the_fallback_th
     lead = scene.routed()
     scene.deliver()
     scene.deliver()
-    assert 0 == scene.deliver()
+    assert scene.deliver() == 0
 
-    assert {
+    assert scene.heard() == {
         "ana-slack": ["lead.assigned 0%"],
         "managers": ["lead.assigned 0%~ana-slack"],
         "console": ["lead.assigned 0%~ana-slack"],
-    } == scene.heard()
-    assert "ana-slack could not be reached: answered 404." == scene.people["managers"].heard[0].note
+    }
+    assert scene.people["managers"].heard[0].note == "ana-slack could not be reached: answered 404."
     assert {
         f"{lead.id}:0%:ana-slack",
         f"{lead.id}:0%~ana-slack:managers",
         f"{lead.id}:0%~ana-slack:console",
     } == {alert.key for alert in scene.dead_alerts()}
-    assert {"alerts_dead": 3} == _alert_counters(scene)
+    assert _alert_counters(scene) == {"alerts_dead": 3}
 
 
 def test_the_last_in_the_chain_names_every_destination_that_failed(scene: Scene) -> None:
@@ -132,7 +137,7 @@ def test_a_manager_who_cannot_be_reached_about_a_breach_is_stood_in_for(scene: S
     scene.live(10)
     scene.deliver()
 
-    assert ["sla.breached 100%~managers"] == scene.heard()["console"]
+    assert scene.heard()["console"] == ["sla.breached 100%~managers"]
     assert [f"{lead.id}:100%:managers"] == [alert.key for alert in scene.dead_alerts()]
 
 
@@ -147,10 +152,10 @@ def test_giving_up_after_the_last_attempt(scene: Scene) -> None:
         scene.later(1)
     scene.deliver()
 
-    assert (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"]) == (
+    assert (
         len(scene.people["ana-slack"].heard),
         scene.heard()["managers"],
-    )
+    ) == (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"])
 
 
 def test_a_dead_alert_redriven_begins_anew_under_its_own_key(scene: Scene) -> None:
@@ -178,13 +183,13 @@ def test_a_courier_that_dies_after_sending_sends_again_under_the_same_key(
         with pytest.raises(Killed):
             flow.deliver(scene.place, "ana-slack")
 
-    assert 0 == scene.deliver()
+    assert scene.deliver() == 0
     scene.clock.advance(flow.LEASE)
     scene.deliver()
 
     assert [f"{lead_id}:0%:ana-slack"] * 2 == all_keys(ana.heard)
-    assert [False, True] == [message.possible_repeat for message in ana.heard]
-    assert [] == scene.waiting()
+    assert [message.possible_repeat for message in ana.heard] == [False, True]
+    assert scene.waiting() == []
 
 
 def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
@@ -203,10 +208,10 @@ def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
     scene.deliver()
     scene.deliver()
 
-    assert (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"]) == (
+    assert (
         len(scene.people["ana-slack"].heard),
         scene.heard()["managers"],
-    )
+    ) == (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"])
 
 
 def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene) -> None:
@@ -219,11 +224,11 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    flow._deliver_one(scene.place, frozen)
-    assert 1 == len(scene.waiting())
-    flow._deliver_one(scene.place, claimed)
+    flow._deliver_one(scene.place, frozen, scene.clock.now)
+    assert len(scene.waiting()) == 1
+    flow._deliver_one(scene.place, claimed, scene.clock.now)
 
-    assert ([], {"alerts_delivered": 1}) == (scene.waiting(), _alert_counters(scene))
+    assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
 
 
 @pytest.mark.parametrize("moment", ["reading the record", "settling"])
@@ -234,26 +239,27 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
     lead_id = scene.submit()
     scene.route()
     target, name = (
-        (type(scene.store.leads), "get") if moment == "reading the record" else (type(scene.store.outbox), "settle")
+        (type(scene.store.leads), "get")
+        if moment == "reading the record"
+        else (type(scene.store.outbox), "settle")
     )
     with monkeypatch.context() as patch:
         patch.setattr(target, name, _away)
         with pytest.raises(StoreUnavailable):
             flow.deliver(scene.place, "ana-slack")
 
-    assert [] == scene.dead_alerts()
+    assert scene.dead_alerts() == []
     scene.clock.advance(flow.LEASE)
     scene.deliver()
 
     assert {f"{lead_id}:0%:ana-slack"} == set(all_keys(scene.people["ana-slack"].heard))
-    assert ([], [], {"alerts_delivered": 1}) == (scene.waiting(), scene.dead_alerts(), _alert_counters(scene))
+    assert (scene.waiting(), scene.dead_alerts(), _alert_counters(scene)) == ([], [], {"alerts_delivered": 1})
 
 
 def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One alert that raises stops neither its courier nor the others of its destination."""
-    compose = flow.compose
     bad, good = scene.submit(), scene.submit()
 
     def explode(alert: Alert, *rest: Any) -> Message:
@@ -266,7 +272,7 @@ def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
     scene.deliver()
     scene.deliver()
 
-    assert {"ben-slack": ["lead.assigned 0%"], "managers": ["lead.assigned 0%~ana-slack"]} == scene.heard()
+    assert scene.heard() == {"ben-slack": ["lead.assigned 0%"], "managers": ["lead.assigned 0%~ana-slack"]}
     assert good == scene.people["ben-slack"].heard[0].lead_id
 
 
@@ -295,11 +301,11 @@ def test_a_channel_that_raises_is_an_attempt_nobody_knows_the_end_of(scene: Scen
         broken_scene.deliver()
         broken_scene.later(1)
 
-    assert MAX_ATTEMPTS == broken.tried
-    assert (["lead.assigned 0%"], ["lead.assigned 0%~ana-slack"]) == (
+    assert broken.tried == MAX_ATTEMPTS
+    assert (
         scene.heard()["ben-slack"],
         scene.heard()["managers"],
-    )
+    ) == (["lead.assigned 0%"], ["lead.assigned 0%~ana-slack"])
 
 
 def test_a_courier_told_to_stop_finishes_the_alert_in_its_hands_and_takes_no_more(scene: Scene) -> None:
@@ -309,14 +315,14 @@ def test_a_courier_told_to_stop_finishes_the_alert_in_its_hands_and_takes_no_mor
     scene.route()
     answers = iter([True, True, False])
 
-    assert 2 == flow.deliver(scene.place, "ana-slack", lambda: next(answers))
+    assert flow.deliver(scene.place, "ana-slack", lambda: next(answers)) == 2
 
-    assert (2, 4) == (len(scene.people["ana-slack"].heard), len(scene.waiting()))
+    assert (len(scene.people["ana-slack"].heard), len(scene.waiting())) == (2, 4)
 
 
 def test_more_couriers_are_worth_sending_where_more_is_due(memory_scene: Scene) -> None:
     """One courier for each few alerts, never more than AT_ONCE for one destination."""
-    assert {} == flow.destinations_due(memory_scene.place)
+    assert flow.destinations_due(memory_scene.place) == {}
     for number, expected in ((1, 1), (9, 1), (10, 2), (100, flow.AT_ONCE)):
         while len(memory_scene.waiting()) < number:
             step = str(len(memory_scene.waiting()))
@@ -335,7 +341,7 @@ def test_couriers_side_by_side_deliver_each_alert_once(redis_store: RedisStore, 
     in_threads(*[lambda: flow.deliver(scene.place, "console")] * 4)
 
     keys = all_keys(scene.people["console"].heard)
-    assert (200, 200, []) == (len(keys), len(set(keys)), scene.waiting())
+    assert (len(keys), len(set(keys)), scene.waiting()) == (200, 200, [])
 
 
 def _alert_counters(scene: Scene) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +10,11 @@ from tests.servers import ManualClock
 
 from speed_to_lead import flow
 from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.escalation import escalate
+from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
+from speed_to_lead.workplace import Workplace
 
 
 def test_nothing_due_is_nothing_done(scene: Scene) -> None:
@@ -33,8 +35,8 @@ def test_every_due_lead_is_decided_however_many_batches_that_takes(
     scene.later(10)
 
     assert flow.Swept(7, has_alerts=True) == scene.sweep()
-    assert 7 == scene.store.operations.counters()["breaches"]
-    assert {"ana": 3, "ben": 4} == scene.store.leads.load()
+    assert scene.store.operations.counters()["breaches"] == 7
+    assert scene.store.leads.load() == {"ana": 3, "ben": 4}
 
 
 def test_an_index_entry_that_is_too_early_is_mended_and_nothing_is_said(scene: Scene) -> None:
@@ -46,7 +48,7 @@ def test_an_index_entry_that_is_too_early_is_mended_and_nothing_is_said(scene: S
     scene.sweep()
     scene.deliver()
 
-    assert {} == scene.heard()
+    assert scene.heard() == {}
     assert lead.next_at == scene.store.leads.indexed_at([lead.id])[0]
 
 
@@ -56,7 +58,7 @@ def test_an_index_entry_of_a_lead_that_is_gone_is_dropped(scene: Scene) -> None:
 
     scene.sweep()
 
-    assert [None] == scene.store.leads.indexed_at(["nobody"])
+    assert scene.store.leads.indexed_at(["nobody"]) == [None]
 
 
 def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
@@ -67,11 +69,11 @@ def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
     scene.later(10)
     assert flow.Swept() == scene.sweep()
 
-    assert ("", {Finding.NOT_INDEXED: 1}) == flow.audit(scene.place, "")
+    assert flow.audit(scene.place, "") == ("", {Finding.NOT_INDEXED: 1})
     scene.sweep()
     scene.deliver()
 
-    assert ["sla.breached 100%"] == scene.heard()["managers"]
+    assert scene.heard()["managers"] == ["sla.breached 100%"]
 
 
 def test_the_auditor_reports_what_nobody_came_for(scene: Scene) -> None:
@@ -79,7 +81,7 @@ def test_the_auditor_reports_what_nobody_came_for(scene: Scene) -> None:
     scene.routed()
     scene.later(7)
 
-    assert {Finding.OVERDUE: 1} == flow.audit(scene.place, "")[1]
+    assert flow.audit(scene.place, "")[1] == {Finding.OVERDUE: 1}
 
 
 def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
@@ -88,7 +90,7 @@ def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
     """It leaves the index with its error, the fallback destination hears of it, and its neighbour is escalated."""
     bad, good = scene.routed(), scene.routed()
     scene.forget()
-    decide = flow.escalate
+    decide = escalate
 
     def explode(lead: Any, *rest: Any) -> Any:
         if lead.id == bad.id:
@@ -100,9 +102,12 @@ def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
     scene.live(0)
 
     assert {bad.id: "ZeroDivisionError while escalating it"} == scene.store.leads.quarantined()
-    assert {"ben-slack": ["sla.reminder 60%"], "console": ["system.lead_quarantined quarantined"]} == scene.heard()
+    assert scene.heard() == {
+        "ben-slack": ["sla.reminder 60%"],
+        "console": ["system.lead_quarantined quarantined"],
+    }
     assert good.id == scene.people["ben-slack"].heard[0].lead_id
-    assert "ZeroDivisionError while escalating it" == scene.people["console"].heard[0].note
+    assert scene.people["console"].heard[0].note == "ZeroDivisionError while escalating it"
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"id": 1}', b"\xff\x00"])
@@ -121,9 +126,12 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_the_others_go_on(
         flow.deliver(scene.place, name)
 
     assert [bad.id] == list(redis_store.leads.quarantined())
-    assert {"ben-slack": ["sla.reminder 60%"], "console": ["system.lead_quarantined quarantined"]} == scene.heard()
+    assert scene.heard() == {
+        "ben-slack": ["sla.reminder 60%"],
+        "console": ["system.lead_quarantined quarantined"],
+    }
     assert good.id == scene.people["ben-slack"].heard[0].lead_id
-    assert 0 == redis_store.operations.ledger().difference
+    assert redis_store.operations.ledger().difference == 0
 
 
 def test_a_store_that_goes_away_while_deciding_puts_nobody_aside(
@@ -141,39 +149,11 @@ def test_a_store_that_goes_away_while_deciding_puts_nobody_aside(
         patch.setattr(flow, "escalate", away)
         with pytest.raises(StoreUnavailable):
             flow.sweep(scene.place)
-    assert {} == scene.store.leads.quarantined()
+    assert scene.store.leads.quarantined() == {}
 
     scene.live(0)
-    assert {"ana-slack": ["sla.reminder 60%"]} == scene.heard()
+    assert scene.heard() == {"ana-slack": ["sla.reminder 60%"]}
     assert lead.rep == scene.lead(lead.id).rep
-
-
-def test_sweep_for_looks_again_at_the_very_instants_within_its_span(scene: Scene) -> None:
-    """Two leads due within the second are each decided at their own instant, not at the next tick."""
-    scene.routed()
-    scene.later(0.3 / 60)
-    scene.routed()
-    scene.later(0.2 / 60)
-    scene.routed()
-    scene.later(6 - 0.6 / 60)  # the first is due in 0.1 s, the second 0.3 s after it, the third 0.2 s later
-    waits: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waits.append(round(seconds, 3))
-        scene.clock.advance(timedelta(seconds=seconds))
-
-    swept = [one.decided for one in flow.sweep_for(scene.place, 0.5, wait)]
-
-    assert ([0, 1, 1], [0.1, 0.3]) == (swept, waits)
-
-
-def test_sweep_for_ends_at_once_where_nothing_comes(scene: Scene) -> None:
-    """An empty index is looked at once, and the clock goes back to its queue."""
-
-    def wait(_: float) -> None:
-        raise AssertionError("nothing to wait for")
-
-    assert [flow.Swept()] == list(flow.sweep_for(scene.place, 0.8, wait))
 
 
 @pytest.mark.real
@@ -185,8 +165,11 @@ def test_two_clocks_at_once_say_everything_once(
     for _ in range(120):
         scene.submissions += 1
         scene.store.queue.add(
-            flow.Submission(
-                f"s{scene.submissions}", "demo", clock.now, b'{"email": "p%d@example.com"}' % scene.submissions
+            Submission(
+                f"s{scene.submissions}",
+                "demo",
+                clock.now,
+                b'{"email": "p%d@example.com"}' % scene.submissions,
             )
         )
     scene.route()
@@ -198,22 +181,22 @@ def test_two_clocks_at_once_say_everything_once(
     for minutes in (6, 4, 10):
         scene.later(minutes)
         in_threads(lambda: flow.sweep(scene.place), lambda: flow.sweep(other))
-        in_threads(*(lambda place=place: _deliver_all(place) for place in (scene.place, other)))  # type: ignore[misc]
+        in_threads(*(lambda place=place: _deliver_all(place) for place in (scene.place, other)))
     other_store.close()
     scene.check()
 
     said = Counter(message.key for double in scene.people.values() for message in double.heard)
     steps = Counter(f"{m.kind} {m.step}" for double in scene.people.values() for m in double.heard)
-    assert [] == [key for key, times in said.items() if times > 1]
-    assert {
+    assert [key for key, times in said.items() if times > 1] == []
+    assert steps == {
         "sla.reminder 60%": 120,
         "sla.breached 100%": 120,
         "lead.reassigned 100%": 120,
         "sla.breached +10m": 120,
-    } == steps
-    assert 120 == scene.store.operations.counters()["breaches"]
+    }
+    assert scene.store.operations.counters()["breaches"] == 120
 
 
-def _deliver_all(place: flow.Workplace) -> None:
+def _deliver_all(place: Workplace) -> None:
     for name in flow.destinations_due(place):
         flow.deliver(place, name)

@@ -79,7 +79,9 @@ class Site:
 
     def wait_for_alert(self, lead_id: str, step: str = "0%", seconds: float = 20) -> Received:
         """The first alert about a step of a lead."""
-        wait_until(lambda: any(one.step == step for one in self.about(lead_id)), f"{step} of {lead_id}", seconds)
+        wait_until(
+            lambda: any(one.step == step for one in self.about(lead_id)), f"{step} of {lead_id}", seconds
+        )
         return next(one for one in self.about(lead_id) if one.step == step)
 
     def wait_until_done(self, leads: int, seconds: float = 40) -> None:
@@ -103,18 +105,18 @@ def nothing_is_lost_or_doubled(site: Site, ids: list[str]) -> None:
     """The promises about a set of unanswered leads: all there, one rep each, loads right, every step told once."""
     leads = {lead.id: lead for lead in site.leads()}
     assert sorted(ids) == sorted(leads)
-    assert 0 == site.store.operations.ledger().difference
-    assert {} == site.store.leads.quarantined()
-    assert [] == [lead.id for lead in leads.values() if lead.rep is None or lead.rep in lead.reps_before]
+    assert site.store.operations.ledger().difference == 0
+    assert site.store.leads.quarantined() == {}
+    assert [lead.id for lead in leads.values() if lead.rep is None or lead.rep in lead.reps_before] == []
     assert dict(Counter(lead.rep for lead in leads.values())) == site.store.leads.load()
-    assert 0 == site.sink.forged
+    assert site.sink.forged == 0
     steps: dict[str, Counter[str]] = {lead_id: Counter() for lead_id in ids}
     for alert in site.sink.received():
         skipped = set(alert.body["data"]["skipped_steps"])
         steps[alert.lead_id].update({alert.step, *skipped} - steps[alert.lead_id].keys())
-    assert [] == [lead_id for lead_id, told in steps.items() if set(STEPS) != set(told)]
+    assert [lead_id for lead_id, told in steps.items() if set(STEPS) != set(told)] == []
     for lead in leads.values():
-        assert STEPS == lead.steps_done
+        assert lead.steps_done == STEPS
         assert lead.deadline == lead.breached_at
 
 
@@ -125,5 +127,3 @@ def doubled(site: Site) -> list[str]:
 
 def wait_for_output(process: RunningProcess, words: str, seconds: float = 20) -> None:
     wait_until(lambda: words in process.output, f"{words!r} in\n{process.output[-2000:]}", seconds)
-
-

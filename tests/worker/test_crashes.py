@@ -37,7 +37,7 @@ def killed_courier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S
 
 
 def test_router_and_clock_killed_again_and_again_lose_and_double_nothing(site: Site) -> None:
-    """kill -9 at any moment while 300 leads arrive and come due: one lead, one rep, each step told once."""
+    """A kill -9 at any moment while 300 leads arrive and come due: one lead, one rep, each step told once."""
     dice = random.Random(20261122)
     running = site.start(*WORKERS, "beat")
     ids: list[str] = []
@@ -53,11 +53,11 @@ def test_router_and_clock_killed_again_and_again_lose_and_double_nothing(site: S
     site.wait_until_done(300)
 
     nothing_is_lost_or_doubled(site, ids)
-    assert [] == doubled(site)
+    assert doubled(site) == []
 
 
 def test_a_server_killed_under_the_processes_is_worked_with_again_within_seconds(site: Site) -> None:
-    """kill -9 of the server with messages in flight: no process ends, and new leads are routed and told of."""
+    """A kill -9 of the server with messages in flight: no process ends, and new leads are routed and told of."""
     running = site.start("web", *WORKERS, "beat", "watchdog")
     before = site.submit(20)
 
@@ -72,7 +72,7 @@ def test_a_server_killed_under_the_processes_is_worked_with_again_within_seconds
         assert time.monotonic() - began < 12
         before.append(submitted)
 
-    assert {} == {name: one.process.returncode for name, one in running.items() if not one.is_running}
+    assert {name: one.process.returncode for name, one in running.items() if not one.is_running} == {}
     site.wait_until_done(len(before), 60)
     nothing_is_lost_or_doubled(site, before)
 
@@ -88,7 +88,7 @@ def test_a_frozen_server_is_worked_with_again_when_it_thaws(site: Site) -> None:
     lead_id = _submitted_as_soon_as_possible(site)
 
     site.wait_for_alert(lead_id, seconds=20)
-    assert {} == {name: one.process.returncode for name, one in running.items() if not one.is_running}
+    assert {name: one.process.returncode for name, one in running.items() if not one.is_running} == {}
 
 
 def test_a_courier_killed_between_the_post_and_the_note_repeats_under_the_same_key(
@@ -102,7 +102,7 @@ def test_a_courier_killed_between_the_post_and_the_note_repeats_under_the_same_k
     nothing_is_lost_or_doubled(site, ids)
     assert doubled(site)
     assert set(doubled(site)) <= on_their_way
-    assert 2 == max(site.sink.keys().values())
+    assert max(site.sink.keys().values()) == 2
 
 
 def _submitted_as_soon_as_possible(site: Site) -> str:

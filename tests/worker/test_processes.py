@@ -28,7 +28,7 @@ def test_alerts_arrive_within_two_seconds_of_their_instant(shared_site: Site) ->
         if received.lead_id in ids and (step := leads[received.lead_id].step(received.step)) is not None
     )
 
-    assert 500 == len(late)  # told, reminded, breached twice (manager and new rep), escalated
+    assert len(late) == 500  # told, reminded, breached twice (manager and new rep), escalated
     assert late[int(len(late) * 0.99)] < 2.0, late[-10:]
     assert late[0] > -0.01
 
@@ -44,9 +44,9 @@ def test_two_beats_and_two_of_each_worker_say_everything_once(shared_site: Site)
         site.wait_for_alert(lead_id, "+2s", 30)
 
     said = Counter(one.key for one in site.sink.received() if one.lead_id in ids)
-    assert ([], 300) == (doubled(site), sum(said.values()))
-    assert 0 == site.store.operations.ledger().difference
-    assert [0, 0, 0, 0] == [process.stop(10) for process in more.values()]
+    assert (doubled(site), sum(said.values())) == ([], 300)
+    assert site.store.operations.ledger().difference == 0
+    assert [process.stop(10) for process in more.values()] == [0, 0, 0, 0]
 
 
 def test_without_its_messages_the_next_tick_finds_the_work(shared_site: Site) -> None:
@@ -102,7 +102,9 @@ def test_every_process_ends_within_ten_seconds_and_gives_back_what_it_holds(shar
     """
     site = shared_site
     wait_until(lambda: site.health().outbox == 0, "nothing is left from before", 60)
-    running = {process.log.stem.partition("-")[2]: process for process in site.fleet.processes if process.is_running}
+    running = {
+        process.log.stem.partition("-")[2]: process for process in site.fleet.processes if process.is_running
+    }
     site.sink.hold()
     ids = site.submit(40)
     wait_until(lambda: any(one.lead_id in ids for one in site.sink.received()), "alerts are on their way")
@@ -116,11 +118,11 @@ def test_every_process_ends_within_ten_seconds_and_gives_back_what_it_holds(shar
     codes["courier"] = running["courier"].stop(10)
 
     assert dict.fromkeys(("web", "beat", "router", "clock", "watchdog", "courier"), 0) == codes
-    assert 0 == site.store.operations.ledger().difference
+    assert site.store.operations.ledger().difference == 0
     again = site.start("router", "clock", "courier", "beat")
     for lead_id in ids:
         site.wait_for_alert(lead_id, "+2s", 30)
-    assert [] == doubled(site)
+    assert doubled(site) == []
     assert all(process.is_running for process in again.values())
 
 
@@ -132,7 +134,7 @@ def test_a_worker_refuses_a_server_that_throws_keys_away(site: Site) -> None:
     worker = site.fleet.start("router")
     wait_until(lambda: not worker.is_running, "it ends")
 
-    assert 2 == worker.process.returncode
+    assert worker.process.returncode == 2
     assert "speed-to-lead: the server's maxmemory-policy is allkeys-lru" in worker.output
     assert "Traceback" not in worker.output
 

@@ -76,7 +76,7 @@ class Demo:
         return {"name": name, "email": mailbox, "company": company, "message": wish}
 
     def _typeform(self, person: dict[str, str]) -> str | None:
-        answers = [
+        answers: list[dict[str, Any]] = [
             {
                 "type": "text",
                 "text": person["name"],
@@ -100,7 +100,7 @@ class Demo:
         ]
         titles = [
             {"id": a["field"]["id"], "ref": a["field"]["ref"], "title": a["field"]["ref"]} for a in answers
-        ]  # type: ignore[index]
+        ]
         body = json.dumps(
             {
                 "event_id": f"demo-{self._count}",

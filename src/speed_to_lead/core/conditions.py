@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,6 +75,7 @@ def parse_condition(field: str, raw: Any) -> Condition:
     return Condition(field, _described_values(field, "is", values), _of_any(tests))
 
 
+@lru_cache(maxsize=4096)
 def is_personal(field: str) -> bool:
     """Whether the field's values stay out of traces: the person's own, under whatever name the form gave them."""
     name = re.sub(r"[\s-]+", "_", field.removeprefix("custom.").strip()).casefold()

@@ -22,7 +22,7 @@ from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
-from speed_to_lead.store.server import described
+from speed_to_lead.store.server import described, keepalive
 
 _T = TypeVar("_T")
 
@@ -45,7 +45,7 @@ class Intake:
             url,
             socket_connect_timeout=ANSWER_TIMEOUT,
             socket_timeout=ANSWER_TIMEOUT,
-            socket_keepalive=True,
+            **keepalive(url),
             health_check_interval=15,
             # Once, for a connection the server closed while it was idle; a silent server is not asked twice.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),

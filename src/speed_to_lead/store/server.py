@@ -104,13 +104,18 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__} {word if word.isupper() else ''}".strip()
 
 
+def keepalive(url: str) -> dict[str, Any]:
+    """TCP keep-alive for an address that is reached by TCP; redis-py refuses the option for a unix socket."""
+    return {} if url.startswith("unix:") else {"socket_keepalive": True}
+
+
 def connect(url: str, *, answer_timeout: float = ANSWER_TIMEOUT) -> "redis.Redis":
     """A client of the server at `url`. Nothing is sent yet. Raises ValueError for an address that is none."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT,
         socket_timeout=answer_timeout,
-        socket_keepalive=True,
+        **keepalive(url),
         health_check_interval=HEALTH_CHECK_SECONDS,
         # A connection that broke is made again. A silent server is not asked again: redis-py nests the retries of
         # a command and of its connection, and nine times the timeout is far too long to know of an outage.

@@ -3,16 +3,17 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from speed_to_lead import __version__
+from speed_to_lead import __version__, flow
 from speed_to_lead.settings import Settings, split_keys
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
@@ -26,6 +27,7 @@ from speed_to_lead.workplace import Workplace
 log = structlog.get_logger()
 
 READY_SECONDS = 2.0
+BEAT_SECONDS = 2.0
 
 
 def create_app(
@@ -45,7 +47,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pulse = asyncio.create_task(_give_signs_of_life(place))
         yield
+        pulse.cancel()
         hinter.stop()
         await intake.close()
 
@@ -69,6 +73,14 @@ def create_app(
         await (hooks if to_hooks else guarded)(scope, receive, send)
 
     return web
+
+
+async def _give_signs_of_life(place: Workplace) -> None:
+    """Beat until cancelled; a store that is away hears nothing, which is what the watchdog looks for."""
+    while True:
+        with suppress(StoreUnavailable):
+            await run_in_threadpool(flow.beat, place, "web")
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 def _front(_request: Request) -> Response:

@@ -7,7 +7,7 @@ docs/decisions/0002-celery-carries-hints.md.
 
 import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from celery import Celery
@@ -103,12 +103,16 @@ def _broker_url(url: str) -> str:
 def _settings() -> Settings:
     try:
         settings = load_settings()
-        if settings.server_url is None:
-            raise SettingsError(NO_SERVER.format(settings.data_dir))
-        return settings
     except SettingsError as error:
-        print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
+        _refuse(str(error))
+    if settings.server_url is None:
+        _refuse(NO_SERVER.format(settings.data_dir))
+    return settings
+
+
+def _refuse(sentence: str) -> NoReturn:
+    print(f"speed-to-lead: {sentence}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
+    raise SystemExit(2)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
