@@ -1,14 +1,15 @@
 """Speed-to-lead: no sales lead waits longer than it should.
 
-    core/           the decisions, pure
-    forms/          what each form tool sends             →  store/queue
-    flow.py         receive → route → sweep → deliver → respond → audit: start reading there
-    store/          the only package that knows Redis
-    destinations/   the only package that talks to people
-    config/         config/*.toml → core objects
-    worker/         the only package that knows Celery
-    web/  cli/      HTTP and command line in
-    watchdog.py     is anybody still working?
+- `flow.py`        receive → route → sweep → deliver → respond → audit: start reading there
+- `core/`          the decisions: pure functions over plain values
+- `forms/`         what each form tool sends
+- `store/`         the only package that knows Redis
+- `destinations/`  the only package that talks to people
+- `config/`        config/*.toml → core objects
+- `workplace.py`   store, rules and destinations, opened once in each process
+- `worker/`        the only package that knows Celery
+- `web/`, `cli/`   HTTP and command line in
+- `watchdog.py`    is anybody still working?
 """
 
 __version__ = "0.1.0"

@@ -160,12 +160,12 @@ class EmbeddedServer:
         raise CannotStart(f"the embedded server did not start within {START_SECONDS:.0f} s; see {log_path}")
 
 
-def die_with_parent(command: list[str]) -> list[str]:
-    """The command, arranged to be asked to stop when its parent dies, even by kill -9 (Linux; elsewhere as it is)."""
+def die_with_parent(command: list[str], number: signal.Signals = signal.SIGTERM) -> list[str]:
+    """The command, arranged to get this signal when its parent dies, even by kill -9 (Linux; elsewhere as it is)."""
     if sys.platform != "linux":
         return command
     launcher = (
-        "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15);"
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl(1, {int(number)});"
         f"os.getppid() == {os.getpid()} or sys.exit(1);"
         "os.execv(sys.argv[1], sys.argv[1:])"
     )

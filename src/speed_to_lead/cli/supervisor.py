@@ -110,7 +110,9 @@ class Supervisor:
 
     def _start(self, running: _Running, now: float) -> None:
         running.process = subprocess.Popen(
-            die_with_parent(list(running.program.command)),
+            # Killed, not asked: Celery announces its stop on an output nobody reads any more, and the error of that
+            # makes it forget to stop. They are built for it.
+            die_with_parent(list(running.program.command), signal.SIGKILL),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
