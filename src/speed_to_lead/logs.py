@@ -19,6 +19,7 @@ _QUIET = (
     "httpx",
     "httpcore",
     "celery.worker.strategy",
+    "celery.worker.request",
     "celery.app.trace",
     "celery.beat",
     "kombu",

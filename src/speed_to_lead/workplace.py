@@ -42,7 +42,8 @@ class Workplace:
 def read_config(directory: Path, now: datetime | None = None) -> Configuration:
     """The configuration in a directory. Raises ConfigError naming every mistake in it."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
-    return load_config(directory, providers=PROVIDERS.keys(), kinds=kinds, now=now or datetime.now(UTC))
+    selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
+    return load_config(directory, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
 def open_workplace(settings: Settings) -> Workplace:

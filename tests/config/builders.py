@@ -8,7 +8,11 @@ from speed_to_lead.config import ConfigError, Configuration, load_config
 from speed_to_lead.core.delivery import KindOptions
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-PROVIDERS = ("typeform", "hubspot", "generic")
+PROVIDERS = {
+    "typeform": ("ref", "id", "title", "type", "hidden", "variable"),
+    "hubspot": ("property",),
+    "generic": ("key",),
+}
 KINDS = {
     "console": KindOptions(),
     "slack": KindOptions(required=("url_env",)),

@@ -200,6 +200,8 @@ MISTAKES = [
      'forms.website-demo: source "demo" is unknown; expected "customer_referral", "demo_request", "paid_search" or "unknown"'),
     ("intake.toml", "company =", "compani =",
      'forms.website-demo.fields: "compani" is no field of a lead; did you mean "company"?'),
+    ("intake.toml", '"ref:company_name"', '"reff:company_name"',
+     'forms.website-demo.fields: company: "reff:company_name" selects nothing, since "reff" is no kind of selector; did you mean "ref"?'),
     ("intake.toml", '"ref:company_name"', "5",
      'forms.website-demo.fields: company is the number 5; it takes the text that selects an answer, such as "ref:company_name"'),
     ("intake.toml", "forms.import", "forms.Import",

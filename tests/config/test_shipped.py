@@ -22,7 +22,12 @@ SATURDAY_NIGHT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 def shipped() -> Configuration:
     """The shipped config, under the real registries."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
-    return load_config(SHIPPED, providers=PROVIDERS, kinds=kinds, now=NOW)
+    return load_config(
+        SHIPPED,
+        providers={name: provider.selectors for name, provider in PROVIDERS.items()},
+        kinds=kinds,
+        now=NOW,
+    )
 
 
 def route(shipped: Configuration, received_at: datetime, **lead: Any) -> Route:

@@ -36,7 +36,8 @@ def directory_of_rules(given: Path | None) -> Path:
 def read_rules(directory: Path) -> Configuration:
     """The rules in a directory, as `workplace.read_config` but without the store. Raises ConfigError."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
-    return load_config(directory, providers=PROVIDERS.keys(), kinds=kinds, now=datetime.now(UTC))
+    selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
+    return load_config(directory, providers=selectors, kinds=kinds, now=datetime.now(UTC))
 
 
 def time_given(text: str | None, option: str) -> datetime | None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
-from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.submission import LEAD_FIELDS, Form
 
@@ -16,7 +16,7 @@ _AUTHS = ("signature", "standard-webhooks", "token", "none")
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
-def read_forms(file: Table, sources: Names, providers: Collection[str]) -> dict[str, Form]:
+def read_forms(file: Table, sources: Names, providers: Mapping[str, Collection[str]]) -> dict[str, Form]:
     """The forms of intake.toml that could be read."""
     file.refuse_keys_except("forms")
     return {
@@ -45,7 +45,9 @@ def read_environment_name(table: Table, key: str) -> str | None:
     return name
 
 
-def _read_form(name: str, table: Table, sources: Names, providers: Collection[str]) -> Form | None:
+def _read_form(
+    name: str, table: Table, sources: Names, providers: Mapping[str, Collection[str]]
+) -> Form | None:
     table.refuse_keys_except("provider", "secret_env", "token_env", "auth", "source", "fields")
     if not _NAME.fullmatch(name):
         table.mistake(
@@ -56,7 +58,7 @@ def _read_form(name: str, table: Table, sources: Names, providers: Collection[st
     written = table.choice("auth", _AUTHS)
     auth = _auth_of(table, provider, written)
     source = table.reference("source", sources, "the name of a source")
-    fields = _read_fields(table)
+    fields = _read_fields(table, providers.get(provider or "", ()))
     if provider is None or auth is None:
         return None
     return Form(name, provider, auth, secret, token, source, fields)
@@ -101,7 +103,7 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
     return meant
 
 
-def _read_fields(table: Table) -> Mapping[str, str]:
+def _read_fields(table: Table, kinds: Collection[str]) -> Mapping[str, str]:
     section = table.table("fields", 'a table such as { company = "ref:company_name" }')
     if section is None:
         return {}
@@ -111,6 +113,11 @@ def _read_fields(table: Table) -> Mapping[str, str]:
             section.mistake(f"{quoted(name)} is no field of a lead; {field_hint(name, LEAD_FIELDS)}")
         elif not isinstance(selector, str) or not selector.strip():
             section.wrong(name, selector, 'the text that selects an answer, such as "ref:company_name"')
+        elif kinds and ":" in selector and (kind := selector.partition(":")[0]) not in kinds:
+            section.mistake(
+                f"{name}: {quoted(selector)} selects nothing, since {quoted(kind)} is no kind of selector; "
+                f"{hint(kind, kinds, f'it takes {one_of(kinds)} and a colon, or a name alone')}"
+            )
         else:
             fields[name] = selector
     return fields

@@ -33,12 +33,16 @@ class Configuration:
 
 
 def load_config(
-    directory: Path, *, providers: Collection[str], kinds: Mapping[str, KindOptions], now: datetime
+    directory: Path,
+    *,
+    providers: Mapping[str, Collection[str]],
+    kinds: Mapping[str, KindOptions],
+    now: datetime,
 ) -> Configuration:
     """The configuration in `directory`.
 
-    `providers` are the form tools and `kinds` the kinds of destination this program knows; `now` (aware) is when
-    calendars must open within a year. Raises ConfigError with every mistake of all files.
+    `providers` are the form tools, each with its kinds of selector, and `kinds` the kinds of destination this
+    program knows; `now` (aware) is when calendars must open within a year. Raises ConfigError with every mistake of all files.
     """
     notes = Notes()
     files = read_files(directory, notes)

@@ -20,6 +20,7 @@ from speed_to_lead.forms import reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ("webhook-id", "idempotency-key")
+selectors: tuple[str, ...] = ("key",)
 
 #: What the form's own time is called, the most exact name first.
 _TIME_NAMES = ("submittedat", "createdat", "timestamp")

@@ -27,6 +27,7 @@ from speed_to_lead.forms import reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
+selectors: tuple[str, ...] = ("property",)
 
 #: HubSpot's own names for what the generic lead calls otherwise; the aliases of `core/submission.py` know the rest.
 _FIELD_BY_PROPERTY = {
@@ -143,7 +144,7 @@ def _payload(contact: Mapping[str, Any], newest: Mapping[str, Any], form: Form) 
     payload["custom"] = custom
 
     def selected(kind: str, name: str) -> Any:
-        return properties.get(name) if kind == "property" else None
+        return properties.get(name) if kind in ("", "property") else None
 
     reading.place_fields(payload, form, selected)
     return payload

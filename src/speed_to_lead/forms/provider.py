@@ -24,10 +24,12 @@ class WebhookRequest:
 
 
 class Provider(Protocol):
-    """One form tool. A module is one: it needs these three names and nothing else."""
+    """One form tool. A module is one: it needs these four names and nothing else."""
 
     #: Lower-case headers stored with the submission, because reading it later needs them.
     kept_headers: tuple[str, ...]
+    #: What may stand before the colon of a selector in `fields`; one without a colon means the first of them.
+    selectors: tuple[str, ...]
 
     def refusal(self, request: WebhookRequest, secret: str, now: datetime) -> str | None:
         """Why the signature is not genuine, in words that are safe to log; None where it is genuine."""

@@ -23,6 +23,7 @@ from speed_to_lead.forms import reading, signatures, titles
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
+selectors: tuple[str, ...] = ("ref", "id", "title", "type", "hidden", "variable")
 
 _FIELD_BY_TYPE = {"email": "email", "phone_number": "phone", "website": "website", "legal": "consent"}
 
@@ -108,7 +109,7 @@ def _payload(response: Mapping[str, Any], form: Form) -> dict[str, Any]:
     def selected(kind: str, name: str) -> Any:
         if kind in ("hidden", "variable"):
             return (hidden if kind == "hidden" else variables).get(name)
-        answer = chosen.get(f"{kind}:{name}")
+        answer = chosen.get(f"{kind}:{name}" if kind else name)
         return answer.value if answer else None
 
     reading.place_fields(payload, form, selected)
@@ -188,7 +189,7 @@ def _by_title(answer: _Answer) -> str | None:
 
 
 def _first_chosen(answers: list[_Answer], selector: str) -> _Answer | None:
-    kind, _, name = selector.partition(":")
+    kind, _, name = selector.partition(":") if ":" in selector else ("ref", "", selector)
     if kind == "title":
         name = _folded(re.sub(r"\{\{.*?\}\}", " ", name))
 
