@@ -1,6 +1,6 @@
 """The command line, `speed-to-lead`: what each command is called, where it lives, and how every failure is told.
 
-    run.py → up.py serve.py  run it
+    up.py  serve.py           run it
     config.py  explain.py     what the rules say
     leads.py  dead_letters.py  alerts.py   what is kept
     operate.py  doctor.py     is anything late, lost or set up wrong?
@@ -41,9 +41,9 @@ class _Place:
 _RUN, _RULES, _LEADS, _OPERATE = "Run it", "Rules", "Leads and alerts", "Is it well?"
 
 _PLACES = {
-    "up": _Place("run", "up", "Run everything on this machine, in this terminal.", _RUN),
-    "web": _Place("run", "web", "Run the web process: hooks, API, health.", _RUN),
-    "watchdog": _Place("run", "watchdog", "Run the watchdog: is every part still working?", _RUN),
+    "up": _Place("up", "up", "Run everything on this machine, in this terminal.", _RUN),
+    "web": _Place("serve", "web", "Run the web process: hooks, API, health.", _RUN),
+    "watchdog": _Place("serve", "watchdog", "Run the watchdog: is every part still working?", _RUN),
     "config": _Place("config", "app", "Check the rules, and see where a lead would go and why.", _RULES),
     "leads": _Place("leads", "app", "List and show leads; respond, reassign, close.", _LEADS),
     "dead-letters": _Place(

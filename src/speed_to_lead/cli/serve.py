@@ -6,7 +6,7 @@ from speed_to_lead.workplace import open_workplace_or_exit
 
 
 def web() -> int:
-    """Serve HTTP until stopped; the exit code."""
+    """Run the web process: hooks, API, health. Ends with SIGTERM or Ctrl-C."""
     from speed_to_lead.web.serve import serve  # noqa: PLC0415  each command loads only what it runs
     from speed_to_lead.worker.app import app  # noqa: PLC0415
     from speed_to_lead.worker.hints import send_hint  # noqa: PLC0415
@@ -18,7 +18,7 @@ def web() -> int:
 
 
 def watchdog() -> int:
-    """Watch until stopped; the exit code."""
+    """Run the watchdog: it tells the fallback destination when a part stops working."""
     from speed_to_lead import watchdog as watching  # noqa: PLC0415
 
     settings = load_settings()

@@ -48,14 +48,18 @@ def programs() -> list[Program]:
 
 def up(
     config: Annotated[
-        Path | None, typer.Option(help="Directory of the rules. [default: STL_CONFIG_DIR, else ./config]")
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of the rules; else STL_CONFIG_DIR, else ./config."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Where the embedded server keeps its data. [default: STL_DATA_DIR, else ./var]"),
+        typer.Option(
+            metavar="DIR", help="Where the embedded server keeps its data; else STL_DATA_DIR, else ./var."
+        ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port to listen on. [default: PORT, else 8000]")
+        int | None,
+        typer.Option(metavar="N", min=1, max=65535, help="Port of the web process; else PORT, else 8000."),
     ] = None,
     *,
     demo: Annotated[
