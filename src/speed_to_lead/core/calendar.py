@@ -6,16 +6,15 @@ integers. A question then costs a binary search or two, however far ahead its an
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
-from itertools import accumulate
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_iso, to_ms
+from speed_to_lead.core.open_time import BusinessDay, OpenTime
 
 _MINUTES_A_DAY: Final = 24 * 60
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -129,8 +128,8 @@ class Calendar:
         self._zone = _zone(timezone)
         self._hours = tuple(tuple(hours.get(weekday, ())) for weekday in range(7))
         self._holidays_in = holidays_in
-        self._days_of_year: dict[int, tuple[_Day, ...]] = {}
-        self._table: _Table | None = None
+        self._days_of_year: dict[int, tuple[BusinessDay, ...]] = {}
+        self._table: OpenTime | None = None
 
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.timezone!r})"
@@ -213,7 +212,7 @@ class Calendar:
         """Whether there is any open time in the 366 days from `now`."""
         return self.open_time_between(now, now + timedelta(days=366)) > timedelta()
 
-    def _last_close(self, table: "_Table", at_ms: int, cutoff: time | None) -> int | None:
+    def _last_close(self, table: OpenTime, at_ms: int, cutoff: time | None) -> int | None:
         """The close of business in UTC milliseconds, or None where the table is too short to tell."""
         index = table.business_day_at(at_ms)
         if index is None:
@@ -236,19 +235,19 @@ class Calendar:
             f"of {to_iso(from_ms(asked_ms))}; give it more hours, or fewer holidays"
         )
 
-    def _covering(self, first_ms: int, last_ms: int) -> "_Table":
+    def _covering(self, first_ms: int, last_ms: int) -> OpenTime:
         table = self._table
         if table is not None and table.since <= first_ms and last_ms < table.until:
             return table
         return self._extended(first_ms, last_ms)
 
-    def _longer(self, table: "_Table", asked_ms: int) -> "_Table":
+    def _longer(self, table: OpenTime, asked_ms: int) -> OpenTime:
         """A table that ends a year later, for the question asked about `asked_ms`. Raises NeverOpen."""
         if table.until - asked_ms > _HORIZON_MS:
             raise self._never_open(asked_ms)
         return self._extended(table.since, table.until)
 
-    def _extended(self, first_ms: int, last_ms: int) -> "_Table":
+    def _extended(self, first_ms: int, last_ms: int) -> OpenTime:
         """A table of all years known so far and of those around the two instants, swapped in when it is ready."""
         first_year = (from_ms(first_ms) - _YEAR_MARGIN).year
         last_year = (from_ms(last_ms) + _YEAR_MARGIN).year
@@ -257,7 +256,7 @@ class Calendar:
             first_year, last_year = min(first_year, *known), max(last_year, *known)
         years = range(first_year, last_year + 1)
         days = [day for year in years for day in self._days_in(year)]
-        table = _Table(
+        table = OpenTime(
             since=to_ms(datetime(first_year, 1, 1, tzinfo=UTC)) + _YEAR_MARGIN_MS,
             until=to_ms(datetime(last_year + 1, 1, 1, tzinfo=UTC)) - _YEAR_MARGIN_MS,
             days=days,
@@ -265,7 +264,7 @@ class Calendar:
         self._table = table
         return table
 
-    def _days_in(self, year: int) -> "tuple[_Day, ...]":
+    def _days_in(self, year: int) -> tuple[BusinessDay, ...]:
         days = self._days_of_year.get(year)
         if days is None:
             holidays = self._holidays_in(year) if any(self._hours) else frozenset()
@@ -273,7 +272,7 @@ class Calendar:
             days = self._days_of_year[year] = tuple(self._business_days(year, holidays))
         return days
 
-    def _business_days(self, year: int, holidays: frozenset[date]) -> "Iterable[_Day]":
+    def _business_days(self, year: int, holidays: frozenset[date]) -> Iterable[BusinessDay]:
         """The local days of the year on which a span opens, holidays left out."""
         for ordinal in range(date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal() + 1):
             day = date.fromordinal(ordinal)
@@ -290,7 +289,7 @@ class Calendar:
                 if opens < closes:  # a clock put forward may have swallowed the span
                     instants.append((opens, closes))
             if instants:
-                yield _Day(ordinal, tuple(instants), max(closes for _, closes in instants))
+                yield BusinessDay(ordinal, tuple(instants), max(closes for _, closes in instants))
 
 
 def _zone(timezone: str) -> ZoneInfo:
@@ -306,92 +305,3 @@ def _whole_ms(amount: timedelta) -> int:
     if amount < timedelta():
         raise ValueError(f"an amount of open time cannot be negative: {amount}")
     return amount // MILLISECOND
-
-
-@dataclass(frozen=True, slots=True)
-class _Day:
-    """A local day with its spans as pairs of UTC milliseconds; `closes` is the last close among them."""
-
-    ordinal: int
-    spans: tuple[tuple[int, int], ...]
-    closes: int
-
-
-class _Table:
-    """All that is open from `since` until `until` (UTC milliseconds, excluded), in the shape a binary search wants.
-
-    `opens` and `closes` are the spans merged where they meet or overlap, and cut at both ends of the table;
-    `open_ms_by_close[i]` is the open time up to the i-th close, `open_ms` up to the end of the table. `days`,
-    `day_opens` and `day_spans` keep the spans apart, since close of business asks whose day it is;
-    `latest_close[i]` is the last close among the spans up to the i-th.
-    """
-
-    __slots__ = (
-        "closes",
-        "day_opens",
-        "day_spans",
-        "days",
-        "latest_close",
-        "open_ms",
-        "open_ms_by_close",
-        "opens",
-        "since",
-        "until",
-    )
-
-    def __init__(self, since: int, until: int, days: list[_Day]) -> None:
-        self.since = since
-        self.until = until
-        self.days = days
-        # (opens, index of the day, closes): where two days open at one instant, the earlier comes first.
-        self.day_spans = sorted((o, index, c) for index, day in enumerate(days) for o, c in day.spans)
-        self.day_opens = [opens for opens, _, _ in self.day_spans]
-        self.latest_close = list(accumulate((closes for _, _, closes in self.day_spans), max))
-        self.opens: list[int] = []
-        self.closes: list[int] = []
-        self.open_ms_by_close: list[int] = []
-        self.open_ms = 0
-        self._merge()
-
-    def _merge(self) -> None:
-        for span_opens, _, span_closes in self.day_spans:
-            opens, closes = max(span_opens, self.since), min(span_closes, self.until)
-            if self.closes and opens <= self.closes[-1]:
-                self.closes[-1] = max(self.closes[-1], closes)
-            elif opens < closes:
-                self.opens.append(opens)
-                self.closes.append(closes)
-        for opens, closes in zip(self.opens, self.closes, strict=True):
-            self.open_ms += closes - opens
-            self.open_ms_by_close.append(self.open_ms)
-
-    def open_ms_until(self, at: int) -> int:
-        """The open time from the beginning of the table until `at`."""
-        index = bisect_right(self.opens, at) - 1
-        if index < 0:
-            return 0
-        return self.open_ms_by_close[index] - max(self.closes[index] - at, 0)
-
-    def earliest_with(self, open_ms: int) -> int:
-        """The first instant by which there were `open_ms` of open time; it must be in the table, and not zero."""
-        index = bisect_left(self.open_ms_by_close, open_ms)
-        return self.closes[index] - (self.open_ms_by_close[index] - open_ms)
-
-    def business_day_at(self, at: int) -> int | None:
-        """The index in `days` of the first day of which a span holds `at`, else of the day whose span opens next.
-
-        None where the table ends before that opening.
-        """
-        after = bisect_right(self.day_opens, at)
-        held_by = None
-        for index in range(after - 1, -1, -1):
-            if self.latest_close[index] <= at:
-                break  # all spans from here back are over
-            _, day, closes = self.day_spans[index]
-            if at < closes and (held_by is None or day < held_by):
-                held_by = day
-        if held_by is not None:
-            return held_by
-        if after < len(self.day_opens) and self.day_opens[after] < self.until:
-            return self.day_spans[after][1]
-        return None
