@@ -6,6 +6,7 @@ integers. A question then costs a binary search or two, however far ahead its an
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
