@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging
 
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
@@ -119,14 +119,6 @@ def _refuse(sentence: str) -> NoReturn:
 def _set_up_logs(**_: Any) -> None:
     settings = _settings()
     set_up_logs(settings.log_level, settings.log_format)
-
-
-@worker_init.connect  # type: ignore[untyped-decorator]
-def _check_before_work(**_: Any) -> None:
-    """Refuse at once, in one sentence, what would make every task fail."""
-    from speed_to_lead.worker.tasks import workplace  # noqa: PLC0415  tasks import this module
-
-    workplace()
 
 
 app = make_app(_settings())

@@ -7,7 +7,7 @@ from functools import cache, wraps
 from typing import Any
 
 import structlog
-from celery.signals import worker_shutdown
+from celery.signals import worker_init, worker_shutdown
 
 from speed_to_lead import flow
 from speed_to_lead.store import StoreUnavailable
@@ -91,6 +91,12 @@ _audit_cursor = [""]  # where this process's round of the auditor stands
 def couriers() -> Couriers:
     """This process's couriers."""
     return Couriers(lambda destination, go_on: flow.deliver(workplace(), destination, go_on))
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def _check_before_work(**_: Any) -> None:
+    """Refuse at once, in one sentence, what would make every task fail."""
+    workplace()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
