@@ -295,21 +295,26 @@ def test_any_ticks_decide_every_step_once(
     entries = [
         entry.details for change in changes for entry in change.history if entry.event == "step.decided"
     ]
-    assert [one.name for one in steps] == [
-        name for entry in entries for name in (*entry["skipped"], entry["step"])
-    ]
+    decided = list(dict.fromkeys(name for entry in entries for name in (*entry["skipped"], entry["step"])))
+    assert [one.name for one in steps] == decided
+    assert len({entry["step"] for entry in entries}) == len(entries)
+    assert {entry["step"] for entry in entries}.isdisjoint(
+        name for entry in entries for name in entry["skipped"]
+    )
     assert {(alert.step, alert.skipped_steps) for alert in alerts} <= {
         (entry["step"], tuple(entry["skipped"])) for entry in entries
     }
     told_of = {entry["step"] for entry in entries if entry["told"]}
     assert {entry["step"] for entry in entries if is_loud(final.step(entry["step"]))} <= told_of
+    passed_on = {"lead.reassigned", "lead.kept"}
+    assert all(change.alerts for change in changes if passed_on & {entry.event for entry in change.history})
     assert (after(10), None) == (final.breached_at, final.next_at)
     assert Counter({final.rep: 1}) == +counts
     assert len(set(final.reps_before)) == len(final.reps_before)
 
 
 def is_loud(one: PlannedStep | None) -> bool:
-    return one is not None and bool(one.tell or one.remind or one.alert or one.reassign)
+    return one is not None and bool(one.tell or one.remind or one.alert)
 
 
 @given(ladders(), st.lists(st.integers(0, 50 * 60), max_size=12), st.integers(0, 40 * 60))
@@ -329,3 +334,14 @@ def test_after_a_response_nothing_happens(
         assert after(10) == final.breached_at
     elif first_heard < after(10) or not any(after(10) <= tick < first_heard for tick in ticks):
         assert final.breached_at is None
+
+
+def test_steps_of_one_instant_are_all_decided() -> None:
+    """Two steps that fall together are both told of, and neither is called skipped: nothing was late."""
+    together = (
+        PlannedStep("60%", after(6), remind=("rep",)),
+        PlannedStep("-4m", after(6), alert=("head-of-sales",)),
+    )
+    change = escalate(lead(together, done=[]), TRIO, Rotation(), {}, after(6))
+    assert change is not None
+    assert [("60%", ()), ("-4m", ())] == [(alert.step, alert.skipped_steps) for alert in change.alerts]

@@ -151,17 +151,32 @@ class _Candidate:
 
 
 def pick_rep(
-    team: Team, rotation: Rotation, load: Mapping[str, int], now: datetime, *, had_it: Collection[str] = ()
+    team: Team,
+    rotation: Rotation,
+    load: Mapping[str, int],
+    now: datetime,
+    *,
+    had_it: Collection[str] = (),
+    instead_of: str | None = None,
 ) -> Pick:
     """The rep of `team` who gets a lead at `now`, with a reason for every rep of the team.
 
     First choice: on shift, not on leave, below the cap. A lead without a rep is worse than a rep with one lead
     too many, so where nobody qualifies it goes to the rep whose shift opens next, then over a cap, then to
-    whoever is back from leave first. Reps in `had_it` never get it again: where no others are left, the pick is
-    empty. `load` is the number of open leads by rep id.
+    whoever is back from leave first. Reps in `had_it` never get it again, and a lead taken from `instead_of` goes
+    to nobody who is worse placed to answer than that rep: where no others are left, the pick is empty. `load` is the
+    number of open leads by rep id.
     """
-    candidates = [_candidate(rep, load, now) for rep in team.reps if rep.id not in had_it]
+    others = [rep for rep in team.reps if rep.id not in had_it and rep.id != instead_of]
     reasons = [f"{rep.id}: had this lead before" for rep in team.reps if rep.id in had_it]
+    candidates = [_candidate(rep, load, now) for rep in others]
+    holder = team.rep(instead_of)
+    if holder is not None:
+        reasons.append(f"{holder.id}: has it now")
+        limit = _candidate(holder, load, now).standing
+        worse = [candidate for candidate in candidates if candidate.standing > limit]
+        reasons += [f"{c.rep.id}: {c.why}, so no better placed than {holder.id}, who has it" for c in worse]
+        candidates = [candidate for candidate in candidates if candidate.standing <= limit]
     if not candidates:
         return Pick(None, (*reasons, f"nobody else is left in team {team.name}"), None)
     best = min(candidate.rank for candidate in candidates)

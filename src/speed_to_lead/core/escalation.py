@@ -73,25 +73,37 @@ def escalate(
         history.append(HistoryEntry(now, event, details))
     alerts: tuple[Alert, ...] = ()
     if due:
-        highest, skipped = due[-1], tuple(step.name for step in due[:-1])
-        new_rep = pick.rep if pick else None
-        alerts = alerts_of_step(changed, highest, team, now, skipped=skipped, new_rep=new_rep)
-        if pick is not None and pick.rep is None:
-            told = alerts or alerts_of_step(
-                changed, replace(highest, alert=("manager",)), team, now, skipped=skipped
-            )
-            alerts = tuple(replace(alert, note=_NOBODY_LEFT) for alert in told)
-        details = {
-            "step": highest.name,
-            "skipped": list(skipped),
-            "told": [alert.destination for alert in alerts],
-        }
-        history.append(HistoryEntry(now, "step.decided", details))
+        alerts, decided = _decide_steps(changed, due, team, pick, now)
+        history += decided
     changed = replace(changed, next_at=first_instant(changed))
     if pick is None or pick.rep is None:
         return LeadChange(changed, tuple(history), alerts, counters=counters)
     moved = _load_change(lead.rep, pick.rep.id)
     return LeadChange(changed, tuple(history), alerts, moved, pick.rotation, counters)
+
+
+def _decide_steps(
+    lead: Lead, due: tuple[PlannedStep, ...], team: Team | None, pick: Pick | None, now: datetime
+) -> tuple[tuple[Alert, ...], list[HistoryEntry]]:
+    """The alerts of the highest due instant, and a line of history for each step that stands there.
+
+    Usually that is one step. Steps of the same instant are all decided: none was late, so none is skipped.
+    """
+    highest = [step for step in due if step.at == due[-1].at]
+    skipped = tuple(step.name for step in due if step.at < due[-1].at)
+    passing_on = next((step for step in highest if step.reassign), highest[-1])
+    alerts: tuple[Alert, ...] = ()
+    history: list[HistoryEntry] = []
+    for step in highest:
+        new_rep = pick.rep if pick is not None and step is passing_on else None
+        told = alerts_of_step(lead, step, team, now, skipped=skipped, new_rep=new_rep)
+        if pick is not None and pick.rep is None and step is passing_on:
+            told = told or alerts_of_step(lead, replace(step, alert=("manager",)), team, now, skipped=skipped)
+            told = tuple(replace(alert, note=_NOBODY_LEFT) for alert in told)
+        details = {"step": step.name, "skipped": list(skipped), "told": [alert.destination for alert in told]}
+        history.append(HistoryEntry(now, "step.decided", details))
+        alerts += told
+    return alerts, history
 
 
 def breach_noted(lead: Lead, at: datetime, now: datetime) -> tuple[Lead, tuple[HistoryEntry, ...]]:
@@ -165,8 +177,7 @@ def _pick_for(
 ) -> Pick:
     if team is None:
         return Pick(None, (f"team {lead.team} is no longer in the config",), None)
-    had_it = {*lead.reps_before, *([lead.rep] if lead.rep else [])}
-    return pick_rep(team, rotation, load, now, had_it=had_it)
+    return pick_rep(team, rotation, load, now, had_it=lead.reps_before, instead_of=lead.rep)
 
 
 def _passed_on(lead: Lead, pick: Pick) -> Lead:
