@@ -13,7 +13,9 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
@@ -59,10 +61,14 @@ RECLAIM_AFTER = timedelta(seconds=5)
 #: An entry handed out this often is routed alone; one handed out more than MAX_DELIVERIES times is buried.
 ISOLATE_AFTER = 3
 MAX_DELIVERIES = 6
+#: Batches of left-behind entries in one call; isolated entries are a batch each.
+RECLAIMS = 50
 #: Leads one clock reads at once.
 SWEEP_BATCH = 500
-#: How long a courier may hold an alert: longer than any destination's timeouts together.
-LEASE = timedelta(seconds=40)
+#: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
+LEASE = timedelta(seconds=20)
+#: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
+NOTE_TRIES = 4
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 #: A decision refused as stale is made again; this often in a row means that something else is wrong.
@@ -113,12 +119,14 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     letter, and the others go on.
     """
     fresh = place.store.queue.take(consumer, ROUTE_BATCH)
-    outcome = _settle_entries(place, fresh)
-    if reclaim:
+    outcome = _settle_entries(place, consumer, fresh)
+    for _ in range(RECLAIMS if reclaim else 0):
         left_behind = place.store.queue.reclaim(
             consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER
         )
-        again = _settle_entries(place, left_behind)
+        if not left_behind:
+            break
+        again = _settle_entries(place, consumer, left_behind)
         outcome = replace(
             outcome,
             settled=outcome.settled + again.settled,
@@ -127,16 +135,23 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     return replace(outcome, is_full=len(fresh) == ROUTE_BATCH)
 
 
-def _settle_entries(place: Workplace, entries: list[QueueEntry]) -> Routed:
-    waiting = [_read(place, entry) for entry in entries]
+def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+    try:
+        return _settle_readings(place, [_read(place, entry) for entry in entries])
+    except StoreUnavailable:
+        # Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed.
+        with suppress(StoreUnavailable):
+            place.store.queue.give_back(consumer, entries)
+        raise
+
+
+def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        now_round, later = _without_collisions(waiting)
-        settlements = _decide_round(place, now_round, place.store.now())
+        settlements = _decide_round(place, waiting, place.store.now())
+        results = place.store.queue.settle(settlements)
         stale: list[Reading] = []
-        for reading, settlement, result in zip(
-            now_round, settlements, place.store.queue.settle(settlements), strict=True
-        ):
+        for reading, settlement, result in zip(waiting, settlements, results, strict=True):
             if result in (Result.STALE, Result.GONE):
                 stale.append(reading)
                 continue
@@ -144,8 +159,8 @@ def _settle_entries(place: Workplace, entries: list[QueueEntry]) -> Routed:
             if result is Result.APPLIED:
                 _log_settlement(settlement)
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
-        refused += len(stale) == len(now_round)
-        waiting = stale + later
+        refused += len(stale) == len(waiting)
+        waiting = stale
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
@@ -172,26 +187,14 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _without_collisions(readings: list[Reading]) -> tuple[list[Reading], list[Reading]]:
-    """Those that can be decided together, and those that wait a round because they may belong to one of them."""
-    taken: set[str] = set()
-    together: list[Reading] = []
-    later: list[Reading] = []
-    for reading in readings:
-        if taken.isdisjoint(reading.names):
-            taken.update(reading.names)
-            together.append(reading)
-        else:
-            later.append(reading)
-    return together, later
-
-
 def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> list[Settlement]:
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
-    ids = {*by_person.values(), *(reading.submission.id for reading in readings)}
-    records = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
+    ids = {*by_person.values(), *(lead_id for reading in readings for lead_id in reading.lead_ids)}
+    records: dict[str, Lead | Exception | None] = dict(
+        zip(ids, store.leads.get_many(list(ids)), strict=True)
+    )
     routes = {r.entry_id: _attempt(route_of_reading, r, rulebook) for r in readings if r.parsed is not None}
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
@@ -223,8 +226,9 @@ def _log_settlement(settlement: Settlement) -> None:
             log.error(
                 "submission.dead_letter",
                 lead_id=settlement.submission.id,
-                form=settlement.submission.form,
-                error=settlement.error,
+                error=settlement.error
+                if settlement.is_of_known_form
+                else "it names a form that is not known",
             )
 
 
@@ -242,19 +246,20 @@ class Swept:
 def sweep(place: Workplace) -> Swept:
     """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
 
-    Any number of clocks may sweep at once: a decision made on an old version is refused. Stops when nothing is due,
-    or when only refused decisions are left (whoever won them wrote the index).
+    Any number of clocks may sweep at once: a decision made on an old version is refused, and passed over, since
+    whoever won it wrote the index.
     """
-    total = Swept()
+    total, refused = Swept(), 0
     for _ in range(MAX_ROUNDS):
         now = place.store.now()
-        ids = place.store.leads.due(now, SWEEP_BATCH)
+        ids = place.store.leads.due(now, SWEEP_BATCH, refused)
         if not ids:
             break
         decided, has_alerts = _sweep_batch(place, ids, now)
         total = Swept(total.decided + decided, total.has_alerts or has_alerts)
-        if not decided:
-            break
+        refused += (
+            len(ids) - decided
+        )  # they may stand at the head of the index; those behind them must not wait
     return total
 
 
@@ -308,17 +313,27 @@ def _team_of(place: Workplace, lead: Lead) -> Team:
 def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: datetime) -> None:
     """A due lead that cannot be worked on must not stop the others: out of the index, kept, and told to somebody."""
     if problem is None:
-        place.store.leads.mend_index(lead_id, 0, None)
-        return
+        if place.store.leads.mend_index(lead_id, 0, None) is Result.APPLIED:
+            return
+        problem = UnreadableRecord("the record has no document")
     why = (
         str(problem)
         if isinstance(problem, UnreadableRecord)
         else f"{type(problem).__name__} while escalating it"
     )
-    log.error("lead.quarantined", lead_id=lead_id, error=why)
     alert = Alert(lead_id, "quarantined", place.fallback_destination, AlertKind.QUARANTINED, now, note=why)
-    place.store.outbox.add(alert, now)
-    place.store.leads.quarantine(lead_id, why)
+    if place.store.leads.quarantine(lead_id, why, alert) is Result.APPLIED:
+        log.error("lead.quarantined", lead_id=lead_id, error=why)
+
+
+def release(place: Workplace, lead_id: str) -> bool:
+    """Let a lead out of quarantine and back into the deadline index; whether it was there."""
+    if place.store.leads.release(lead_id) is not Result.APPLIED:
+        return False
+    lead = place.store.leads.get(lead_id)
+    if lead is not None:
+        place.store.leads.mend_index(lead_id, lead.version, first_instant(lead))
+    return True
 
 
 def _log_change(change: LeadChange) -> None:
@@ -366,6 +381,11 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
         _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
         return
+    channel = place.channel(alert.destination)
+    if alert.unknown_attempts > 1 and not channel.recognises_repeats:
+        why = "it may have arrived twice already, and another try could double it again"
+        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        return
     message = _attempt(_message, place, alert, now)
     if message is None:
         entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
@@ -377,9 +397,9 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
             place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now
         )
         return
-    channel = place.channel(alert.destination)
+    started = time.monotonic()
     attempt = _attempt(channel.send, message, now)
-    now = place.store.now()  # a slow destination may have taken seconds
+    now = _now_after(place, now, started)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -446,8 +466,26 @@ def _note_attempt(
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
             log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
-    if place.store.outbox.settle(claimed, settlement) is Result.STALE:
+    if _settle_alert(place, claimed, settlement) is Result.STALE:
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+
+
+def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
+    """The server's time; where it is away, what it was `then` and what has passed since."""
+    try:
+        return place.store.now()
+    except StoreUnavailable:
+        return then + timedelta(seconds=time.monotonic() - started)
+
+
+def _settle_alert(place: Workplace, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
+    """Note what came of an attempt; a store that is away for a moment must not make a delivered alert go out again."""
+    for _ in range(NOTE_TRIES - 1):
+        try:
+            return place.store.outbox.settle(claimed, settlement)
+        except StoreUnavailable:
+            time.sleep(1)
+    return place.store.outbox.settle(claimed, settlement)
 
 
 # --- respond ---------------------------------------------------------------------------------------------------
@@ -497,7 +535,10 @@ def audit(place: Workplace, cursor: str, limit: int = 1000) -> tuple[str, dict[F
     found: dict[Finding, int] = {}
     now = place.store.now()
     records = place.store.leads.get_many(ids)
+    put_aside = place.store.leads.quarantined()
     for record, indexed in zip(records, place.store.leads.indexed_at(ids), strict=True):
+        if isinstance(record, Lead) and record.id in put_aside:
+            continue
         contradiction = audit_lead(record, indexed, now) if isinstance(record, Lead) else None
         if contradiction is None or not isinstance(record, Lead):
             continue

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.builders import MONDAY, OFFICE, after, office, rep, team
 
-from speed_to_lead.core.assignment import STRIDE, Assignment, Leave, Pick, Rep, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import STRIDE, Assignment, Pick, Rep, Rotation, Team, pick_rep
 
 LEAST_OPEN = Assignment.LEAST_OPEN
 
@@ -281,7 +281,7 @@ def test_every_rep_has_a_reason() -> None:
 
 def test_a_lead_is_passed_on_to_nobody_worse_placed_than_its_rep() -> None:
     """A rep on shift keeps a lead that only somebody on leave could take; off shift, it goes to an equal."""
-    on_leave = rep("ben", away=(Leave(MONDAY.date(), MONDAY.date()),))
+    on_leave = rep("ben", away=[(MONDAY.date().isoformat(), MONDAY.date().isoformat())])
     here = team(rep("ana"), on_leave)
     pick = pick_rep(here, Rotation(), {}, MONDAY, instead_of="ana")
     assert pick.rep is None

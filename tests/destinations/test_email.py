@@ -22,8 +22,7 @@ from aiosmtpd.smtp import AuthResult
 
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
-from speed_to_lead.destinations import Channel, open_channel
-from speed_to_lead.destinations import email as mail_kind
+from speed_to_lead.destinations import Channel, channel, open_channel
 from speed_to_lead.destinations.email import Server, attempt_of, mail, server_of
 
 NO_HTTP = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
@@ -122,7 +121,7 @@ def script() -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail_kind, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(channel, "SEND_SECONDS", 1.2)
 
 
 class TestDelivery:

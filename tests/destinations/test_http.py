@@ -308,5 +308,5 @@ class TestOverTheWire:
 def test_every_phase_has_its_timeout() -> None:
     """No phase of a request waits for ever, and redirects are off."""
     with outbound.new_http_client() as client:
-        assert client.timeout.as_dict() == {"connect": 3.0, "read": 8.0, "write": 5.0, "pool": 5.0}
+        assert client.timeout.as_dict() == {"connect": 3.0, "read": 8.0, "write": 3.0, "pool": 2.0}
         assert not client.follow_redirects

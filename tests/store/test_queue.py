@@ -307,7 +307,7 @@ def any_redis(request: pytest.FixtureRequest) -> RedisStore:
     [
         ({"form": "demo", "payload": b"\xff{}"}, "the entry has no body"),
         ({"body": b"{}"}, "the entry names no form"),
-        ({"form": "demo", "body": b"{}", "received_at": "yesterday"}, "received_at is not a number of"),
+        ({"form": "demo", "body": b"{}", "received_at": "yesterday"}, "received_at is no number of"),
         ({"form": "demo", "body": b"{}", "headers": "[1]"}, "headers is not a JSON object"),
         ({"form": "demo", "body": b"{}", "headers": "[" * 100_000}, "headers is not a JSON object"),
         ({"form": "demo", "body": b"{}", "received_at": "9" * 400}, ""),

@@ -46,6 +46,9 @@ class AlertKind(StrEnum):
     QUARANTINED = "system.lead_quarantined"
     STAGE_SILENT = "system.stage_silent"
     STAGE_BACK = "system.stage_back"
+    STAGE_LATE = "system.stage_late"
+    STAGE_IN_TIME = "system.stage_in_time"
+    NEEDS_ATTENTION = "system.needs_attention"
     TEST = "system.test"
 
     @property
@@ -97,7 +100,7 @@ class Lead:
 
     `next_at` is the instant of the first step still to come, None once the ladder is done or the clock stopped.
     `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
-    lead and lost it; the lead never returns to them.
+    lead and lost it; the lead never returns to them. `touches_dropped` counts the older touches no longer held.
     """
 
     id: str
@@ -127,6 +130,7 @@ class Lead:
     closed_reason: str = ""
     responses: tuple[Response, ...] = ()
     touches: tuple[Touch, ...] = ()
+    touches_dropped: int = 0
     trace: tuple[str, ...] = ()
 
     @property

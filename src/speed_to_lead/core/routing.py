@@ -15,6 +15,9 @@ from speed_to_lead.core.rules import Rule, first_matching_rule
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
+#: Touches a lead's record holds.
+MAX_TOUCHES = 20
+
 
 @dataclass(frozen=True)
 class Rulebook:
@@ -137,8 +140,13 @@ def new_lead(
 
 
 def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
-    """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it."""
-    changed = replace(lead, version=lead.version + 1, touches=(*lead.touches, touch))
+    """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it.
+
+    The newest MAX_TOUCHES are kept whole, so that nobody can make a record grow without end; history has a line of each.
+    """
+    touches = (*lead.touches, touch)[-MAX_TOUCHES:]
+    dropped = lead.touches_dropped + len(lead.touches) + 1 - len(touches)
+    changed = replace(lead, version=lead.version + 1, touches=touches, touches_dropped=dropped)
     entry = HistoryEntry(
         now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source}
     )

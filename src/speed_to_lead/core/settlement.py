@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
@@ -10,10 +11,12 @@ from speed_to_lead.core.lead import Lead, LeadChange, Touch
 from speed_to_lead.core.routing import Route, Rulebook, add_touch, new_lead, route_of
 from speed_to_lead.core.submission import (
     Form,
+    GenericLead,
     ParsedSubmission,
     Submission,
     content_key,
     named_key,
+    other_id,
     person_keys,
 )
 
@@ -22,6 +25,10 @@ REMEMBER_KEY = timedelta(days=14)
 #: How long the exact content stands for a key where the tool gives none. A person who sends the same words
 #: again after that means it.
 REMEMBER_CONTENT = timedelta(minutes=10)
+
+
+#: Characters of a text that a touch keeps.
+TOUCH_TEXT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Bury:
     submission: Submission
     error: str
     at: datetime
+    is_of_known_form: bool = True
 
 
 Settlement = Admit | Join | Drop | Bury
@@ -109,9 +117,27 @@ class Reading:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What must be unique among submissions that are decided together."""
+        """Under what the same submission may be known."""
         key = self.key
-        return (self.submission.id, *((key.key,) if key else ()), *self.people)
+        return (self.submission.id, *((key.key,) if key else ()))
+
+    @property
+    def lead_ids(self) -> tuple[str, str]:
+        """The id its lead gets, and the one it gets where another form's lead has the first."""
+        return (self.submission.id, other_id(self.submission))
+
+    def lead_id(self, records: Mapping[str, Lead | Exception | None]) -> str | None:
+        """The id for a new lead of this submission; None where it is a lead already.
+
+        Programs choose their own ids, and two of them may choose the same.
+        """
+        first, other = self.lead_ids
+        taken = records.get(first)
+        if taken is None:
+            return first
+        if isinstance(taken, Lead) and self.form is not None and taken.form != self.form.name:
+            return other if records.get(other) is None else None
+        return None
 
 
 @dataclass(slots=True)
@@ -136,18 +162,30 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionFacts:
-    """What a batch of submissions is decided on.
+    """What a batch of submissions is decided on; each decision is noted, so that the next one is made on it.
+
+    Where the store refuses one of them, it refuses those made on it too, and they are decided again.
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
     `records`: those leads, and any whose id is a submission's own; an error stands for one that cannot be read.
     `routes`: by entry, what the rules give it.
     """
 
-    known: Mapping[str, str]
-    by_person: Mapping[str, str]
-    records: Mapping[str, Lead | Exception | None]
+    known: dict[str, str]
+    by_person: dict[str, str]
+    records: dict[str, Lead | Exception | None]
     routes: Mapping[str, Route | Exception]
     tally: Tally
+
+    def note(self, reading: Reading, change: LeadChange) -> None:
+        """Count a submission that became a lead, or a touch of one."""
+        lead = change.lead
+        self.tally.note(change)
+        self.records[lead.id] = lead
+        for person in reading.people:
+            self.by_person[person] = lead.id
+        for name in (reading.submission.id, reading.key.key if reading.key else ""):
+            self.known[name] = lead.id
 
 
 def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
@@ -162,7 +200,7 @@ def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
 def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime) -> Settlement:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
 
-    A new lead is counted in `facts.tally`. Raises what made its route impossible.
+    A lead or touch is noted in `facts`. Raises what made its route impossible.
     """
     entry_id, submission, parsed, form, key = (
         reading.entry_id,
@@ -172,25 +210,27 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
         reading.key,
     )
     if parsed is None or form is None or key is None:
-        return Bury(entry_id, submission, reading.error, now)
+        return Bury(entry_id, submission, reading.error, now, is_of_known_form=form is not None)
     if parsed.is_test:
         return Drop(entry_id, "tests", submission.id)
-    if facts.records.get(submission.id) is not None:
-        return Drop(entry_id, "duplicates", submission.id, submission.id)
     for name in (submission.id, key.key):
         if name in facts.known:
             return Drop(entry_id, "duplicates", submission.id, facts.known[name])
+    lead_id = reading.lead_id(facts.records)
+    if lead_id is None:
+        return Drop(entry_id, "duplicates", submission.id, submission.id)
     for person in reading.people:
         lead = facts.records.get(facts.by_person.get(person, ""))
         if isinstance(lead, Lead) and lead.is_open:
-            touch = _touch(submission, parsed, form, rulebook)
-            return Join(entry_id, add_touch(lead, touch, now), (key, Seen(submission.id, REMEMBER_KEY)))
+            change = add_touch(lead, _touch(submission, parsed, form, rulebook), now)
+            facts.note(reading, change)
+            return Join(entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
     route = facts.routes[entry_id]
     if isinstance(route, Exception):
         raise route
     tally = facts.tally
     change = new_lead(
-        submission.id,
+        lead_id,
         form,
         parsed,
         submission.received_at,
@@ -200,8 +240,8 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
         rulebook,
         now,
     )
-    tally.note(change)
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
+    facts.note(reading, change)
     return Admit(entry_id, change, (key,), people)
 
 
@@ -214,5 +254,14 @@ def _touch(submission: Submission, parsed: ParsedSubmission, form: Form, ruleboo
         attribution.source.name,
         attribution.channel,
         attribution.campaign,
-        parsed.lead,
+        GenericLead(_cut(parsed.lead.fields), _cut(parsed.lead.custom)),
     )
+
+
+def _cut(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as a touch keeps them: long texts cut, for a record holds many touches."""
+    return {
+        name: f"{value[:TOUCH_TEXT]}…" if isinstance(value, str) and len(value) > TOUCH_TEXT else value
+        for name, value in fields.items()
+        if isinstance(value, (str, int, float, bool)) or len(str(value)) <= TOUCH_TEXT
+    }

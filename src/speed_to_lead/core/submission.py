@@ -228,6 +228,11 @@ def named_key(form: str, key: str) -> str:
     return _digest(f"key of {form}", key)
 
 
+def other_id(submission: Submission) -> str:
+    """The id of a submission whose own id another one has already: of its form, its id and its exact body."""
+    return _digest(f"{submission.form}\0{submission.id}", content_key(submission))
+
+
 def valid_submission_id(given: str) -> str:
     """The id itself where it can be part of a key and an alert's name, else a stable hash of it."""
     return given if _ID.match(given) else _digest("id", given)

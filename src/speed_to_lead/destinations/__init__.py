@@ -1,8 +1,10 @@
 """Destinations: the only package that talks to people. One file per kind; the registry is here.
 
-    channel.py   what a kind promises, and how it reads its address from the environment
-    http.py      the one client, and the one place that knows what an HTTP failure means
-    text.py      lead-supplied text made fit to show
+    channel.py    what a kind promises, and how it reads its address from the environment
+    deadline.py   one deadline for all that a send does on the network
+    http.py       the one client, and the one place that knows what an HTTP failure means
+    transport.py  how that client reaches the network, and never for longer than the deadline
+    text.py       lead-supplied text made fit to show
     console.py  webhook.py  slack.py  email.py   the kinds
 
 A new kind is three touches: its file, its line in KINDS, its test.

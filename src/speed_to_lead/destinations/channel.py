@@ -4,12 +4,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 import httpx
 
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
 from speed_to_lead.core.message import Message
+
+#: How long one send may take in all, whatever the far side does. It must stay under the courier's lease (flow.LEASE,
+#: 20 s) with seconds to spare for the note afterwards: once the lease is over, another courier sends the alert again.
+SEND_SECONDS: Final = 15.0
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -23,7 +27,7 @@ class Channel(Protocol):
         ...
 
     def send(self, message: Message, now: datetime) -> Attempt:
-        """What one attempt came to. Never raises for anything the network or the far side does."""
+        """What one attempt came to, SEND_SECONDS later at the latest. Never raises for what network or far side do."""
         ...
 
 

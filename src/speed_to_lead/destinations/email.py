@@ -11,6 +11,9 @@ a user means STARTTLS is insisted on, and without a user the mail goes in the cl
 `?starttls=false` say otherwise. Ports when left out: 465, 587 with STARTTLS, 25 without. User and password are
 percent-encoded, as in any URL.
 
+The conversation has one deadline (smtplib has a timeout per read only): two thirds of the time are for what comes
+before the mail is handed over, so that a server which takes its time there is left before it has the mail, and not after.
+
 Mail has no key that a server would know a repeat by, but the Message-ID is made of the alert's key, and many
 mailboxes show two mails with one Message-ID once.
 """
@@ -35,18 +38,23 @@ import httpx
 
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
 from speed_to_lead.core.message import Message
+from speed_to_lead.destinations import channel
 from speed_to_lead.destinations.channel import (
     Channel,
     DestinationError,
     environment_name,
     value_from_environment,
 )
+from speed_to_lead.destinations.deadline import ending_within
 from speed_to_lead.destinations.text import one_line, paragraph, small_print, web_link
 
 OPTIONS = KindOptions(required=("to",), optional=("from", "smtp_url_env"))
 
 DEFAULT_FROM: Final = "speed-to-lead@localhost"
-TIMEOUT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 3.0  # for each address of the server
+BEFORE_HANDING_OVER: Final = 2 / 3  # of the time there is
+QUIT_SECONDS: Final = 1.0
+REPLIES_LIMIT: Final = 65_536  # bytes; a conversation's replies are a few hundred
 SUBJECT_LIMIT: Final = 150
 VALUE_LIMIT: Final = 4000
 
@@ -84,15 +92,16 @@ class EmailChannel:
         """What the conversation with the server came to; details hold no addresses."""
         content = mail(message, self.sender, self.recipients, now).as_bytes()
         conversation = Conversation()
-        try:
-            return conversation.hold(self.server, parseaddr(self.sender)[1], self.recipients, content)
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # smtplib's exceptions are OSErrors; ValueError: a name it cannot encode
-            return attempt_of(error, conversation.phase, handed_over=conversation.handed_over)
-        finally:
-            conversation.end()
+        with ending_within(channel.SEND_SECONDS):
+            try:
+                return conversation.hold(self.server, parseaddr(self.sender)[1], self.recipients, content)
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # smtplib's exceptions are OSErrors; ValueError: a name it cannot encode
+                return attempt_of(error, conversation.phase, handed_over=conversation.handed_over)
+            finally:
+                conversation.end()
 
 
 class Conversation:

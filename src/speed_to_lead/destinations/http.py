@@ -1,7 +1,7 @@
 """HTTP out: the one client of a process, and the one place that says what a failure or a status means.
 
     new_http_client   timeouts on every phase, no redirects, no cookies
-    post              one request → one Attempt; never raises for what the network or the far side does
+    post              one request → one Attempt, in SEND_SECONDS; never raises for what network or far side do
     FAILURES          httpx exception → outcome; a test walks httpx's tree, so a new one cannot slip by
     by_status         status → outcome, where the status says it all
     retry_after       seconds, HTTP date or ISO 8601 → how long to wait
@@ -10,7 +10,6 @@ The question behind every line: did anything arrive? "No" may be tried again, "p
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,13 +23,17 @@ import httpx
 
 from speed_to_lead import __version__
 from speed_to_lead.core.delivery import Attempt, Outcome
+from speed_to_lead.destinations import channel
+from speed_to_lead.destinations.deadline import ending_within
+from speed_to_lead.destinations.transport import new_transports
 
-TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=5.0, pool=5.0)
+#: For each step (one address, one read); all of them together end with the deadline that `post` sets.
+TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=3.0, pool=2.0)
 #: Node's servers hang up on an idle connection after 5 s; a request that meets the hang-up has an unknown outcome.
 LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=4.0)
 #: An answer is a word or a small JSON object; more is not read, and neither is one that trickles in for longer.
 BODY_LIMIT: Final = 4096
-BODY_SECONDS: Final = 8.0
+BODY_SECONDS: Final = 3.0
 
 FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyType(
     {
@@ -102,9 +105,11 @@ class Answer:
 
 def new_http_client() -> httpx.Client:
     """A client for one process: every phase has its timeout, redirects are not followed, cookies not kept."""
+    transport, mounts = new_transports(LIMITS)
     return httpx.Client(
+        transport=transport,
+        mounts=mounts,
         timeout=TIMEOUT,
-        limits=LIMITS,
         follow_redirects=False,
         headers={"User-Agent": f"speed-to-lead/{__version__}", "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -136,7 +141,10 @@ def post(
     """
     answer: Answer | None = None
     try:
-        with http.stream("POST", url, content=content, headers=dict(headers)) as response:
+        with (
+            ending_within(channel.SEND_SECONDS),
+            http.stream("POST", url, content=content, headers=dict(headers)) as response,
+        ):
             answer = _read(response, now)
     except _RAISED as error:
         if answer is None:
@@ -174,14 +182,14 @@ def _instant(parse: Callable[[str], datetime], text: str) -> datetime | None:
 
 
 def _read(response: httpx.Response, now: datetime) -> Answer:
-    until = time.monotonic() + BODY_SECONDS
     body, whole = b"", True
     try:
-        for chunk in response.iter_bytes():
-            body += chunk[: BODY_LIMIT + 1]
-            if len(body) > BODY_LIMIT or time.monotonic() > until:
-                whole = False
-                break
+        with ending_within(BODY_SECONDS):
+            for chunk in response.iter_bytes():
+                body += chunk[: BODY_LIMIT + 1]
+                if len(body) > BODY_LIMIT:
+                    whole = False
+                    break
     except _RAISED:
         whole = False
     wait = retry_after(response.headers.get("Retry-After"), now)

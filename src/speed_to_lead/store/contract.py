@@ -125,6 +125,12 @@ class Queue(Protocol):
         must not count against its neighbours.
         """
 
+    def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Entries that nobody could work on, the store being away: anybody may take them at once, and it does not count."""
+
+    def forget_consumers(self, idle: timedelta) -> int:
+        """Strike consumers off that were silent for `idle` and hold nothing; how many."""
+
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries, each atomically; one answer for each."""
 
@@ -182,8 +188,8 @@ class Leads(Protocol):
     def change(self, changes: Sequence[LeadChange]) -> list[Result]:
         """Write changes to existing leads, each atomically."""
 
-    def due(self, now: datetime, limit: int) -> list[str]:
-        """Ids the index holds as due at `now`, longest overdue first. A hint: decide from the record."""
+    def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
+        """Ids the index holds as due at `now`, longest overdue first, after `skip`. A hint: decide from the record."""
 
     def next_due(self) -> datetime | None:
         """The earliest instant in the index."""
@@ -194,8 +200,11 @@ class Leads(Protocol):
     def mend_index(self, lead_id: str, version: int, next_at: datetime | None) -> Result:
         """Make the index say what the record of that version says. Version 0: there is no record."""
 
-    def quarantine(self, lead_id: str, error: str) -> Result:
-        """Take a lead that cannot be worked on out of the index, kept with its error."""
+    def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
+        """Take a lead that cannot be worked on out of the index, kept with its error; `alert` goes out the first time."""
+
+    def release(self, lead_id: str) -> Result:
+        """Let a lead out of quarantine; the auditor puts it back into the index."""
 
     def quarantined(self) -> dict[str, str]:
         """Leads in quarantine with their errors."""

@@ -64,6 +64,7 @@ def lead_document(lead: Lead) -> str:
         "closed_reason": lead.closed_reason,
         "responses": [_response_document(response) for response in lead.responses],
         "touches": [_touch_document(touch) for touch in lead.touches],
+        "touches_dropped": lead.touches_dropped or None,
         "trace": list(lead.trace),
     }
     return dump(_without_empty(document))
@@ -100,6 +101,7 @@ def lead_from(text: str | bytes) -> Lead:
         closed_reason=d.get("closed_reason", ""),
         responses=tuple(_response(response) for response in d.get("responses", ())),
         touches=tuple(_touch(touch) for touch in d.get("touches", ())),
+        touches_dropped=d.get("touches_dropped", 0),
         trace=tuple(d.get("trace", ())),
     )
 

@@ -29,8 +29,15 @@ _T = TypeVar("_T")
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
 #: Requests sharing one pipeline, and requests that may wait for it: beyond that the answer is "later, please".
+#: By bytes too: a body may have 1 MiB, and 5,000 of those are no queue but the end of the process.
 BATCH = 200
+BATCH_BYTES = 8 * 1024**2
 WAITING = 5_000
+WAITING_BYTES = 64 * 1024**2
+#: What was learnt of the server's clock holds for so long: it may be another server by now, or this machine may have
+#: slept. With `ANSWER_TIMEOUT` for the write it stays below the tightest deadline.
+CLOCK_HOLDS = 10.0
+CLOCK_TIMEOUT = 0.9
 #: The readiness probe cleans up after itself.
 PROBE_KEPT = timedelta(minutes=1)
 
@@ -54,15 +61,22 @@ class Intake:
         )
         self._keys = Keys(key_prefix)
         self._waiting: list[tuple[Submission, asyncio.Future[None]]] = []
+        self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
-        self._ahead: float | None = None  # the server's clock minus our monotonic one, in seconds
+        self._ahead = 0.0  # the server's clock minus our monotonic one, in seconds
+        self._noted_at: tuple[float, float] | None = None  # when that was, on our monotonic and on our wall clock
+        self._asking: asyncio.Task[tuple[int, int]] | None = None
 
     async def now(self) -> datetime:
-        """The server's time, without a round trip once it is known; every pipeline corrects it."""
-        if self._ahead is None:
-            self._note_time(await _in_time(self._client.time()))
-        assert self._ahead is not None
+        """The server's time, without a round trip while it is known; every pipeline corrects it.
+
+        Raises StoreUnavailable where it is not known and the server does not say.
+        """
+        if not self._knows_time():
+            if self._asking is None or self._asking.done():  # one asks, for all who wait
+                self._asking = asyncio.create_task(_in_time(self._client.time(), CLOCK_TIMEOUT))
+            self._note_time(await asyncio.shield(self._asking))
         return from_ms(int((time.monotonic() + self._ahead) * 1000))
 
     async def store(self, submission: Submission) -> None:
@@ -73,11 +87,13 @@ class Intake:
         """
         if self._closed:
             raise StoreUnavailable("this process is shutting down")
-        if len(self._waiting) >= WAITING:
+        size = _size(submission)
+        if len(self._waiting) >= WAITING or self._held_bytes + size > WAITING_BYTES:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((submission, done))
+        self._held_bytes += size
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
         late = loop.call_later(ANSWER_TIMEOUT, _give_up, done)
@@ -96,21 +112,24 @@ class Intake:
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
         self._closed = True
-        if self._sender is not None:
-            await asyncio.wait([self._sender])
+        started = [task for task in (self._sender, self._asking) if task is not None]
+        if started:
+            await asyncio.wait(started)
         await self._client.aclose()
 
     async def _send(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            count = self._next_count()
+            taken, self._waiting = self._waiting[:count], self._waiting[count:]
             # Whoever has given up was told so; what they sent comes again.
-            batch = [(submission, done) for submission, done in batch if not done.done()]
+            batch = [(submission, done) for submission, done in taken if not done.done()]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
                 answers = await self._write([submission for submission, _ in batch]) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
+                self._held_bytes -= sum(_size(submission) for submission, _ in taken)
                 for (_, done), answer in zip(batch, answers, strict=False):
                     if done.done():
                         continue
@@ -118,6 +137,15 @@ class Intake:
                         done.set_exception(_unavailable(answer))
                     else:
                         done.set_result(None)
+
+    def _next_count(self) -> int:
+        """How many of those waiting share the next pipeline: one at the least."""
+        total = 0
+        for count, (submission, _) in enumerate(self._waiting[:BATCH]):
+            total += _size(submission)
+            if count and total > BATCH_BYTES:
+                return count
+        return BATCH
 
     async def _write(self, submissions: list[Submission]) -> list[object]:
         stream = self._keys.incoming
@@ -153,7 +181,20 @@ class Intake:
             await pool.release(connection)
 
     def _note_time(self, server_time: tuple[int, int]) -> None:
-        self._ahead = server_time[0] + server_time[1] / 1e6 - time.monotonic()
+        self._noted_at = time.monotonic(), time.time()
+        self._ahead = server_time[0] + server_time[1] / 1e6 - self._noted_at[0]
+
+    def _knows_time(self) -> bool:
+        """Whether it was told lately, by both of our clocks: the monotonic one stands still while a machine sleeps."""
+        if self._noted_at is None:
+            return False
+        monotonic, wall = self._noted_at
+        return time.monotonic() - monotonic <= CLOCK_HOLDS and abs(time.time() - wall) <= CLOCK_HOLDS
+
+
+def _size(submission: Submission) -> int:
+    """What a submission keeps in memory, nearly: everything that can be large."""
+    return len(submission.body) + sum(len(name) + len(value) for name, value in submission.headers.items())
 
 
 def _xadd(stream: str, submission: Submission) -> tuple[Any, ...]:
@@ -173,10 +214,10 @@ def _give_up(done: "asyncio.Future[None]") -> None:
         done.set_exception(StoreUnavailable("TimeoutError"))
 
 
-async def _in_time(answer: Awaitable[_T]) -> _T:
+async def _in_time(answer: Awaitable[_T], limit: float = ANSWER_TIMEOUT) -> _T:
     """The answer, if it comes in time. Raises StoreUnavailable for everything that may go wrong on the way."""
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT):
+        async with asyncio.timeout(limit):
             return await answer
     except (redis.exceptions.RedisError, OSError) as error:  # TimeoutError is an OSError
         raise _unavailable(error) from error

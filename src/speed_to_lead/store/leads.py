@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
-from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.settlement import Admit, Join
 from speed_to_lead.store.contract import Result, UnreadableRecord
 from speed_to_lead.store.documents import (
@@ -112,10 +112,10 @@ class RedisLeads:
         calls = [change_call(self._keys, change, None) for change in changes]
         return [Result(text(answer)) for answer in self._server.run(calls)]
 
-    def due(self, now: datetime, limit: int) -> list[str]:
+    def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due."""
         with translated_errors():
-            ids = self._client.zrangebyscore(self._keys.due, "-inf", to_ms(now), start=0, num=limit)
+            ids = self._client.zrangebyscore(self._keys.due, "-inf", to_ms(now), start=skip, num=limit)
         return [text(lead_id) for lead_id in ids]
 
     def next_due(self) -> datetime | None:
@@ -138,13 +138,22 @@ class RedisLeads:
         answer = self._server.run_one("mend_due", [self._keys.lead(lead_id), self._keys.due], arguments)
         return Result(text(answer))
 
-    def quarantine(self, lead_id: str, error: str) -> Result:
+    def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
         """Out of the index, kept with its error."""
         keys = self._keys
-        answer = self._server.run_one(
-            "quarantine_lead", [keys.due, keys.quarantine, keys.ledger], [lead_id, error]
+        outbox = keys.outbox(alert.destination) if alert else keys.alerts
+        names = [keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox]
+        told = (
+            (alert.key, alert_document(alert), alert.destination, to_ms(alert.decided_at))
+            if alert
+            else ("", "", "", "")
         )
-        return Result(text(answer))
+        return Result(text(self._server.run_one("quarantine_lead", names, [lead_id, error, *told])))
+
+    def release(self, lead_id: str) -> Result:
+        """Out of quarantine."""
+        with translated_errors():
+            return Result.APPLIED if self._client.hdel(self._keys.quarantine, lead_id) else Result.GONE
 
     def quarantined(self) -> dict[str, str]:
         """Leads in quarantine."""

@@ -4,14 +4,14 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
-from speed_to_lead.core.submission import Submission
+from speed_to_lead.core.submission import Submission, other_id
 from speed_to_lead.store.contract import (
     AlertSettlement,
     ClaimedAlert,
@@ -151,6 +151,20 @@ class MemoryQueue:
         calm = [entry_id for entry_id in stale if self._state.pending[entry_id].deliveries < isolate_after]
         return [self._hand_out(entry_id) for entry_id in (calm or stale[:1])]
 
+    def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Anybody may take them at once."""
+        del consumer
+        for entry in entries:
+            pending = self._state.pending.get(entry.entry_id)
+            if pending is not None:
+                pending.deliveries = entry.deliveries - 1
+                pending.taken_at = datetime.min.replace(tzinfo=UTC)
+
+    def forget_consumers(self, idle: timedelta) -> int:
+        """Nobody is remembered here."""
+        del idle
+        return 0
+
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
         return [self._settle(settlement) for settlement in settlements]
@@ -191,7 +205,8 @@ class MemoryQueue:
         pending = self._state.pending.setdefault(entry_id, _Pending())
         pending.taken_at = self._state.clock()
         pending.deliveries += 1
-        return queue_entry(entry_id.encode(), self._state.entries[entry_id], pending.deliveries)
+        now_ms = to_ms(self._state.clock())
+        return queue_entry(entry_id.encode(), self._state.entries[entry_id], now_ms, pending.deliveries)
 
     def _settle(self, settlement: Settlement) -> Result:
         state = self._state
@@ -206,10 +221,16 @@ class MemoryQueue:
                     state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
                 answer = Result.APPLIED
             case Bury():
-                known = settlement.submission.id in state.buried
+                submission = settlement.submission
+                kept = state.buried.get(submission.id)
+                if kept is not None and kept.submission.body != submission.body:
+                    submission = replace(submission, id=other_id(submission))
+                    kept = state.buried.get(submission.id)
+                known = kept is not None
                 state.ledger["duplicates" if known else "dead_letters"] += 1
-                letter = DeadLetter(settlement.submission, settlement.error, settlement.at)
-                state.buried.setdefault(settlement.submission.id, letter)
+                state.buried.setdefault(
+                    submission.id, DeadLetter(submission, settlement.error, settlement.at)
+                )
                 answer = Result.KNOWN if known else Result.APPLIED
         state.settled(settlement.entry_id)
         return answer
@@ -270,10 +291,10 @@ class MemoryLeads:
         """Write changes to existing leads."""
         return [self._state.change(change, None) for change in changes]
 
-    def due(self, now: datetime, limit: int) -> list[str]:
+    def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due."""
         ordered = sorted((at, lead_id) for lead_id, at in self._state.due.items() if at <= now)
-        return [lead_id for _, lead_id in ordered[:limit]]
+        return [lead_id for _, lead_id in ordered[skip : skip + limit]]
 
     def next_due(self) -> datetime | None:
         """The earliest instant in the index."""
@@ -291,7 +312,7 @@ class MemoryLeads:
         self._state.index(lead_id, next_at)
         return Result.APPLIED
 
-    def quarantine(self, lead_id: str, error: str) -> Result:
+    def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
         """Out of the index, kept with its error."""
         self._state.due.pop(lead_id, None)
         known = lead_id in self._state.quarantined
@@ -299,7 +320,13 @@ class MemoryLeads:
         if known:
             return Result.KNOWN
         self._state.ledger["quarantined"] += 1
+        if alert is not None:
+            self._state.alerts.setdefault(alert.key, _Waiting(alert, alert.decided_at))
         return Result.APPLIED
+
+    def release(self, lead_id: str) -> Result:
+        """Out of quarantine."""
+        return Result.GONE if self._state.quarantined.pop(lead_id, None) is None else Result.APPLIED
 
     def quarantined(self) -> dict[str, str]:
         """Leads in quarantine."""

@@ -9,12 +9,16 @@ from redis.exceptions import ResponseError
 
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
-from speed_to_lead.core.submission import Submission, valid_submission_id
+from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import QueueEntry, Result
 from speed_to_lead.store.leads import change_call, keep_ms
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 GROUP = "router"
+#: No lead was received before 1973; as milliseconds, a time in seconds looks as if it had been.
+_EARLIEST_MS = 100_000_000_000
+#: Longer than anything waits before it reclaims.
+_LONG_IDLE_MS = 3_600_000
 
 
 class RedisQueue:
@@ -35,7 +39,9 @@ class RedisQueue:
         streams = self._with_group(
             lambda: self._client.xreadgroup(GROUP, consumer, {self._keys.incoming: ">"}, count=limit)
         )
-        return [queue_entry(entry_id, fields) for entry_id, fields in _entries(streams)]
+        entries = _entries(streams)
+        now_ms = self._now_ms() if entries else 0
+        return [queue_entry(entry_id, fields, now_ms) for entry_id, fields in entries]
 
     def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
         """Entries left behind by a router that died or froze."""
@@ -53,7 +59,38 @@ class RedisQueue:
         entries = {entry_id: fields for entry_id, fields in claimed if fields is not None}
         if len(entries) < len(deliveries):
             self._forget_deleted([entry_id for entry_id in deliveries if entry_id not in entries])
-        return [queue_entry(entry_id, fields, deliveries[entry_id]) for entry_id, fields in entries.items()]
+        now_ms = self._now_ms()
+        return [
+            queue_entry(entry_id, fields, now_ms, deliveries[entry_id])
+            for entry_id, fields in entries.items()
+        ]
+
+    def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Anybody may take them at once. A server that is full takes this all the same: it needs no memory."""
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=False)
+            for entry in entries:
+                pipe.xclaim(
+                    self._keys.incoming,
+                    GROUP,
+                    consumer,
+                    0,
+                    [entry.entry_id],
+                    idle=_LONG_IDLE_MS,
+                    retrycount=entry.deliveries - 1,
+                    justid=True,
+                )
+            pipe.execute()
+
+    def forget_consumers(self, idle: timedelta) -> int:
+        """Strike off consumers that died long ago. One that holds entries stays: they would be forgotten with it."""
+        idle_ms = idle.total_seconds() * 1000
+        consumers = self._with_group(lambda: self._client.xinfo_consumers(self._keys.incoming, GROUP))
+        gone = [c["name"] for c in consumers if c["pending"] == 0 and c["idle"] > idle_ms]
+        with translated_errors():
+            for name in gone:
+                self._client.xgroup_delconsumer(self._keys.incoming, GROUP, name)
+        return len(gone)
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
@@ -81,7 +118,7 @@ class RedisQueue:
             fields = self._client.hgetall(self._keys.dead_letter(submission_id))
         if not fields:
             return None
-        entry = queue_entry(b"0-0", fields)
+        entry = queue_entry(b"0-0", fields, self._now_ms())
         return DeadLetter(entry.submission, text(fields[b"error"]), from_ms(int(fields[b"buried_at"])))
 
     def replay(self, submission_id: str) -> Result:
@@ -95,6 +132,11 @@ class RedisQueue:
         keys = self._keys
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
         return Result(text(self._server.run_one("discard_dead_letter", names, [submission_id])))
+
+    def _now_ms(self) -> int:
+        with translated_errors():
+            seconds, microseconds = self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _call_or_burial(self, settlement: Settlement) -> ScriptCall:
         """The call that writes the settlement; one that cannot be written becomes a dead letter, alone.
@@ -111,7 +153,9 @@ class RedisQueue:
                 raise
             at = from_ms(seconds * 1000 + microseconds // 1000)
             why = f"its record cannot be written: {type(error).__name__}"
-            return self._call(Bury(settlement.entry_id, queue_entry(*found[0]).submission, why, at))
+            return self._call(
+                Bury(settlement.entry_id, queue_entry(found[0][0], found[0][1], to_ms(at)).submission, why, at)
+            )
 
     def _call(self, settlement: Settlement) -> ScriptCall:
         keys = self._keys
@@ -131,14 +175,23 @@ class RedisQueue:
                     "error": settlement.error,
                     "buried_at": to_ms(settlement.at),
                 }
+                other = other_id(submission)
                 return ScriptCall(
                     "bury_submission",
-                    [keys.incoming, keys.ledger, keys.dead_letter(submission.id), keys.dead_letters],
+                    [
+                        keys.incoming,
+                        keys.ledger,
+                        keys.dead_letter(submission.id),
+                        keys.dead_letters,
+                        keys.dead_letter(other),
+                    ],
                     [
                         settlement.entry_id,
                         GROUP,
                         submission.id,
                         to_ms(settlement.at),
+                        submission.body,
+                        other,
                         *(part for pair in fields.items() for part in pair),
                     ],
                 )
@@ -186,23 +239,28 @@ def stream_fields(submission: Submission) -> dict[Any, Any]:
     return fields
 
 
-def queue_entry(entry_id: bytes, fields: Mapping[bytes, bytes], deliveries: int = 1) -> QueueEntry:
+def queue_entry(
+    entry_id: bytes, fields: Mapping[bytes, bytes], now_ms: int, deliveries: int = 1
+) -> QueueEntry:
     """The entry as a value. Any program may add to the stream, so every field may be missing or wrong.
 
     Without `received_at`, or with one later than the entry itself, the instant the entry was added counts: the
-    clock starts when we received it, not when somebody's clock says so. Without `body`, all fields are the body.
+    clock starts when we received it, not when somebody's clock says so. An entry may be given any id, so one from
+    the future counts as added now. Without `body`, all fields are the body.
     """
-    added_ms = int(entry_id.partition(b"-")[0])
+    added_ms = min(int(entry_id.partition(b"-")[0]) or now_ms, now_ms)
     received_ms = added_ms
     problem = ""
     given = fields.get(b"received_at", b"")
     if given:
         try:
-            received_ms = int(given)
+            given_ms = int(given)
         except ValueError:
-            problem = "received_at is not a number of milliseconds since 1970"
-        if received_ms < 0 or (added_ms and received_ms > added_ms):
-            received_ms = added_ms
+            given_ms = 0
+        if given_ms < _EARLIEST_MS:
+            problem = "received_at is no number of milliseconds since 1970 (seconds, perhaps?)"
+        else:
+            received_ms = min(given_ms, added_ms)
     headers: dict[str, str] = {}
     if fields.get(b"headers"):
         try:

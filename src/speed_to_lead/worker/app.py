@@ -6,12 +6,15 @@ docs/decisions/0002-celery-carries-hints.md.
 """
 
 import sys
+import time
 import warnings
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
+from celery.schedules import schedule
 from celery.signals import setup_logging
 
 from speed_to_lead.logs import set_up_logs
@@ -27,8 +30,10 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 #: Short tasks often, not long ones that watch: a solo worker that was busy for half a second takes its next message
 #: up to a second later (celery 5.6.3, kombu 5.7.0).
 SWEEP_EVERY = 0.25
-#: Ticks older than this are dropped unread: the next one is there already.
-TICK_EXPIRES = 2.0
+AUDIT_EVERY = 2.0
+#: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
+#: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
+TICK_EXPIRES = 300.0
 
 
 def make_app(settings: Settings) -> Celery:
@@ -71,28 +76,32 @@ def make_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=20,
         beat_schedule={
-            "route": {
-                "task": "speed_to_lead.route_tick",
-                "schedule": 1.0,
-                "options": {"expires": TICK_EXPIRES},
-            },
-            "sweep": {
-                "task": "speed_to_lead.sweep",
-                "schedule": SWEEP_EVERY,
-                "options": {"expires": TICK_EXPIRES},
-            },
-            "deliver": {
-                "task": "speed_to_lead.deliver",
-                "schedule": 1.0,
-                "options": {"expires": TICK_EXPIRES},
-            },
-            "audit": {"task": "speed_to_lead.audit", "schedule": 10.0, "options": {"expires": 10.0}},
+            "route": _every(1.0, "route_tick"),
+            "sweep": _every(SWEEP_EVERY, "sweep"),
+            "deliver": _every(1.0, "deliver"),
+            "audit": _every(AUDIT_EVERY, "audit"),
         },
         beat_max_loop_interval=SWEEP_EVERY,
         beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in
         timezone="UTC",
     )
     return app
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    return {
+        "task": f"speed_to_lead.{task}",
+        "schedule": schedule(timedelta(seconds=seconds), nowfun=_steady_now),
+        "options": {"expires": TICK_EXPIRES},
+    }
+
+
+def _steady_now() -> datetime:
+    """The time, never going back: on the host's own clock the beat would stand still for as long as it is set back."""
+    return _STARTED + timedelta(seconds=time.monotonic() - _STARTED_MONOTONIC)
+
+
+_STARTED, _STARTED_MONOTONIC = datetime.now(UTC), time.monotonic()
 
 
 def _broker_url(url: str) -> str:

@@ -7,9 +7,6 @@ from speed_to_lead.store import Store
 
 log = structlog.get_logger()
 
-#: A hint nobody took in this time is dropped: ticks have done its work.
-HINT_EXPIRES = 2.0
-
 
 def send_hint(app: Celery, store: Store, stage: str) -> None:
     """Ask a worker of `stage` ("route", "deliver") to look now, unless a hint is on its way already.
@@ -19,6 +16,6 @@ def send_hint(app: Celery, store: Store, stage: str) -> None:
     try:
         if not store.operations.claim_hint(stage):
             return
-        app.send_task(f"speed_to_lead.{stage}", expires=HINT_EXPIRES, retry=False, ignore_result=True)
+        app.send_task(f"speed_to_lead.{stage}", retry=False, ignore_result=True)
     except Exception as error:  # noqa: BLE001  the broker's errors are kombu's, redis's and the socket's; all mean "not now"
         log.warning("hint.not_sent", stage=stage, error=type(error).__name__)

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache, wraps
 from typing import Any
 
@@ -20,6 +22,11 @@ log = structlog.get_logger()
 
 #: This process as a consumer of the queue.
 CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
+
+#: How long one tick of the auditor may keep the clock from its sweeps.
+AUDIT_SECONDS = 0.1
+#: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
+FORGET_CONSUMER_AFTER = timedelta(hours=1)
 
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
@@ -58,30 +65,35 @@ def route(place: Workplace) -> None:
 @task("route_tick")
 def route_tick(place: Workplace) -> None:
     """The same each second, with what dead routers left behind."""
-    flow.beat(place, "router")
     _hint_after(place, flow.route(place, CONSUMER, reclaim=True))
+    flow.beat(place, "router")  # after the work: a stage that fails shows no sign of life
 
 
 @task("sweep")
 def sweep(place: Workplace) -> None:
     """Decide every lead whose instant has come."""
-    flow.beat(place, "clock")
     if flow.sweep(place).has_alerts:
         send_hint(app, place.store, "deliver")
+    flow.beat(place, "clock")
 
 
 @task("deliver")
 def deliver(place: Workplace) -> None:
     """Send couriers to the destinations that have something due."""
     place.store.operations.hint_taken("deliver")
-    flow.beat(place, "courier")
     couriers().send(flow.destinations_due(place))
+    flow.beat(place, "courier")
 
 
 @task("audit")
 def audit(place: Workplace) -> None:
-    """Compare the next batch of records with the deadline index."""
-    _audit_cursor[0], _ = flow.audit(place, _audit_cursor[0])
+    """Compare the next records with the deadline index, as many as fit into a moment."""
+    started = time.monotonic()
+    while time.monotonic() - started < AUDIT_SECONDS:
+        _audit_cursor[0], _ = flow.audit(place, _audit_cursor[0])
+        if not _audit_cursor[0]:  # a whole round is done
+            place.store.queue.forget_consumers(FORGET_CONSUMER_AFTER)
+            break
 
 
 _audit_cursor = [""]  # where this process's round of the auditor stands
