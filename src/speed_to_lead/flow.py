@@ -192,9 +192,7 @@ def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> l
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
     ids = {*by_person.values(), *(lead_id for reading in readings for lead_id in reading.lead_ids)}
-    records: dict[str, Lead | Exception | None] = dict(
-        zip(ids, store.leads.get_many(list(ids)), strict=True)
-    )
+    records: dict[str, Lead | Exception | None] = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
     routes = {r.entry_id: _attempt(route_of_reading, r, rulebook) for r in readings if r.parsed is not None}
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())

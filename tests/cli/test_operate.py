@@ -209,6 +209,7 @@ def test_doctor_finds_what_was_put_aside(running: Running) -> None:
     for fragment in (
         "processes: the router never gave a sign of life",
         f"quarantine: lead {late}: KeyError",
+        f"speed-to-lead leads release {late}",
         "alert given up",
         "1 dead letter",
         "alerts redrive --all-dead",

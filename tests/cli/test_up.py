@@ -15,8 +15,10 @@ from tests.cli.scene_up import Up, curl, lead_ids
 from tests.processes import ROOT, ended
 from tests.servers import RealServer, wait_until
 
+from speed_to_lead.cli import embedded as embedded_module
 from speed_to_lead.cli.embedded import CannotStart, EmbeddedServer
 from speed_to_lead.cli.up import DEMO_CONFIG
+from speed_to_lead.store import StoreUnavailable
 
 pytestmark = pytest.mark.real
 
@@ -306,6 +308,105 @@ def test_a_data_directory_in_use_is_refused(
 
     with pytest.raises(CannotStart, match=rf"in use by another `speed-to-lead up` \(process {os.getpid()}\)"):
         EmbeddedServer(tmp_path / "data").start()
+
+
+def test_a_server_that_loads_a_large_file_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers TIME while it loads, but no read: `start` returns when leads can be read, not before."""
+    first = EmbeddedServer(tmp_path / "data")
+    first.start()
+    with redis.Redis.from_url(first.url) as client:
+        pipe = client.pipeline(transaction=False)
+        for number in range(20_000):
+            pipe.set(f"key{number}", "x")
+        pipe.execute()
+    first.stop()
+    configuration = EmbeddedServer._configuration
+    monkeypatch.setattr(
+        EmbeddedServer, "_configuration", lambda server: configuration(server) + "key-load-delay 50\n"
+    )
+
+    again = EmbeddedServer(tmp_path / "data")
+    try:
+        again.start()
+        with redis.Redis.from_url(again.url) as client:
+            assert client.dbsize() == 20_000
+    finally:
+        again.stop()
+
+
+class _Store:
+    """A server that answers what the test says, on a clock that moves with every question."""
+
+    def __init__(self, answers: Iterator[str]) -> None:
+        self.answers = answers
+        self.now = 0.0
+        self.operations = self
+
+    def counters(self) -> dict[str, int]:
+        self.now += 1.0
+        answer = next(self.answers, "")
+        if answer:
+            raise StoreUnavailable(answer)
+        return {}
+
+    def close(self) -> None:
+        pass
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, _seconds: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answers", "comes_up", "lines"),
+    [
+        ([], True, 0),
+        (["ConnectionError"] * 14, True, 0),
+        (["ConnectionError"] * 16, False, 0),
+        (["BusyLoadingError"] * 4, True, 0),
+        (["BusyLoadingError"] * 600, True, 1),
+        ([*["BusyLoadingError"] * 60, *["TimeoutError"] * 14, *["BusyLoadingError"] * 60], True, 1),
+        ([*["BusyLoadingError"] * 60, *["TimeoutError"] * 16], False, 1),
+    ],
+)
+def test_loading_is_waited_for_and_silence_is_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[str],
+    comes_up: bool,
+    lines: int,
+) -> None:
+    """A server killed for being slow would be as slow at the next start. It is said once that it loads."""
+    store = _Store(iter(answers))
+    monkeypatch.setattr(embedded_module, "open_store", lambda _url: store)
+    monkeypatch.setattr(embedded_module, "time", store)
+    server = EmbeddedServer(tmp_path)
+    if comes_up:
+        server._wait_until_ready(tmp_path / "log")
+    else:
+        with pytest.raises(CannotStart, match=r"has not answered for 15 s; see .*log"):
+            server._wait_until_ready(tmp_path / "log")
+    assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+def test_a_server_that_cannot_start_is_told_of_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own words are in the log; nothing is left behind."""
+    monkeypatch.setattr(EmbeddedServer, "_configuration", lambda _server: "no-such-directive yes\n")
+    server = EmbeddedServer(tmp_path / "data")
+    began = time.monotonic()
+
+    with pytest.raises(CannotStart, match=r"ended while it started; see .*valkey\.log"):
+        server.start()
+
+    assert time.monotonic() - began < 10
+    assert "no-such-directive" in (tmp_path / "data" / "valkey.log").read_text()
 
 
 def test_ended_tells_the_living_from_the_dead() -> None:

@@ -125,7 +125,7 @@ MISTAKES = [
     ("slas.toml", 'name = "late"', 'name = "0%"',
      'slas.fast.steps[2] "0%": two steps are named "0%"; give one of them a name of its own'),
     ("slas.toml", 'name = "late"', 'name = "too late"',
-     'slas.fast.steps[2] "too late": name "too late" cannot name a step; use up to 64 characters, no colon and no blanks'),
+     'slas.fast.steps[2] "too late": name "too late" cannot name a step; use up to 64 characters, no colon, no ~ and no blanks'),
     ("slas.toml", 'cutoff = "16:00"', "steps = []",
      "slas.same-day: steps is empty, so nobody would hear of a breach; leave it out for the default steps"),
     ("routing.toml", 'name = "Big demo"\n', "",

@@ -1,5 +1,6 @@
 """Couriers: retry as data, fallback, and what a crash, a slow destination or a store that is away may not do."""
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from tests.flow.scene import (
     NOT_DELIVERED,
     REFUSED,
     UNKNOWN,
+    Destination,
     Scene,
     all_keys,
     in_threads,
@@ -355,3 +357,47 @@ def _killed(*_: object) -> None:
 
 def _away(*_: object, **__: object) -> None:
     raise StoreUnavailable("ConnectionError")
+
+
+def test_a_channel_that_cannot_recognise_a_repeat_gets_one_more_try_at_the_most(scene: Scene) -> None:
+    """Couriers that die in the middle count as answers that never came: the message goes out twice, never ten times."""
+
+    class Deadly(Destination):
+        def send(self, message: Message, now: datetime) -> Attempt:
+            super().send(message, now)
+            raise Killed
+
+    deadly = Deadly(recognises_repeats=False)
+    scene.people["ana-slack"] = deadly
+    scene.submit()
+    scene.route()
+    for _ in range(5):
+        with contextlib.suppress(Killed):
+            flow.deliver(scene.place, "ana-slack")
+        scene.clock.advance(flow.LEASE)
+    assert 2 == len(deadly.heard)
+    scene.deliver()
+    assert ["lead.assigned 0%~ana-slack"] == scene.heard()["managers"]
+
+
+def test_a_store_that_is_away_for_a_moment_makes_nothing_go_out_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of an attempt is noted as soon as the store is back."""
+    scene.submit()
+    scene.route()
+    settle = type(scene.store.outbox).settle
+    failures = ["first", "second"]
+
+    def blinking(self: Any, *arguments: Any) -> Any:
+        if failures:
+            failures.pop()
+            raise StoreUnavailable("ConnectionError")
+        return settle(self, *arguments)
+
+    monkeypatch.setattr(type(scene.store.outbox), "settle", blinking)
+    monkeypatch.setattr(flow.time, "sleep", lambda _: None)
+    scene.deliver()
+    scene.clock.advance(2 * flow.LEASE)
+    scene.deliver()
+    assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()

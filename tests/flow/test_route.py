@@ -12,7 +12,7 @@ from tests.servers import ManualClock, wait_until
 
 from speed_to_lead import flow
 from speed_to_lead.core import settlement
-from speed_to_lead.core.routing import route_of
+from speed_to_lead.core.routing import MAX_TOUCHES, route_of
 from speed_to_lead.core.settlement import Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Result, StoreUnavailable
@@ -360,3 +360,80 @@ def test_two_routers_at_once_make_one_lead_of_each_person(
     assert scene.counts() == {"leads": 30, "touches": 30, "duplicates": 120}
     assert scene.store.leads.load() == {"ana": 15, "ben": 15}
     assert len({lead.lead.get("email") for lead in scene.leads()}) == 30
+
+
+def test_a_crowd_of_submissions_by_one_person_is_one_batch_and_a_bounded_record(scene: Scene) -> None:
+    """A person (or a bot) who sends a hundred times is one lead, decided in one round, with the newest touches."""
+    for number in range(100):
+        scene.submit(email="kim@example.com", message=f"number {number}")
+    routed = scene.route()
+    (lead,) = scene.leads()
+    assert (100, {"leads": 1, "touches": 99}) == (routed.settled, scene.counts())
+    assert (MAX_TOUCHES, 99 - MAX_TOUCHES) == (len(lead.touches), lead.touches_dropped)
+    assert "number 99" == lead.touches[-1].lead.get("message")
+
+
+def test_a_touch_keeps_no_endless_text(scene: Scene) -> None:
+    """A record holds many touches, so each keeps the beginning of a long text."""
+    scene.submit(email="kim@example.com")
+    scene.submit(email="kim@example.com", message="x" * 100_000)
+    scene.route()
+    (lead,) = scene.leads()
+    assert settlement.TOUCH_TEXT + 1 == len(lead.touches[0].lead.get("message"))
+
+
+def test_two_programs_may_choose_the_same_id(scene: Scene) -> None:
+    """The second form's submission is a lead of its own; sent again, it is a duplicate like any other."""
+    now = scene.clock.now
+    for _ in range(2):
+        for form, email in (("demo", "ann@example.com"), ("api", "bob@example.com")):
+            body = json.dumps({"email": email}).encode()
+            scene.store.queue.add(Submission("42", form, now, body, "application/json"))
+            scene.route()
+    assert {"ann@example.com", "bob@example.com"} == {lead.lead.get("email") for lead in scene.leads()}
+    assert {"leads": 2, "duplicates": 2} == scene.counts()
+
+
+def test_a_store_that_is_away_counts_against_no_submission(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the store fails while routing, the submission is a lead once it is back, not a dead letter."""
+
+    def full(*_: object) -> None:
+        raise StoreUnavailable("OutOfMemoryError OOM")
+
+    scene.submit()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(scene.store.queue), "settle", full)
+        for _ in range(3 * flow.MAX_DELIVERIES):
+            with pytest.raises(StoreUnavailable):
+                flow.route(scene.place, "router", reclaim=True)
+    scene.route(reclaim=True)
+    assert {"leads": 1} == scene.counts()
+
+
+def test_neighbours_of_a_killer_are_routed_in_one_call(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries that were handed out too often come alone, but they need not wait a tick each."""
+    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(milliseconds=1))
+    for _ in range(10):
+        scene.submit()
+    scene.store.queue.take("dead", 100)
+    for _ in range(flow.ISOLATE_AFTER):
+        wait_until(lambda: taken_over_by_the_dead(scene) == 10, "the entries are idle again")
+    calls = 0
+
+    def all_are_routed() -> bool:
+        nonlocal calls
+        calls += 1
+        scene.later(1)
+        scene.route(reclaim=True)
+        return scene.counts() == {"leads": 10}
+
+    wait_until(all_are_routed, "every entry is a lead")
+    assert calls < 10
+
+
+def taken_over_by_the_dead(scene: Scene) -> int:
+    """How many entries a router that dies at once takes over."""
+    scene.later(1)
+    return len(scene.store.queue.reclaim("dead", timedelta(milliseconds=1), 100, isolate_after=100))

@@ -11,6 +11,7 @@ from tests.servers import ManualClock
 from speed_to_lead import flow
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.escalation import escalate
+from speed_to_lead.core.lead import Lead, LeadChange
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
@@ -200,3 +201,46 @@ def test_two_clocks_at_once_say_everything_once(
 def _deliver_all(place: Workplace) -> None:
     for name in flow.destinations_due(place):
         flow.deliver(place, name)
+
+
+def test_a_lead_in_quarantine_is_told_of_once_and_can_be_released(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The auditor leaves it where it is, so nobody hears of it again; released, its ladder goes on."""
+    lead = scene.routed()
+    scene.forget()
+
+    def explode(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "escalate", explode)
+        for _ in range(5):
+            scene.live(6)
+            flow.audit(scene.place, "")
+    (message,) = scene.people["console"].heard
+    assert ("system.lead_quarantined", lead.id) == (message.kind, message.lead_id)
+
+    assert [True, False] == [flow.release(scene.place, lead.id), flow.release(scene.place, lead.id)]
+    scene.forget()
+    scene.live(0)
+    assert scene.heard()
+
+
+def test_refused_decisions_at_the_head_of_the_index_hold_up_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that refuses every decision is passed over, however small the batch."""
+    monkeypatch.setattr(flow, "SWEEP_BATCH", 1)
+    stuck = scene.routed()
+    scene.later(0.1)
+    other = scene.routed()
+    decide = flow.escalate
+
+    def outdated(lead: Lead, *rest: Any) -> LeadChange | None:
+        return decide(replace(lead, version=lead.version - 1) if lead.id == stuck.id else lead, *rest)
+
+    scene.forget()
+    monkeypatch.setattr(flow, "escalate", outdated)
+    scene.live(6)
+    assert [other.id] == [message.lead_id for double in scene.people.values() for message in double.heard]

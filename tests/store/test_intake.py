@@ -80,6 +80,100 @@ def test_time_is_the_servers(server_url: str, redis_store: RedisStore) -> None:
     assert all(abs(ahead) < 1 for ahead in with_intake(server_url, work, redis_store.server.keys.prefix))
 
 
+class Clocks:
+    """This machine's clocks as the intake sees them, moved by the test."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+        self.ran = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ran
+
+    def time(self) -> float:
+        return time.time() + self.ran + self.slept
+
+
+@pytest.mark.parametrize(
+    ("ran", "slept", "asked"),
+    [(0.0, 0.0, 0), (9.0, 0.0, 0), (11.0, 0.0, 1), (0.0, 3600.0, 1), (0.0, -11.0, 1)],
+)
+def test_time_is_asked_again_when_it_is_old(
+    server_url: str,
+    redis_store: RedisStore,
+    monkeypatch: pytest.MonkeyPatch,
+    ran: float,
+    slept: float,
+    asked: int,
+) -> None:
+    """After a failover or a sleep of this machine the offset is wrong: it holds for ten seconds, by either clock."""
+    clocks, calls = Clocks(), []
+    monkeypatch.setattr(intake_module, "time", clocks)
+
+    async def work(intake: Intake) -> float:
+        await intake.now()
+        ask = intake._client.time
+
+        def counted() -> Any:
+            calls.append("time")
+            return ask()
+
+        monkeypatch.setattr(intake._client, "time", counted)
+        intake._ahead -= 3600  # what a failover to a server with another clock would leave behind
+        clocks.ran, clocks.slept = ran, slept
+        found = await asyncio.gather(*(intake.now() for _ in range(50)))
+        return max(abs((redis_store.now() - now).total_seconds()) for now in found)
+
+    error = with_intake(server_url, work, redis_store.server.keys.prefix)
+    assert (asked, asked == 1) == (len(calls), error < 1)
+
+
+def test_busy_intake_never_asks_for_the_time(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every write brings the time along."""
+    clocks = Clocks()
+    monkeypatch.setattr(intake_module, "time", clocks)
+
+    async def work(intake: Intake) -> None:
+        await intake.now()
+        monkeypatch.setattr(intake._client, "time", None)
+        for number in range(5):
+            clocks.ran += 9
+            await intake.now()
+            await intake.store(submission(f"s{number}"))
+
+    with_intake(server_url, work, key_prefix)
+
+
+def test_request_that_gives_up_asking_for_the_time_harms_no_other(server_url: str, key_prefix: str) -> None:
+    """They wait for the same answer, and one of them hangs up."""
+
+    async def work(intake: Intake) -> list[Any]:
+        tasks = [asyncio.create_task(intake.now()) for _ in range(3)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        return [type(answer).__name__ for answer in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    assert ["CancelledError", "datetime", "datetime"] == with_intake(server_url, work, key_prefix)
+
+
+def test_time_of_a_silent_server_is_not_waited_for_long(restartable_server: RealServer) -> None:
+    """The write may take its two seconds after it, and the tightest form tool waits three."""
+
+    async def work(intake: Intake) -> float:
+        restartable_server.freeze()
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await intake.now()
+        took = time.monotonic() - began
+        restartable_server.thaw()
+        await intake.now()
+        return took
+
+    assert with_intake(restartable_server.url, work) < 1.5
+
+
 @pytest.mark.parametrize("fate", ["stopped", "frozen"])
 def test_away_server_is_told_in_time_and_found_again(restartable_server: RealServer, fate: str) -> None:
     """While the server is away each request hears so within the tool's patience; the first one after it is back is stored."""
@@ -249,3 +343,67 @@ def test_too_many_waiting_are_turned_away(
     assert [None, None, StoreUnavailable] == [
         a if a is None else type(a) for a in with_intake(server_url, work, key_prefix)
     ]
+
+
+def test_too_many_bytes_waiting_are_turned_away(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few but large ones fill the memory as well; afterwards there is room again."""
+    monkeypatch.setattr(intake_module, "WAITING_BYTES", 2500)
+
+    async def work(intake: Intake) -> list[Any]:
+        large = [replace(submission(name), body=b"x" * 1000) for name in "abc"]
+        heard = await asyncio.gather(*(intake.store(one) for one in large), return_exceptions=True)
+        for one in large[2:]:
+            await intake.store(one)
+        assert intake._held_bytes == 0
+        return list(heard)
+
+    assert [None, None, StoreUnavailable] == [
+        a if a is None else type(a) for a in with_intake(server_url, work, key_prefix)
+    ]
+    assert stored(server_url, key_prefix) == ["a", "b", "c"]
+
+
+def test_given_up_submissions_hold_no_room(
+    restartable_server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a silent server never took, and what a request that hung up left, is let go of."""
+    monkeypatch.setattr(intake_module, "ANSWER_TIMEOUT", 0.3)
+
+    async def work(intake: Intake) -> int:
+        await intake.store(submission("before"))
+        restartable_server.freeze()
+        tasks = [asyncio.create_task(intake.store(submission(f"s{n}"))) for n in range(500)]
+        await asyncio.sleep(0)
+        tasks[-1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        restartable_server.thaw()
+        await intake.store(submission("after"))
+        return intake._held_bytes
+
+    assert with_intake(restartable_server.url, work) == 0
+
+
+def test_large_submissions_go_in_writes_of_their_own(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline holds its bytes once more: 200 bodies of a megabyte in one would be as bad as keeping them."""
+    monkeypatch.setattr(intake_module, "BATCH_BYTES", 2500)
+    writes: list[int] = []
+
+    async def work(intake: Intake) -> None:
+        write = intake._write
+
+        async def counted(batch: list[Submission]) -> list[object]:
+            writes.append(sum(len(one.body) for one in batch))
+            return await write(batch)
+
+        monkeypatch.setattr(intake, "_write", counted)
+        sizes = (1000, 1000, 1000, 9000, 10, 10)
+        large = [replace(submission(f"s{n}"), body=b"x" * size) for n, size in enumerate(sizes)]
+        await asyncio.gather(*(intake.store(one) for one in large))
+
+    with_intake(server_url, work, key_prefix)
+    assert writes == [2000, 1000, 9000, 20]
+    assert len(stored(server_url, key_prefix)) == 6

@@ -24,6 +24,7 @@ from tests.store.builders import (
 from speed_to_lead.core.assignment import Rotation, RotationChange
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen, Settlement
+from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Result, Store
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -358,3 +359,59 @@ def test_lead_that_cannot_be_written_is_buried_alone(any_redis: RedisStore) -> N
     assert results == [Result.APPLIED, Result.APPLIED]
     assert (any_redis.leads.get("bad"), len(any_redis.queue.dead_letters(5))) == (None, 1)
     assert any_redis.operations.ledger().difference == 0
+
+
+def test_an_entry_with_an_id_from_the_far_future_stops_nobody(any_redis: RedisStore) -> None:
+    """Ids go on from the highest there was, so later entries have such ids too; all of them count as added now."""
+    client, stream = any_redis.server.client, any_redis.server.keys.incoming
+    client.xadd(stream, {"form": "demo", "body": b"{}"}, id="1764000000000000-0")
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    entries = any_redis.queue.take("router-1", 10)
+    assert ["", ""] == [entry.problem for entry in entries]
+    assert all(
+        abs(entry.submission.received_at - any_redis.now()) < timedelta(minutes=1) for entry in entries
+    )
+
+
+@pytest.mark.parametrize("received_at", ["1764000000", "0", "-1"])
+def test_a_receipt_that_is_no_milliseconds_is_a_problem(any_redis: RedisStore, received_at: str) -> None:
+    """Seconds read as milliseconds would be January 1970, and everything about the lead late."""
+    fields = {"form": "demo", "body": b"{}", "received_at": received_at}
+    any_redis.server.client.xadd(any_redis.server.keys.incoming, fields)
+    (entry,) = any_redis.queue.take("router-1", 10)
+    assert entry.problem.startswith("received_at is no number of milliseconds")
+
+
+def test_what_was_given_back_is_free_at_once_and_not_counted(any_redis: RedisStore) -> None:
+    """Another router may take it in the same second, as if it had never been handed out."""
+    any_redis.server.client.xadd(any_redis.server.keys.incoming, {"form": "demo", "body": b"{}"})
+    taken = any_redis.queue.take("router-1", 10)
+    any_redis.queue.give_back("router-1", taken)
+    again = any_redis.queue.reclaim("router-2", timedelta(minutes=5), 10, isolate_after=3)
+    assert [1] == [entry.deliveries for entry in again]
+
+
+def test_consumers_that_hold_nothing_are_struck_off(any_redis: RedisStore) -> None:
+    """A router that died long ago leaves the list; one that still holds an entry stays on it."""
+    client, stream = any_redis.server.client, any_redis.server.keys.incoming
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    any_redis.queue.take("holds", 10)
+    any_redis.queue.take("idle", 10)
+
+    def names() -> set[bytes]:
+        any_redis.queue.forget_consumers(timedelta(0))
+        return {consumer["name"] for consumer in client.xinfo_consumers(stream, "router")}
+
+    wait_until(lambda: names() == {b"holds"}, "the idle one is gone and the other is not")
+
+
+def test_a_dead_letter_is_never_overwritten(store: Store) -> None:
+    """Another body under the same id is kept under an id of its own; the same body again is a duplicate."""
+    at = store.now()
+    for body in (b"first", b"second", b"first", b"second"):
+        store.queue.add(Submission("same", "demo", at, body))
+        (entry,) = store.queue.take("router", 1)
+        store.queue.settle([Bury(entry.entry_id, entry.submission, "unreadable", at)])
+    assert {b"first", b"second"} == {letter.submission.body for letter in store.queue.dead_letters(10)}
+    ledger = store.operations.ledger()
+    assert (2, 2, 0) == (ledger.dead_letters, ledger.duplicates, ledger.difference)

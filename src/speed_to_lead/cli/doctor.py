@@ -402,7 +402,8 @@ def _put_aside(store: Store) -> Iterator[Diagnosis]:
             Severity.PROBLEM,
             f"quarantine: lead {lead_id}: {error}",
             "its clock stands still: nobody is reminded or alerted",
-            f"answer it by hand (speed-to-lead leads show {lead_id}), and report the error as a bug",
+            f"answer it by hand (speed-to-lead leads show {lead_id}) and report the error as a bug; "
+            f"when it is mended: speed-to-lead leads release {lead_id}",
         )
     if health.dead_alerts:
         yield Diagnosis(

@@ -19,7 +19,9 @@ from speed_to_lead.settings import ADDRESS_FILE
 from speed_to_lead.store import StoreUnavailable, open_store
 
 LOCK_FILE = "lock"
+#: A server that says nothing for so long is not coming up. One that loads a large file answers that it does.
 START_SECONDS = 15.0
+SAY_LOADING_AFTER = 5.0
 #: A server that was just asked to stop still holds its lock for a moment.
 LOCK_SECONDS = 5.0
 STOP_SECONDS = 20.0
@@ -77,7 +79,11 @@ class EmbeddedServer:
         # On standard input rather than as arguments: the password would show in every process list.
         self._process.stdin.write(self._configuration().encode())
         self._process.stdin.close()
-        self._wait_until_ready(log_path)
+        try:
+            self._wait_until_ready(log_path)
+        except BaseException:  # Ctrl-C too: loading may take long
+            self.stop()
+            raise
         _write_private(self._data_dir / ADDRESS_FILE, self.url + "\n")
 
     def stop(self) -> None:
@@ -142,22 +148,32 @@ class EmbeddedServer:
         self._lock = lock
 
     def _wait_until_ready(self, log_path: Path) -> None:
+        """Return once it reads its data: TIME and PING it answers before. However long that takes, while it says so."""
         store = open_store(self.url)
-        deadline = time.monotonic() + START_SECONDS
+        began = heard_at = time.monotonic()
+        has_said = False
         try:
-            while time.monotonic() < deadline:
-                if self.has_died:
-                    break
+            while not self.has_died and time.monotonic() - heard_at < START_SECONDS:
                 try:
-                    store.now()
-                except StoreUnavailable:
-                    time.sleep(0.03)  # also while it loads its data
+                    store.operations.counters()
+                except StoreUnavailable as error:
+                    if _is_loading(error):
+                        heard_at = time.monotonic()
+                        if not has_said and heard_at - began > SAY_LOADING_AFTER:
+                            has_said = True
+                            print(f"the embedded server reads its data in {self._data_dir} …", flush=True)
+                    time.sleep(0.03)
                 else:
                     return
         finally:
             store.close()
-        self.stop()
-        raise CannotStart(f"the embedded server did not start within {START_SECONDS:.0f} s; see {log_path}")
+        why = "ended while it started" if self.has_died else f"has not answered for {START_SECONDS:.0f} s"
+        raise CannotStart(f"the embedded server {why}; see {log_path}")
+
+
+def _is_loading(error: StoreUnavailable) -> bool:
+    """Whether the server answered, and only that it has not read its append-only file yet."""
+    return "BusyLoading" in str(error)
 
 
 def die_with_parent(command: list[str], number: signal.Signals = signal.SIGTERM) -> list[str]:

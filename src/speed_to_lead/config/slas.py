@@ -15,7 +15,8 @@ from speed_to_lead.core.sla import (
     parse_duration,
 )
 
-_STEP_NAME = re.compile(r"[^:\s]{1,64}")
+#: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
+_STEP_NAME = re.compile(r"(?!reassigned-|quarantined$)[^:~\s]{1,64}")
 _TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 #: The targets that are no destinations of their own.
 ROLES = ("rep", "manager")
@@ -103,7 +104,7 @@ def _read_step(table: Table, destinations: Names) -> Step | None:
     name = table.text("name", "a short name for this step")
     if name is not None and not _STEP_NAME.fullmatch(name):
         table.mistake(
-            f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon and no blanks"
+            f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon, no ~ and no blanks"
         )
     if at is None:
         return None

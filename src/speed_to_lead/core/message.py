@@ -82,12 +82,14 @@ def compose(
 
 
 def compose_system(alert: Alert, headline: str) -> Message:
-    """The message of an alert about the system itself; there is no lead to tell of."""
+    """The message of an alert about the system itself: of a lead in quarantine no more than its id is told."""
+    is_about_a_lead = alert.kind is AlertKind.QUARANTINED
     return Message(
         key=alert.key,
         kind=alert.kind,
         headline=headline,
-        facts=(),
+        facts=(("Lead", alert.lead_id),) if is_about_a_lead else (),
+        lead_id=alert.lead_id if is_about_a_lead else "",
         note=alert.note,
         decided_at=alert.decided_at,
         step=alert.step,

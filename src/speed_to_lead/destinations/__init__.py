@@ -5,6 +5,7 @@
     http.py       the one client, and the one place that knows what an HTTP failure means
     transport.py  how that client reaches the network, and never for longer than the deadline
     text.py       lead-supplied text made fit to show
+    smtp.py       how mail reaches it, likewise
     console.py  webhook.py  slack.py  email.py   the kinds
 
 A new kind is three touches: its file, its line in KINDS, its test.

@@ -21,7 +21,6 @@ mailboxes show two mails with one Message-ID once.
 import html
 import re
 import smtplib
-import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -45,16 +44,15 @@ from speed_to_lead.destinations.channel import (
     environment_name,
     value_from_environment,
 )
-from speed_to_lead.destinations.deadline import ending_within
+from speed_to_lead.destinations.deadline import ending_within, time_left
+from speed_to_lead.destinations.smtp import DeadlineSmtp
 from speed_to_lead.destinations.text import one_line, paragraph, small_print, web_link
 
 OPTIONS = KindOptions(required=("to",), optional=("from", "smtp_url_env"))
 
 DEFAULT_FROM: Final = "speed-to-lead@localhost"
-CONNECT_SECONDS: Final = 3.0  # for each address of the server
 BEFORE_HANDING_OVER: Final = 2 / 3  # of the time there is
 QUIT_SECONDS: Final = 1.0
-REPLIES_LIMIT: Final = 65_536  # bytes; a conversation's replies are a few hundred
 SUBJECT_LIMIT: Final = 150
 VALUE_LIMIT: Final = 4000
 
@@ -114,7 +112,34 @@ class Conversation:
 
     def hold(self, server: Server, sender: str, recipients: tuple[str, ...], content: bytes) -> Attempt:
         """The outcome by the server's replies. Raises what smtplib raises: OSError (its own are), ValueError."""
-        smtp = self._smtp = _connected(server)
+        with ending_within(time_left() * BEFORE_HANDING_OVER):
+            smtp = self._begin(server)
+            self.phase = "MAIL"
+            _expect(smtp.mail(sender), _ACCEPTED)
+            self.phase = "RCPT"
+            codes = [smtp.rcpt(recipient)[0] for recipient in recipients]
+            accepted = sum(code in _ACCEPTED for code in codes)
+            if not accepted:
+                # One mailbox that is only busy is reason enough to come back.
+                return _refusal(min(codes), f"none of {len(codes)} recipients accepted")
+            self.phase = "DATA"
+            _expect(smtp.docmd("DATA"), (354,))
+        self.handed_over = True  # set before: the last byte may be out when send() fails
+        smtp.send(re.sub(rb"(?m)^\.", b"..", content).rstrip(b"\r\n") + b"\r\n.\r\n")
+        _expect(smtp.getreply(), _ACCEPTED)
+        return Attempt(Outcome.DELIVERED, f"{accepted} of {len(codes)} recipients accepted")
+
+    def end(self) -> None:
+        """Says goodbye; what the server makes of that changes nothing any more."""
+        if self._smtp is not None:
+            with suppress(OSError, ValueError), ending_within(QUIT_SECONDS):
+                self._smtp.quit()
+            self._smtp.close()
+
+    def _begin(self, server: Server) -> smtplib.SMTP:
+        """Up to where mail may be handed in: greeting, TLS and login."""
+        tls = ssl.create_default_context() if server.tls else None
+        smtp = self._smtp = DeadlineSmtp(server.host, server.port, tls)
         self.phase = "EHLO"
         smtp.ehlo_or_helo_if_needed()
         if server.starttls:
@@ -124,27 +149,7 @@ class Conversation:
         if server.user:
             self.phase = "AUTH"
             smtp.login(server.user, server.password)
-        self.phase = "MAIL"
-        _expect(smtp.mail(sender), _ACCEPTED)
-        self.phase = "RCPT"
-        codes = [smtp.rcpt(recipient)[0] for recipient in recipients]
-        accepted = sum(code in _ACCEPTED for code in codes)
-        if not accepted:
-            # One mailbox that is only busy is reason enough to come back.
-            return _refusal(min(codes), f"none of {len(codes)} recipients accepted")
-        self.phase = "DATA"
-        _expect(smtp.docmd("DATA"), (354,))
-        self.handed_over = True  # set before: the last byte may be out when send() fails
-        smtp.send(re.sub(rb"(?m)^\.", b"..", content).rstrip(b"\r\n") + b"\r\n.\r\n")
-        _expect(smtp.getreply(), _ACCEPTED)
-        return Attempt(Outcome.DELIVERED, f"{accepted} of {len(codes)} recipients accepted")
-
-    def end(self) -> None:
-        """Says goodbye; what the server makes of that changes nothing any more."""
-        if self._smtp is not None:
-            with suppress(OSError, ValueError):
-                self._smtp.quit()
-            self._smtp.close()
+        return smtp
 
 
 def open_email(
@@ -226,17 +231,6 @@ def attempt_of(error: Exception, phase: str, *, handed_over: bool) -> Attempt:
     if handed_over:
         return Attempt(Outcome.UNKNOWN, f"no reply after the mail was handed over ({type(error).__name__})")
     return Attempt(Outcome.NOT_DELIVERED, f"{phase}: no connection, or it broke ({type(error).__name__})")
-
-
-def _connected(server: Server) -> smtplib.SMTP:
-    # smtplib would ask DNS for our own full name, without a time limit; a host without a dotted name gives its address
-    # literal instead (RFC 5321 §4.1.3).
-    hostname = socket.gethostname()
-    name = hostname if "." in hostname else "[127.0.0.1]"
-    if server.tls:
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(server.host, server.port, name, timeout=TIMEOUT_SECONDS, context=context)
-    return smtplib.SMTP(server.host, server.port, name, timeout=TIMEOUT_SECONDS)
 
 
 def _expect(reply: tuple[int, bytes], codes: tuple[int, ...]) -> None:

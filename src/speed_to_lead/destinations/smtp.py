@@ -11,10 +11,10 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from speed_to_lead.destinations.deadline import time_left
+from speed_to_lead.destinations.deadline import addresses_of, time_left
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 CONNECT_SECONDS: Final = 3.0  # for each address of the server
 REPLIES_LIMIT: Final = 65_536  # bytes; the replies of a conversation are a few hundred

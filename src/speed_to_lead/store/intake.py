@@ -60,13 +60,15 @@ class Intake:
             protocol=2,
         )
         self._keys = Keys(key_prefix)
-        self._waiting: list[tuple[Submission, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
         self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
         self._ahead = 0.0  # the server's clock minus our monotonic one, in seconds
-        self._noted_at: tuple[float, float] | None = None  # when that was, on our monotonic and on our wall clock
-        self._asking: asyncio.Task[tuple[int, int]] | None = None
+        self._noted_at: tuple[float, float] | None = (
+            None  # when that was, on our monotonic and on our wall clock
+        )
+        self._asking: asyncio.Task[None] | None = None
 
     async def now(self) -> datetime:
         """The server's time, without a round trip while it is known; every pipeline corrects it.
@@ -75,8 +77,9 @@ class Intake:
         """
         if not self._knows_time():
             if self._asking is None or self._asking.done():  # one asks, for all who wait
-                self._asking = asyncio.create_task(_in_time(self._client.time(), CLOCK_TIMEOUT))
-            self._note_time(await asyncio.shield(self._asking))
+                self._asking = asyncio.create_task(self._ask_time())
+                self._asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+            await asyncio.shield(self._asking)
         return from_ms(int((time.monotonic() + self._ahead) * 1000))
 
     async def store(self, submission: Submission) -> None:
@@ -92,7 +95,7 @@ class Intake:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((submission, done))
+        self._waiting.append((submission, done, size))
         self._held_bytes += size
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
@@ -122,14 +125,14 @@ class Intake:
             count = self._next_count()
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             # Whoever has given up was told so; what they sent comes again.
-            batch = [(submission, done) for submission, done in taken if not done.done()]
+            batch = [(submission, done) for submission, done, _ in taken if not done.done()]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
                 answers = await self._write([submission for submission, _ in batch]) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
-                self._held_bytes -= sum(_size(submission) for submission, _ in taken)
+                self._held_bytes -= sum(size for _, _, size in taken)
                 for (_, done), answer in zip(batch, answers, strict=False):
                     if done.done():
                         continue
@@ -141,8 +144,8 @@ class Intake:
     def _next_count(self) -> int:
         """How many of those waiting share the next pipeline: one at the least."""
         total = 0
-        for count, (submission, _) in enumerate(self._waiting[:BATCH]):
-            total += _size(submission)
+        for count, (_, _, size) in enumerate(self._waiting[:BATCH]):
+            total += size
             if count and total > BATCH_BYTES:
                 return count
         return BATCH
@@ -179,6 +182,9 @@ class Intake:
             return answers
         finally:
             await pool.release(connection)
+
+    async def _ask_time(self) -> None:
+        self._note_time(await _in_time(self._client.time(), CLOCK_TIMEOUT))
 
     def _note_time(self, server_time: tuple[int, int]) -> None:
         self._noted_at = time.monotonic(), time.time()

@@ -154,7 +154,9 @@ class RedisQueue:
             at = from_ms(seconds * 1000 + microseconds // 1000)
             why = f"its record cannot be written: {type(error).__name__}"
             return self._call(
-                Bury(settlement.entry_id, queue_entry(found[0][0], found[0][1], to_ms(at)).submission, why, at)
+                Bury(
+                    settlement.entry_id, queue_entry(found[0][0], found[0][1], to_ms(at)).submission, why, at
+                )
             )
 
     def _call(self, settlement: Settlement) -> ScriptCall:
