@@ -25,7 +25,7 @@ import structlog
 from speed_to_lead import forms
 from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.audit import Finding, audit_lead
-from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.clock import to_iso, to_ms
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import escalate, fallback_of, first_instant, wants_new_rep
@@ -336,14 +336,15 @@ def release(place: Workplace, lead_id: str) -> bool:
 
 def _log_change(change: LeadChange) -> None:
     for entry in change.history:
-        log.info(entry.event, lead_id=change.lead.id, rep=change.lead.rep, **_loggable(entry.details))
+        fields = {"rep": change.lead.rep} | _loggable(entry.details)
+        log.info(entry.event, lead_id=change.lead.id, **fields)
 
 
 def _loggable(details: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value
         for name, value in details.items()
-        if name in ("step", "skipped", "told", "deadline", "to", "at")
+        if name in ("step", "skipped", "told", "deadline", "rep", "from", "to", "at")
     }
 
 
@@ -416,7 +417,7 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, claimed, verdict, unknown, now)
+    _note_attempt(place, claimed, verdict, unknown, now, attempt.detail)
 
 
 def _message(place: Workplace, alert: Alert, now: datetime) -> Message | None:
@@ -446,6 +447,7 @@ def _note_attempt(
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
+    why_not: str = "",
 ) -> None:
     alert = claimed.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
@@ -455,7 +457,7 @@ def _note_attempt(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )
         case RetryAt(at=at):
-            entry = HistoryEntry(now, "alert.failed", details | {"next": to_ms(at)})
+            entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
             settlement = AlertSettlement("retry", at, unknown, entry)
         case GiveUp(why=why):
             team = place.config.rulebook.teams.get(alert.team)

@@ -55,11 +55,7 @@ def open_workplace(settings: Settings) -> Workplace:
     if url is None:
         raise SettingsError(NO_SERVER.format(settings.data_dir))
     config = read_config(settings.config_dir)
-    if settings.fallback_destination not in config.destinations:
-        known = ", ".join(sorted(config.destinations))
-        raise SettingsError(
-            f'STL_FALLBACK_DESTINATION: alerts.toml has no destination "{settings.fallback_destination}"; it has {known}'
-        )
+    refuse_unknown_fallback(settings, config)
     try:
         store = open_store(url, settings.key_prefix)
     except ValueError:
@@ -73,6 +69,25 @@ def open_workplace(settings: Settings) -> Workplace:
         settings.fallback_destination,
         settings.public_url,
     )
+
+
+def refuse_unknown_fallback(settings: Settings, config: Configuration) -> None:
+    """Raise SettingsError where the fallback destination is none of the config's."""
+    if settings.fallback_destination not in config.destinations:
+        known = ", ".join(sorted(config.destinations))
+        raise SettingsError(
+            f'STL_FALLBACK_DESTINATION: alerts.toml has no destination "{settings.fallback_destination}"; it has {known}'
+        )
+
+
+def missing_secrets(config: Configuration, environment: Mapping[str, str]) -> dict[str, str]:
+    """What cannot work for want of an environment variable, with its name: `{"form website": "TYPEFORM_SECRET"}`."""
+    wanted = {f"form {form.name}": form.secret_env or form.token_env for form in config.forms.values()}
+    for destination in config.destinations.values():
+        for key, name in destination.options.items():
+            if key.endswith("_env"):
+                wanted[f"destination {destination.name}"] = name
+    return {what: name for what, name in wanted.items() if name and not environment.get(name)}
 
 
 def open_workplace_or_exit() -> Workplace:
@@ -95,10 +110,18 @@ def open_workplace_or_exit() -> Workplace:
         print(f"speed-to-lead: {EVICTION.format(policy.maxmemory_policy)}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
     if policy.append_only is False:
-        log.warning("server.no_append_only_file", cost=NO_AOF)
+        log.error("server.no_append_only_file", cost=NO_AOF)
+    if abs(policy.drift) > DRIFT_SECONDS:
+        log.warning(
+            "host.clock_differs", seconds=round(policy.drift, 1), cost="signatures may seem stale or early"
+        )
+    for what, name in missing_secrets(place.config, os.environ).items():
+        log.warning("secret.missing", what=what, variable=name)
     return place
 
 
+#: A host whose clock is further from the server's than this is told so; decisions use the server's clock alone.
+DRIFT_SECONDS = 2.0
 EVICTION = (
     "the server's maxmemory-policy is {}, so it throws keys away when memory runs short, open leads among them; "
     "set `maxmemory-policy noeviction` (CONFIG SET maxmemory-policy noeviction, and in its configuration file)"

@@ -311,6 +311,25 @@ class TestLogin:
             message, now
         )
 
+    def test_over_tls_from_the_first_byte(
+        self,
+        serve: Callable[..., str],
+        certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        message: Message,
+        now: datetime,
+    ) -> None:
+        """smtps:// shakes hands before the greeting, and a long mail passes whole."""
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server_side.load_cert_chain(certificate)
+        mailbox = Mailbox()
+        address = serve(mailbox, ssl_context=server_side)
+        long = replace(message, facts=tuple((f"fact {number}", "x" * 3000) for number in range(40)))
+        assert channel_to(f"smtps://{address}").send(long, now).outcome == Outcome.DELIVERED
+        shown = part(message_from_bytes(mailbox.kept[0][2], policy=default), "plain")
+        assert shown.count("x" * 3000) == 40
+
     def test_a_certificate_nobody_vouches_for(
         self, serve: Callable[..., str], certificate: Path, message: Message, now: datetime
     ) -> None:

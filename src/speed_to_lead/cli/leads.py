@@ -190,6 +190,21 @@ def close(
         say(f"Closed: {lead.id} ({reason}). Nobody will be alerted about it any more.")
 
 
+@app.command("release")
+def release(lead_id: LeadArgument, as_json: JsonOption = False) -> None:
+    """Let a lead out of quarantine, once what put it there is mended: its ladder goes on where it stands."""
+    with opened_place(rules=False) as place:
+        was_there = flow.release(place, lead_id)
+    if as_json:
+        say_json({"released": was_there})
+    elif was_there:
+        say(f"Released: {lead_id}. Its next step is decided within a second.")
+    else:
+        say(
+            f'Nothing changed: lead "{safe(lead_id)}" is not in quarantine; `speed-to-lead doctor` lists those that are.'
+        )
+
+
 def _not_blank(text: str, option: str) -> str:
     if not text.strip():
         raise typer.BadParameter("it is empty", param_hint=option)

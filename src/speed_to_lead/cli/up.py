@@ -19,7 +19,8 @@ from speed_to_lead.cli.supervisor import Program, Supervisor
 from speed_to_lead.config import Configuration
 from speed_to_lead.core.submission import Form
 from speed_to_lead.settings import load_settings
-from speed_to_lead.workplace import read_config
+from speed_to_lead.store import open_store
+from speed_to_lead.workplace import EVICTION, evicts, missing_secrets, read_config, refuse_unknown_fallback
 
 #: Secrets made up for a machine that was given none, so that everything can be tried at once.
 SECRETS_FILE = "secrets.env"
@@ -68,14 +69,18 @@ def up(
 ) -> int:
     """Run everything on this machine, in this terminal, until Ctrl-C.
 
-    An embedded server keeps the data, unless REDIS_URL is set: then that server is used and none is started.
+    An embedded server keeps the data, unless REDIS_URL is set: then that server is used and none is started. The demo's
+    leads are kept apart from real ones, in a directory and under keys of their own.
     """
     if demo and config is not None:
         raise CannotStart("--demo brings its own rules, so it takes no --config; leave one of them out")
     settings = load_settings()
     config_dir = DEMO_CONFIG if demo else (config or settings.config_dir)
-    data_dir = data or settings.data_dir
+    data_dir = data or (settings.data_dir / "demo" if demo else settings.data_dir)
     configuration = read_config(config_dir)
+    refuse_unknown_fallback(settings, configuration)
+    if settings.redis_url:
+        _refuse_unusable_server(settings.redis_url)
     host, port = settings.listen_host, settings.port if port is None else port
     _refuse_taken_port(host, port)
     supervisor_environment = dict(os.environ)
@@ -93,6 +98,8 @@ def up(
             STL_DATA_DIR=str(data_dir),
             PYTHONUNBUFFERED="1",
         )
+        if demo:  # its people are invented: they must not stand among real leads
+            supervisor_environment["STL_KEY_PREFIX"] = f"{settings.key_prefix}-demo"
         if sys.stdout.isatty() and settings.log_format == "auto":
             supervisor_environment["STL_LOG_FORMAT"] = "console"
         lead = [Program("demo", [sys.executable, "-m", "speed_to_lead.cli.demo"])] if demo else []
@@ -180,10 +187,27 @@ def _welcome(
         lines.append(
             f"{', '.join(sorted(made_up))} not set: made up for this machine and kept in {data_dir / SECRETS_FILE}"
         )
+    for what, name in missing_secrets(configuration, environment).items():
+        lines.append(f"{what} cannot work: {name} is not set")
     lines.append("try it:")
     lines.append("  " + _ready_curl(address, configuration, environment))
-    lines.append("  then: speed-to-lead leads list")
+    shell = "".join(
+        f"{name}={environment[name]} "
+        for name, default in _DEFAULTS.items()
+        if environment.get(name, default) != default
+    )
+    lines.append(f"  then, in another terminal: {shell}{_own_command()} leads list")
     return lines
+
+
+#: What another terminal must set to see the same leads, where it is not the default.
+_DEFAULTS = {"STL_DATA_DIR": "var", "STL_CONFIG_DIR": "config", "STL_KEY_PREFIX": "stl"}
+
+
+def _own_command() -> str:
+    """How this program was called, so that the next line can be typed as it is printed."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "speed-to-lead" else "speed-to-lead"
 
 
 def _ready_curl(address: str, configuration: Configuration, environment: Mapping[str, str]) -> str:
@@ -198,6 +222,17 @@ def _ready_curl(address: str, configuration: Configuration, environment: Mapping
                 f"{head} -H 'authorization: Bearer {environment[form.token_env]}' {address}/hooks/{form.name}"
             )
     return f"{head} -H 'authorization: Bearer {environment['STL_API_KEYS'].split(',')[0]}' {address}/v1/leads"
+
+
+def _refuse_unusable_server(url: str) -> None:
+    """Say at once what every process would say again and again. Raises StoreUnavailable, CannotStart."""
+    store = open_store(url)
+    try:
+        policy = store.operations.policy()
+    finally:
+        store.close()
+    if evicts(policy):
+        raise CannotStart(EVICTION.format(policy.maxmemory_policy))
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

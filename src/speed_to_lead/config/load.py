@@ -8,7 +8,7 @@ from pathlib import Path
 from speed_to_lead.config.alerts import CONSOLE, read_destinations
 from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
-from speed_to_lead.config.mistakes import ConfigError, Names, Notes
+from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.routing import read_rules
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_taxonomy
@@ -54,6 +54,9 @@ def load_config(
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
+    if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
+        why = f"there is no such file in {directory}, so the only destination is {CONSOLE.name}"
+        notes.found.insert(0, Mistake("alerts.toml", "", why))
     if notes.found or default is None:
         raise ConfigError(notes.found)
     rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)

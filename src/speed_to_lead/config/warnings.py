@@ -31,6 +31,7 @@ def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, .
         *_unused(configuration),
         *_holes_under_elapsed_clocks(rulebook, now),
         *_shadowed_rules(rulebook.rules),
+        *_no_forms(configuration),
         *_unknown_forms(configuration),
         *_unsigned_forms(configuration),
     )
@@ -84,6 +85,12 @@ def _catch_all_detection(detections: tuple[Detection, ...]) -> Iterator[Mistake]
                 "it has no conditions and claims every lead, so those after it never apply; move it to the end",
             )
             return
+
+
+def _no_forms(configuration: Configuration) -> Iterator[Mistake]:
+    if not configuration.forms:
+        why = "it has no forms (or is not there), so no form tool can send leads: every hook answers 400"
+        yield Mistake("intake.toml", "", why)
 
 
 def _nobody(team: Team) -> Iterator[Mistake]:

@@ -35,6 +35,8 @@ FIELD_ALIASES = {
     "notes": "message", "lead_source": "source", "page_url": "landing_page", "referer": "referrer",
 }  # fmt: skip
 
+#: What a mail could be sent to, generously read. "n/a" would otherwise be one person of all who write it.
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|[^<>]*<[^@\s<>]+@[^@\s<>]+>")
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
 #: No field's name is longer, and what is longer is not worth remembering.
 _LONGEST_NAME = 64
@@ -146,8 +148,8 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     known field (Unbounce, check boxes) is read as text: the first for `email` and `phone`, else all of them,
     with commas. Values in a known field that cannot be meant (an object; `true` as an e-mail) stay in `custom`.
 
-    Raises UnreadableSubmission where neither an e-mail address nor a phone number is given: there would be
-    nobody to answer.
+    Raises UnreadableSubmission where neither an e-mail address nor a phone number is given ("n/a" is none): there
+    would be nobody to answer.
     """
     fields: dict[str, Any] = {}
     given_custom = payload.get("custom")
@@ -169,7 +171,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
             fields.setdefault(known, usable)
     if "email" not in fields and "phone" not in fields:
         raise UnreadableSubmission(
-            "neither an email nor a phone was found, so there is nobody to answer; "
+            "neither an email address nor a phone number was found, so there is nobody to answer; "
             f"the fields given were: {_names_to_show([*fields, *custom])}"
         )
     return GenericLead(fields, custom)
@@ -187,7 +189,7 @@ def _usable(field_name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return None
     if field_name == "email":
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, str) and _ADDRESS.fullmatch(value.strip()) else None
     if field_name == "phone":
         has_a_number = not isinstance(value, bool) and re.sub(r"\D", "", str(value)).strip("0")
         return value if has_a_number else None

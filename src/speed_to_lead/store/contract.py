@@ -79,7 +79,8 @@ class AlertSettlement:
 class Health:
     """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
 
-    `open_leads` are those with a step still to come; one whose ladder is done waits on nothing here.
+    `open_leads` are those nobody has answered, whether or not a step is still to come. `outbox_oldest` counts from
+    the decision, not from the next attempt: a destination that refuses again and again must show.
     """
 
     now: datetime

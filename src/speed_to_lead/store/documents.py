@@ -147,6 +147,14 @@ def alert_from(text: str | bytes, attempts: int = 0, unknown_attempts: int = 0) 
     )
 
 
+def decided_at(text: str | bytes) -> int:
+    """The UTC milliseconds at which a stored alert was decided; 0 for one that cannot be read."""
+    try:
+        return int(json.loads(text)["decided_at"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
 def history_line(entry: HistoryEntry) -> str:
     """One line of history as it is stored."""
     return dump(

@@ -65,9 +65,7 @@ class Intake:
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
         self._ahead = 0.0  # the server's clock minus our monotonic one, in seconds
-        self._noted_at: tuple[float, float] | None = (
-            None  # when that was, on our monotonic and on our wall clock
-        )
+        self._noted_at: tuple[float, float] | None = None  # when, on our monotonic and on our wall clock
         self._asking: asyncio.Task[None] | None = None
 
     async def now(self) -> datetime:

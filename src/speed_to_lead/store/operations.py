@@ -1,6 +1,7 @@
 """What people on call ask: do the books balance, how deep is each queue, who is alive, how is the server set up."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import redis
@@ -8,8 +9,11 @@ import redis
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Health, ServerPolicy
+from speed_to_lead.store.documents import decided_at
 from speed_to_lead.store.server import Server, text, translated_errors
 
+#: Alerts looked at, at both ends of each outbox, for the oldest of all.
+OLDEST_AMONG = 20
 #: A hint that nobody took in this time was lost; the next one is sent again.
 HINT_LASTS_MS = 1000
 #: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
@@ -81,7 +85,7 @@ class RedisOperations:
             pipe.xpending(keys.incoming, "router")
             pipe.zcount(keys.due, "-inf", now_ms)
             pipe.zrange(keys.due, 0, 0, withscores=True)
-            pipe.zcard(keys.due)
+            pipe.hmget(keys.ledger, "leads", "answered", "closed_unanswered")
             pipe.zcard(keys.dead_letters)
             pipe.zcard(keys.dead_alerts)
             pipe.hlen(keys.quarantine)
@@ -89,15 +93,20 @@ class RedisOperations:
             for name in names:
                 pipe.zcard(keys.outbox(name))
                 pipe.zcount(keys.outbox(name), "-inf", now_ms)
-                pipe.zrange(keys.outbox(name), 0, 0, withscores=True)
+                pipe.zrange(keys.outbox(name), 0, OLDEST_AMONG - 1)
+                pipe.zrange(
+                    keys.outbox(name), -OLDEST_AMONG, -1
+                )  # those backing off for long stand at the end
             answers = pipe.execute(raise_on_error=False)
             for number, answer in enumerate(answers):
                 if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
                     raise answer
-        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = (
-            answers[:10]
-        )
-        depths, due_counts, firsts = answers[10::3], answers[11::3], answers[12::3]
+        queued, first, pending, due, due_first, ends, dead_letters, dead_alerts, quarantined, beats = answers[
+            :10
+        ]
+        leads, answered, closed = (int(count or 0) for count in ends)
+        depths, due_counts = answers[10::4], answers[11::4]
+        waiting = {key for found in (*answers[12::4], *answers[13::4]) for key in found}
         return Health(
             now=from_ms(now_ms),
             queued=queued,
@@ -105,15 +114,25 @@ class RedisOperations:
             pending=pending["pending"] if isinstance(pending, dict) else 0,
             due=due,
             due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
-            open_leads=open_leads,
+            open_leads=leads - answered - closed,
             outbox=sum(depths),
             outbox_due=sum(due_counts),
-            outbox_oldest=max((_age(now_ms, found[0][1]) for found in firsts if found), default=0.0),
+            outbox_oldest=self._oldest_alert(waiting, now_ms),
             dead_letters=dead_letters,
             dead_alerts=dead_alerts,
             quarantined=quarantined,
             heartbeats={text(process): _age(now_ms, at) for process, at in beats},
         )
+
+    def _oldest_alert(self, keys: Iterable[bytes], now_ms: int) -> float:
+        """Seconds since the oldest of these alerts was decided, whenever its next attempt may be."""
+        wanted = list(keys)
+        if not wanted:
+            return 0.0
+        with translated_errors():
+            documents = self._client.hmget(self._keys.alerts, wanted)
+        ages = [_age(now_ms, decided_at(document)) for document in documents if document is not None]
+        return max(ages, default=0.0)
 
     def beat(self, process: str, now: datetime) -> None:
         """Note a sign of life."""

@@ -4,6 +4,7 @@ The check is the router's own reading, so what is accepted here never becomes a 
 """
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,11 +94,16 @@ def _lines(body: bytes, idempotency_key: str, now: datetime) -> Iterator[Line]:
             yield Line(number, error=str(error))
 
 
+def _id_of(idempotency_key: str) -> str:
+    """The id of whatever is sent with this key: the same again, so that a repeat is answered with the same id."""
+    return hashlib.blake2b(f"idempotency-key\0{idempotency_key}".encode(), digest_size=12).hexdigest()
+
+
 def _submission(body: bytes, idempotency_key: str, now: datetime) -> Submission:
     if body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"{":
         raise UnreadableSubmission(_NOT_AN_OBJECT)
     submission = Submission(
-        id=flow.new_submission_id(now),
+        id=_id_of(idempotency_key) if idempotency_key else flow.new_submission_id(now),
         form=API_FORM.name,
         received_at=now,
         body=body,

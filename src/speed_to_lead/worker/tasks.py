@@ -12,6 +12,8 @@ import structlog
 from celery.signals import worker_init, worker_shutdown
 
 from speed_to_lead import flow
+from speed_to_lead.logs import set_up_logs
+from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
@@ -108,6 +110,8 @@ def couriers() -> Couriers:
 @worker_init.connect  # type: ignore[untyped-decorator]
 def _check_before_work(**_: Any) -> None:
     """Refuse at once, in one sentence, what would make every task fail."""
+    settings = load_settings()
+    set_up_logs(settings.log_level, settings.log_format)  # Celery sets its own up only after this
     workplace()
 
 
