@@ -18,8 +18,8 @@ def test_up_starts_the_processes_of_the_procfile() -> None:
 
 
 def test_the_release_step_checks_before_anything_starts() -> None:
-    """A platform runs it once for each deployment: mistakes in the rules or the set-up stop the deployment."""
-    assert procfile()["release"] == "speed-to-lead config check && speed-to-lead doctor --skip-processes"
+    """A platform runs it once for each deployment: mistakes in the rules stop it."""
+    assert procfile()["release"] == "speed-to-lead config check"
 
 
 def test_every_worker_listens_to_one_queue_and_leaves_gossip_alone() -> None:

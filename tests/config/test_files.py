@@ -116,6 +116,7 @@ def test_intake_and_alerts_may_be_missing(config: ConfigDirectory) -> None:
     assert config.load().forms == {}
     (config.directory / "alerts.toml").unlink()
     assert config.mistakes() == [
+        f"alerts.toml: there is no such file in {config.directory}, so the only destination is console",
         'teams.toml: teams.inbound: manager: destination "managers" is unknown; expected "console"',
         'teams.toml: teams.inbound.reps[1] "ana": notify: destination "desk" is unknown; expected "console"',
         (

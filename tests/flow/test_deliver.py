@@ -396,7 +396,7 @@ def test_a_store_that_is_away_for_a_moment_makes_nothing_go_out_again(
         return settle(self, *arguments)
 
     monkeypatch.setattr(type(scene.store.outbox), "settle", blinking)
-    monkeypatch.setattr(flow.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     scene.deliver()
     scene.clock.advance(2 * flow.LEASE)
     scene.deliver()

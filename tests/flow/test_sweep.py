@@ -235,7 +235,7 @@ def test_refused_decisions_at_the_head_of_the_index_hold_up_nobody(
     stuck = scene.routed()
     scene.later(0.1)
     other = scene.routed()
-    decide = flow.escalate
+    decide = escalate
 
     def outdated(lead: Lead, *rest: Any) -> LeadChange | None:
         return decide(replace(lead, version=lead.version - 1) if lead.id == stuck.id else lead, *rest)

@@ -48,7 +48,7 @@ def test_health_measures_every_stage(store: Store, clock: ManualClock) -> None:
     ) == (2, 1, 0, 1, 1)
     assert 0.02 < health.queued_oldest < 10
     assert 180 < health.due_oldest < 190
-    assert 120 < health.outbox_oldest < 130
+    assert 0.02 < health.outbox_oldest < 10  # since it was decided
     assert sorted(health.heartbeats) == ["clock@a:2", "router@a:1"]
     assert health.heartbeats["clock@a:2"] == 0.0
     assert 60 <= health.heartbeats["router@a:1"] < 70

@@ -143,7 +143,7 @@ def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
         (b'"ana@example.com"', "JSON object"),
         (b"email=ana@example.com", "JSON object"),
         (b"{", "not JSON"),
-        (b'{"company": "Example"}', "neither an email nor a phone"),
+        (b'{"company": "Example"}', "neither an email address nor a phone number"),
         (b'{"email": "\xff"}', "not UTF-8"),
         (b'{"email": "ana@example.com", "a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested"),
     ],

@@ -71,8 +71,6 @@ def close_lead(lead: Lead, reason: str, by: str, now: datetime) -> LeadChange | 
     entry = HistoryEntry(now, "lead.closed", {"reason": reason, "by": by})
     load = {lead.rep: -1} if lead.is_open and lead.rep else {}
     counters = {"closed": 1} | ({"breaches": 1} if history else {})
-    if lead.is_open:
-        counters["closed_unanswered"] = 1
     return LeadChange(_stopped(changed), (*history, entry), load=load, counters=counters)
 
 

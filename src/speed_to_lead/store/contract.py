@@ -211,7 +211,7 @@ class Leads(Protocol):
         """Leads in quarantine with their errors."""
 
     def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
-        """A batch of all lead ids, and the cursor for the next; "" begins and ends a round."""
+        """A batch of the ids of open leads, and the cursor for the next; "" begins and ends a round."""
 
 
 class Outbox(Protocol):

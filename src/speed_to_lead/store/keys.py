@@ -31,6 +31,11 @@ class Keys:
         return self._key("leads", "all")
 
     @property
+    def open_leads(self) -> str:
+        """Set: ids of the leads nobody has answered or closed."""
+        return self._key("leads", "open")
+
+    @property
     def quarantine(self) -> str:
         """Hash: lead id → why its record cannot be worked on."""
         return self._key("leads", "quarantine")

@@ -162,10 +162,10 @@ class RedisLeads:
         return {text(lead_id): text(error) for lead_id, error in found.items()}
 
     def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
-        """A batch of all lead ids."""
+        """A batch of the open leads."""
         with translated_errors():
-            following, found = self._client.zscan(self._keys.all_leads, int(cursor or 0), count=limit)
-        return [text(lead_id) for lead_id, _ in found], str(following) if following else ""
+            following, found = self._client.sscan(self._keys.open_leads, int(cursor or 0), count=limit)
+        return [text(lead_id) for lead_id in found], str(following) if following else ""
 
     def _page(self, before: str | None) -> tuple[list[str], bool]:
         """Cursors (`received ms:id`) of the next page, newest first, and whether it is the last.
@@ -232,6 +232,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         keys.outboxes,
         keys.incoming,
         keys.rotation(change.rotation.team) if change.rotation else keys.load,
+        keys.open_leads,
     ]
 
     def number_of(key: str) -> int:
@@ -253,6 +254,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
             sets.append((key, lead.id, False))
     plan: dict[str, Any] = {
         "id": lead.id,
+        "open": lead.is_open,
         "expected": lead.version - 1,
         "version": lead.version,
         "received_at": str(to_ms(lead.received_at)),

@@ -333,10 +333,9 @@ class MemoryLeads:
         return dict(self._state.quarantined)
 
     def scan(self, cursor: str, limit: int) -> tuple[list[str], str]:
-        """A batch of all lead ids."""
-        start = int(cursor or 0)
-        ids = list(self._state.leads)[start : start + limit]
-        return ids, str(start + limit) if start + limit < len(self._state.leads) else ""
+        """A batch of the open leads, in order of their ids."""
+        ids = sorted(lead.id for lead in self._state.leads.values() if lead.is_open and lead.id > cursor)
+        return ids[:limit], ids[limit - 1] if len(ids) > limit else ""
 
 
 class MemoryOutbox:

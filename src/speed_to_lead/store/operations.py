@@ -85,7 +85,7 @@ class RedisOperations:
             pipe.xpending(keys.incoming, "router")
             pipe.zcount(keys.due, "-inf", now_ms)
             pipe.zrange(keys.due, 0, 0, withscores=True)
-            pipe.hmget(keys.ledger, "leads", "answered", "closed_unanswered")
+            pipe.scard(keys.open_leads)
             pipe.zcard(keys.dead_letters)
             pipe.zcard(keys.dead_alerts)
             pipe.hlen(keys.quarantine)
@@ -101,10 +101,9 @@ class RedisOperations:
             for number, answer in enumerate(answers):
                 if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
                     raise answer
-        queued, first, pending, due, due_first, ends, dead_letters, dead_alerts, quarantined, beats = answers[
-            :10
-        ]
-        leads, answered, closed = (int(count or 0) for count in ends)
+        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = (
+            answers[:10]
+        )
         depths, due_counts = answers[10::4], answers[11::4]
         waiting = {key for found in (*answers[12::4], *answers[13::4]) for key in found}
         return Health(
@@ -114,7 +113,7 @@ class RedisOperations:
             pending=pending["pending"] if isinstance(pending, dict) else 0,
             due=due,
             due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
-            open_leads=leads - answered - closed,
+            open_leads=open_leads,
             outbox=sum(depths),
             outbox_due=sum(due_counts),
             outbox_oldest=self._oldest_alert(waiting, now_ms),

@@ -1,9 +1,10 @@
 -- change_lead: write one decision about one lead, whole or not at all.
 --
 -- KEYS  1 lead  2 its history  3 due  4 all leads  5 ledger  6 load  7 alerts  8 attempts  9 outboxes
---       10 queue  11 rotation of the team (unused where the plan has none)  12… those the plan names by number
+--       10 queue  11 rotation of the team (unused where the plan has none)  12 open leads
+--       13… those the plan names by number
 -- ARGV  1 plan (JSON)  2 the lead's new document
--- plan  id, expected (version decided on, 0 = must not exist), version, received_at, next_at (UTC ms or false)
+-- plan  id, open (whether the lead is), expected (version decided on, 0 = must not exist), version, received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
 --       guards   [[key, value expected or false for none]]     seen by the decision, must still hold
 --       sets     [[key, value, ms to keep or false]]
@@ -42,6 +43,11 @@ end
 redis.call('HSET', KEYS[1], 'version', plan.version, 'document', ARGV[2])
 if plan.expected == 0 then
   redis.call('ZADD', KEYS[4], plan.received_at, plan.id)
+end
+if plan.open then
+  redis.call('SADD', KEYS[12], plan.id)
+else
+  redis.call('SREM', KEYS[12], plan.id)
 end
 if plan.next_at then
   redis.call('ZADD', KEYS[3], plan.next_at, plan.id)
