@@ -246,6 +246,7 @@ class TwoStores(RuleBasedStateMachine):
             "queued",
             "pending",
             "open_leads",
+            "scheduled",
             "outbox",
             "dead_letters",
             "dead_alerts",

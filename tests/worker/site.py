@@ -90,7 +90,7 @@ class Site:
         def done() -> bool:
             health = self.health()
             counted = self.store.operations.counters().get("leads", 0)
-            return (counted, health.queued, health.open_leads, health.outbox) == (leads, 0, 0, 0)
+            return (counted, health.queued, health.scheduled, health.outbox) == (leads, 0, 0, 0)
 
         wait_until(done, f"{leads} leads with nothing left to do; health {self.health()}", seconds)
 

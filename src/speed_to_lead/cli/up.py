@@ -98,7 +98,7 @@ def up(
             STL_DATA_DIR=str(data_dir),
             PYTHONUNBUFFERED="1",
         )
-        if demo:  # its people are invented: they must not stand among real leads
+        if demo and settings.redis_url:  # its people are invented: they must not stand among real leads
             supervisor_environment["STL_KEY_PREFIX"] = f"{settings.key_prefix}-demo"
         if sys.stdout.isatty() and settings.log_format == "auto":
             supervisor_environment["STL_LOG_FORMAT"] = "console"

@@ -79,7 +79,7 @@ class AlertSettlement:
 class Health:
     """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
 
-    `open_leads` are those nobody has answered, whether or not a step is still to come. `outbox_oldest` counts from
+    `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come. `outbox_oldest` counts from
     the decision, not from the next attempt: a destination that refuses again and again must show.
     """
 
@@ -89,6 +89,7 @@ class Health:
     pending: int = 0
     due: int = 0
     due_oldest: float = 0.0
+    scheduled: int = 0
     open_leads: int = 0
     outbox: int = 0
     outbox_due: int = 0

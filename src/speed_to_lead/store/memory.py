@@ -455,6 +455,7 @@ class MemoryOperations:
             pending=len(state.pending),
             due=sum(at <= now for at in state.due.values()),
             due_oldest=age(state.due.values()),
+            scheduled=len(state.due),
             open_leads=sum(lead.is_open for lead in state.leads.values()),
             outbox=len(alive),
             outbox_due=sum(w.next_at <= now for w in alive),

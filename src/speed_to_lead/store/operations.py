@@ -86,6 +86,7 @@ class RedisOperations:
             pipe.zcount(keys.due, "-inf", now_ms)
             pipe.zrange(keys.due, 0, 0, withscores=True)
             pipe.scard(keys.open_leads)
+            pipe.zcard(keys.due)
             pipe.zcard(keys.dead_letters)
             pipe.zcard(keys.dead_alerts)
             pipe.hlen(keys.quarantine)
@@ -101,11 +102,10 @@ class RedisOperations:
             for number, answer in enumerate(answers):
                 if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
                     raise answer
-        queued, first, pending, due, due_first, open_leads, dead_letters, dead_alerts, quarantined, beats = (
-            answers[:10]
-        )
-        depths, due_counts = answers[10::4], answers[11::4]
-        waiting = {key for found in (*answers[12::4], *answers[13::4]) for key in found}
+        queued, first, pending, due, due_first, open_leads, scheduled = answers[:7]
+        dead_letters, dead_alerts, quarantined, beats = answers[7:11]
+        depths, due_counts = answers[11::4], answers[12::4]
+        waiting = {key for found in (*answers[13::4], *answers[14::4]) for key in found}
         return Health(
             now=from_ms(now_ms),
             queued=queued,
@@ -113,6 +113,7 @@ class RedisOperations:
             pending=pending["pending"] if isinstance(pending, dict) else 0,
             due=due,
             due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
+            scheduled=scheduled,
             open_leads=open_leads,
             outbox=sum(depths),
             outbox_due=sum(due_counts),
