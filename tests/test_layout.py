@@ -1,4 +1,4 @@
-"""The layout is the map: imports run one way, and each outside library has one owner (design 5)."""
+"""The layout is the map: imports run one way, and each outside library has one owner (`speed_to_lead.__doc__`)."""
 
 import ast
 from collections.abc import Iterator
@@ -101,7 +101,7 @@ def test_imports_run_one_way(module: str) -> None:
 
 
 def test_every_part_has_its_place() -> None:
-    """The package has the parts of design 5 and no others; nothing is called utils."""
+    """The package has the parts of `speed_to_lead.__doc__` and no others; nothing is called utils."""
     parts = {part_of(module) for module in MODULES} - {"", "__main__"}
     assert set() == parts - set(MAY_IMPORT)
     assert [module for module in MODULES if not VAGUE_NAMES.isdisjoint(module.split("."))] == []

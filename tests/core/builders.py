@@ -79,7 +79,7 @@ def step(
 
 
 def ladder() -> tuple[PlannedStep, ...]:
-    """The ladder of design 6.4 for an SLA of ten minutes; the step on receipt comes first."""
+    """The ladder of config/README.md for an SLA of ten minutes; the step on receipt comes first."""
     return (
         step("0%", 0, tell=["rep"]),
         step("60%", 6, remind=["rep"]),
@@ -154,7 +154,7 @@ def taxonomy() -> Taxonomy:
 
 
 def sla(*steps: Step, within: timedelta = timedelta(minutes=10)) -> SLA:
-    """An SLA of ten minutes, day and night; without steps, the ladder of design 6.4."""
+    """An SLA of ten minutes, day and night; without steps, the ladder of config/README.md."""
     given = steps or (
         Step("0%", StepTime.parse("0%"), tell=("rep",)),
         Step("60%", StepTime.parse("60%"), remind=("rep",)),

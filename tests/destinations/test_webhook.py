@@ -33,7 +33,7 @@ def test_signature_vector() -> None:
 
 
 def test_payload_about_a_lead(message: Message) -> None:
-    """Exactly the keys of design §6.6, and the note because there is one."""
+    """Exactly the keys of docs/alert-webhook.md, and the note because there is one."""
     assert json.loads(payload(message)) == {
         "type": "sla.breached",
         "timestamp": "2026-11-22T10:00:00Z",

@@ -21,7 +21,7 @@ from speed_to_lead.web import hooks
 BODY = b'{"email": "ana@example.com"}'
 MEBIBYTE = 1024 * 1024
 
-#: What a form tool takes for "gone", "moved" or "not quite": never to be answered to one (contracts/intake.md §0).
+#: What a form tool takes for "gone", "moved" or "not quite": never to be answered to one (docs/decisions/0005-exactly-200.md).
 NEVER = {201, 202, 204, 301, 302, 303, 307, 308, 404, 405, 410, 500}
 
 
@@ -311,7 +311,7 @@ def test_no_bytes_make_a_hook_answer_what_would_disable_it(
 
 
 def test_a_hook_answers_every_path_and_method_within_the_list(client: httpx.Client) -> None:
-    """Every combination of method and odd path keeps to the statuses of design §6.2."""
+    """Every combination of method and odd path keeps to the statuses of docs/decisions/0005-exactly-200.md."""
     paths = (
         "/hooks",
         "/hooks/",

@@ -1,12 +1,18 @@
-"""A task that fails says so in one line without quoting anybody, and nothing gets out to Celery."""
+"""What Celery is given: tasks that fail in one line, ticks that no clock can stop, and no timer at all."""
 
+import ast
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import time_machine
 from structlog.testing import capture_logs
 
+import speed_to_lead
 from speed_to_lead.store import StoreUnavailable
 
 
@@ -40,3 +46,40 @@ def test_a_task_that_fails_says_so_in_one_line(
     assert "kim@example.com" not in str(
         [{k: v for k, v in line.items() if k != "exc_info"} for line in logged]
     )
+
+
+def test_no_timer_lives_on_the_broker() -> None:
+    """A deadline is data: nothing in the source sends a task with an ETA or a countdown, or retries one."""
+    source = Path(speed_to_lead.__file__).parent
+    timers = [
+        f"{file.name}:{call.lineno}"
+        for file in source.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and _is_timer(call)
+    ]
+    assert [] == timers
+    assert _is_timer(ast.parse("task.apply_async(countdown=3)").body[0].value)  # type: ignore[attr-defined]
+
+
+def _is_timer(call: ast.Call) -> bool:
+    sends_later = {"eta", "countdown"} & {keyword.arg for keyword in call.keywords}
+    return bool(sends_later) or (isinstance(call.func, ast.Attribute) and call.func.attr == "retry")
+
+
+def test_the_beat_ticks_on_when_the_hosts_clock_is_set_back(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute back on the wall is not a minute without sweeps."""
+    tick = tasks.app.conf.beat_schedule["sweep"]["schedule"]
+    last_run = tick.now()
+    passed = time.monotonic() + 1
+    monkeypatch.setattr("time.monotonic", lambda: passed)
+    with time_machine.travel(datetime.now(UTC) - timedelta(minutes=1), tick=False):
+        is_due, _ = tick.is_due(last_run)
+    assert is_due
+
+
+def test_ticks_outlive_what_hosts_clocks_differ_by(tasks: ModuleType) -> None:
+    """Celery compares the sender's clock with the taker's: a short expiry would drop every tick unread."""
+    expiries = [entry["options"]["expires"] for entry in tasks.app.conf.beat_schedule.values()]
+    assert all(expires >= 60 for expires in expiries)

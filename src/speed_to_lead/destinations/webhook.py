@@ -1,4 +1,4 @@
-"""Kind `webhook`: JSON signed after Standard Webhooks 1.0.0; the payload of design §6.6.
+"""Kind `webhook`: JSON signed after Standard Webhooks 1.0.0; the payload of docs/alert-webhook.md.
 
 `url_env` names the variable with the address, `secret_env` the one with the secret: `whsec_` and base64. Several secrets
 separated by spaces give several signatures, so that a receiver can change its secret without missing an alert.

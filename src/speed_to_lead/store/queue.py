@@ -228,7 +228,7 @@ def make_group(client: Any, stream: str) -> None:
 
 
 def stream_fields(submission: Submission) -> dict[Any, Any]:
-    """A submission as the fields of a stream entry (design 6.3)."""
+    """A submission as the fields of a stream entry (docs/redis-keys.md)."""
     fields: dict[str, Any] = {
         "id": submission.id,
         "form": submission.form.encode("utf-8", "backslashreplace"),

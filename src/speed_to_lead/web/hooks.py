@@ -1,7 +1,7 @@
 """`POST /hooks/{form}`: 1 is it small enough, 2 do we know the form, 3 is it genuine, 4 is it stored? Then exactly 200.
 
 Bare ASGI: no router, no models, no middleware, for this is the route that carries the load. A form tool disables a
-hook that answers 404, 410, a redirect or another 2xx (contracts/intake.md §0), so below /hooks/ none of these is ever
+hook that answers 404, 410, a redirect or another 2xx (docs/decisions/0005-exactly-200.md), so below /hooks/ none of these is ever
 answered: what is not ours to take is 400, 401 or 413, and what we cannot do now is 503 with Retry-After.
 """
 
