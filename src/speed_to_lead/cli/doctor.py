@@ -23,6 +23,7 @@ from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.cli.up import SECRETS_FILE
 from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.message import span_text
+from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
 from speed_to_lead.destinations.channel import RefusingChannel
 from speed_to_lead.logs import set_up_logs
@@ -148,6 +149,15 @@ def _made_up_by_up(settings: Settings) -> dict[str, str]:
     return {name.strip(): value.strip() for name, sign, value in pairs if sign}
 
 
+def _where_it_comes_from(form: Form) -> str:
+    """Who says what a form's secret is."""
+    if form.auth == "token":
+        return "a token of your choice (openssl rand -hex 24), and give it to whatever sends"
+    if form.auth == "standard-webhooks":
+        return "the secret that the sender shows; it begins with whsec_"
+    return f"the secret that {form.provider} shows for this webhook"
+
+
 def _secrets(
     configuration: Configuration, settings: Settings, environment: Mapping[str, str]
 ) -> Iterator[Diagnosis]:
@@ -161,7 +171,7 @@ def _secrets(
                 Severity.PROBLEM,
                 f'form "{form.name}": {variable} is not set',
                 f"/hooks/{form.name} answers 503 to every submission",
-                f"set {variable} to the secret that {form.provider} shows for this webhook",
+                f"set {variable} to {_where_it_comes_from(form)}",
             )
     used_by = _users_of_destinations(configuration)
     with new_http_client() as http:
@@ -209,7 +219,7 @@ def _addresses(
     by_url = [form.name for form in forms if form.provider == "hubspot" and form.auth == "signature"]
     if by_url and not settings.public_url:
         yield Diagnosis(
-            Severity.PROBLEM,
+            Severity.WARNING,
             f"STL_PUBLIC_URL is not set, and form {', '.join(by_url)} is HubSpot's",
             "HubSpot signs the public address it calls; behind a proxy every submission is refused with 401",
             "set STL_PUBLIC_URL to the address HubSpot was given, without the path, such as https://leads.example.com",
