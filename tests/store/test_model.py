@@ -68,7 +68,7 @@ class TwoStores(RuleBasedStateMachine):
 
     def open_server(self, prefix: str) -> RedisStore:
         """The store to compare with."""
-        raise NotImplementedError
+        raise AssertionError(f"a kind of server must open {prefix}")
 
     def teardown(self) -> None:
         self.server.close()

@@ -193,9 +193,6 @@ class Leads(Protocol):
     def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due at `now`, longest overdue first, after `skip`. A hint: decide from the record."""
 
-    def next_due(self) -> datetime | None:
-        """The earliest instant in the index."""
-
     def indexed_at(self, lead_ids: Sequence[str]) -> list[datetime | None]:
         """The index entry of each lead."""
 

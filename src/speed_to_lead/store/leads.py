@@ -118,12 +118,6 @@ class RedisLeads:
             ids = self._client.zrangebyscore(self._keys.due, "-inf", to_ms(now), start=skip, num=limit)
         return [text(lead_id) for lead_id in ids]
 
-    def next_due(self) -> datetime | None:
-        """The earliest instant in the index."""
-        with translated_errors():
-            first = self._client.zrange(self._keys.due, 0, 0, withscores=True)
-        return from_ms(int(first[0][1])) if first else None
-
     def indexed_at(self, lead_ids: Sequence[str]) -> list[datetime | None]:
         """The index entry of each lead."""
         if not lead_ids:

@@ -296,10 +296,6 @@ class MemoryLeads:
         ordered = sorted((at, lead_id) for lead_id, at in self._state.due.items() if at <= now)
         return [lead_id for _, lead_id in ordered[skip : skip + limit]]
 
-    def next_due(self) -> datetime | None:
-        """The earliest instant in the index."""
-        return min(self._state.due.values(), default=None)
-
     def indexed_at(self, lead_ids: Sequence[str]) -> list[datetime | None]:
         """The index entry of each lead."""
         return [self._state.due.get(lead_id) for lead_id in lead_ids]
