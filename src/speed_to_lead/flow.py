@@ -45,6 +45,7 @@ from speed_to_lead.core.settlement import (
     settlement_of,
 )
 from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission
+from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import AlertSettlement, UnreadableRecord
 from speed_to_lead.workplace import Workplace
@@ -67,6 +68,8 @@ RECLAIMS = 50
 SWEEP_BATCH = 500
 #: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
 LEASE = timedelta(seconds=20)
+#: A courier that has not begun to send by then was stopped in between, and might send after its lease is over.
+BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
 #: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
 NOTE_TRIES = 4
 #: Alerts on their way to one destination at a time.
@@ -366,15 +369,16 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     settled = 0
     while go_on():
         now = place.store.now()
+        send_before = time.monotonic() + BEGIN_WITHIN.total_seconds()
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, claimed, now)
+        _deliver_one(place, claimed, now, send_before)
     return settled
 
 
-def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None:
+def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_before: float) -> None:
     alert = claimed.alert
     if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
@@ -397,6 +401,10 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
         )
         return
     started = time.monotonic()
+    if started >= send_before:  # frozen, or the store stalled: another courier may have it by now
+        why = "the courier was stopped before it could send"
+        _note_attempt(place, claimed, RetryAt(place.store.now()), alert.unknown_attempts, now, why)
+        return
     attempt = _attempt(channel.send, message, now)
     now = _now_after(place, now, started)
     if isinstance(attempt, Exception):

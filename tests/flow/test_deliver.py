@@ -1,8 +1,11 @@
 """Couriers: retry as data, fallback, and what a crash, a slow destination or a store that is away may not do."""
 
 import contextlib
+import math
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -226,11 +229,39 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    flow._deliver_one(scene.place, frozen, scene.clock.now)
+    flow._deliver_one(scene.place, frozen, scene.clock.now, math.inf)
     assert len(scene.waiting()) == 1
-    flow._deliver_one(scene.place, claimed, scene.clock.now)
+    flow._deliver_one(scene.place, claimed, scene.clock.now, math.inf)
 
     assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
+
+
+def test_a_courier_stopped_before_it_sends_leaves_the_alert_to_whoever_has_it_by_then(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen between the lease and the send: awake again it sends nothing, and what it never sent is no repeat."""
+    lead_id = scene.submit()
+    scene.route()
+    passed = [0.0]
+    monkeypatch.setattr(flow, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
+    read = type(scene.store.leads).get
+
+    def frozen(self: object, wanted: str) -> object:
+        passed[0] += flow.BEGIN_WITHIN.total_seconds()
+        return read(self, wanted)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(scene.store.leads), "get", frozen)
+        flow.deliver(scene.place, "ana-slack", iter([True, False]).__next__)
+    assert [] == scene.people["ana-slack"].heard
+    scene.deliver()
+
+    heard = scene.people["ana-slack"].heard
+    assert ([f"{lead_id}:0%:ana-slack"], [False]) == (
+        all_keys(heard),
+        [message.possible_repeat for message in heard],
+    )
+    assert _alert_counters(scene) == {"alerts_delivered": 1}
 
 
 @pytest.mark.parametrize("moment", ["reading the record", "settling"])
