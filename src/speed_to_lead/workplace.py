@@ -57,10 +57,10 @@ def open_workplace(settings: Settings) -> Workplace:
     config = read_config(settings.config_dir)
     refuse_unknown_fallback(settings, config)
     try:
-        store = open_store(url, settings.key_prefix)
+        store = open_store(url, settings.key_prefix, settings.confirm_replicas)
     except ValueError:
         raise SettingsError(
-            "REDIS_URL is no address; it begins with redis://, rediss:// or unix://"
+            "REDIS_URL is no address; it begins with redis://, rediss://, unix:// or redis+sentinel://"
         ) from None
     return Workplace(
         store,
@@ -97,7 +97,8 @@ def open_workplace_or_exit() -> Workplace:
     on disk is warned of. A server that does not answer yet is waited for by every task, so it is no reason to exit.
     """
     try:
-        place = open_workplace(load_settings())
+        settings = load_settings()
+        place = open_workplace(settings)
     except (SettingsError, ConfigError) as error:
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
@@ -111,6 +112,13 @@ def open_workplace_or_exit() -> Workplace:
         raise SystemExit(2)
     if policy.append_only is False:
         log.error("server.no_append_only_file", cost=NO_AOF)
+    if policy.replicas is not None and policy.replicas < settings.confirm_replicas:
+        log.error(
+            "server.too_few_replicas",
+            connected=policy.replicas,
+            wanted=settings.confirm_replicas,
+            cost=UNCONFIRMED,
+        )
     if abs(policy.drift) > DRIFT_SECONDS:
         log.warning(
             "host.clock_differs", seconds=round(policy.drift, 1), cost="signatures may seem stale or early"
@@ -129,6 +137,10 @@ EVICTION = (
 NO_AOF = (
     "the server keeps no append-only file, so a restart loses every lead since its last snapshot; "
     "set `appendonly yes` and `appendfsync always` (or everysec)"
+)
+UNCONFIRMED = (
+    "form tools hear 503 and nobody is told of a lead until as many replicas as STL_CONFIRM_REPLICAS says are in step; "
+    "mend the replicas (INFO replication shows them)"
 )
 
 

@@ -126,7 +126,7 @@ def test_errors_name_a_class_and_a_code_and_quote_nothing() -> None:
 
 def test_address_that_is_none_is_refused_at_once() -> None:
     """A mistyped address fails when it is given, not at the first lead."""
-    with pytest.raises(ValueError, match="scheme"):
+    with pytest.raises(ValueError, match="no server's address"):
         connect("http://example.com")
 
 

@@ -7,9 +7,9 @@ mistake in the rules, and whoever tries a rule needs no server.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from speed_to_lead import flow
+from speed_to_lead.address import hosts_of
 from speed_to_lead.cli.lead_lines import UnusableInput
 from speed_to_lead.cli.output import safe
 from speed_to_lead.config import ConfigError, Configuration
@@ -35,10 +35,17 @@ _REFUSALS = {
     "READONLY": "is a replica, which cannot be written to; point REDIS_URL at the primary",
     "LOADING": "is still reading its data from disk; try again in a moment",
     "MISCONF": "cannot write to its disk, so it takes no more; look at its log and its free disk space",
+    "NOREPLICAS": "has too few replicas in step (min-replicas-to-write, or STL_CONFIRM_REPLICAS); what was asked may be "
+    "done, but a failover could undo it: look at INFO replication, mend the replicas, and do it again",
+    "MasterNotFound": "has no primary now: no Sentinel names one that is up; wait a few seconds for the failover, then "
+    "ask a Sentinel (SENTINEL MASTERS)",
     "Timeout": "does not answer in time; is it overloaded, or a firewall in between?",
 }
 
-NO_ADDRESS = "REDIS_URL is no address of a server; write it as redis://HOST:6379/0, rediss://… for TLS, or unix:///path"
+NO_ADDRESS = (
+    "REDIS_URL is no address of a server; write it as redis://HOST:6379/0, rediss://… for TLS, unix:///path, or "
+    "redis+sentinel://HOST:26379,HOST:26379,HOST:26379/NAME"
+)
 
 _NO_RULES = Configuration(Rulebook(Taxonomy(), {}, {}, {}, (), Rule("none", "none", "none"), ""), {}, {})
 
@@ -59,7 +66,7 @@ def opened_store() -> Iterator[Store]:
     """The store, for commands that need no rules. Raises SettingsError."""
     settings = settings_of_this_shell()
     try:
-        store = open_store(server_url(settings), settings.key_prefix)
+        store = open_store(server_url(settings), settings.key_prefix, settings.confirm_replicas)
     except ValueError:
         raise SettingsError(NO_ADDRESS) from None
     try:
@@ -108,18 +115,6 @@ def calendar_of(rules: Configuration | None, team: str) -> Calendar | None:
     return found.calendar if found is not None else None
 
 
-def server_named(url: str) -> str:
-    """The server as people may see it: host and port, never user or password."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "REDIS_URL"
-    if parts.scheme == "unix":
-        return parts.path
-    return f"{parts.hostname or 'localhost'}{port}"
-
-
 def why_unavailable(error: StoreUnavailable) -> str:
     """What is the matter with the server, and what to do."""
     try:
@@ -128,7 +123,7 @@ def why_unavailable(error: StoreUnavailable) -> str:
         is_given = bool(settings.redis_url)
     except SettingsError:
         url, is_given = "", True
-    named, text = server_named(url), str(error)
+    named, text = hosts_of(url), str(error)
     for word, meaning in _REFUSALS.items():
         if word in (text if "@" in url else text.replace("Authentication", "NOAUTH")):
             return f"the server at {named} {meaning} ({text})"

@@ -16,7 +16,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from speed_to_lead.cli.connect import server_named, why_unavailable
+from speed_to_lead.address import hosts_of, sentinel_address
+from speed_to_lead.cli.connect import why_unavailable
 from speed_to_lead.cli.operate import balance_in_words, pulses_of, stages_of
 from speed_to_lead.cli.output import counted, safe, say, say_json
 from speed_to_lead.cli.rules import JsonOption
@@ -270,17 +271,22 @@ def _server(settings: Settings, *, with_processes: bool) -> Iterator[Diagnosis]:
         )
         return
     try:
-        store = open_store(url, settings.key_prefix)
+        store = open_store(url, settings.key_prefix, settings.confirm_replicas)
     except ValueError:
         yield Diagnosis(
             Severity.PROBLEM,
             "server: REDIS_URL is no address of a server",
             "nothing can be stored",
-            "write it as redis://HOST:6379/0, rediss://… for TLS, or unix:///path/to/socket",
+            "write it as redis://HOST:6379/0, rediss://… for TLS, unix:///path/to/socket, or "
+            "redis+sentinel://HOST:26379,HOST:26379,HOST:26379/NAME",
         )
         return
     try:
-        yield from _policy(store.operations.policy(), server_named(url))
+        policy = store.operations.policy()
+        yield from _policy(policy, hosts_of(url))
+        yield from _replicas(
+            policy, settings.confirm_replicas, has_sentinels=sentinel_address(url) is not None
+        )
         yield from _work(store, with_processes=with_processes)
     except StoreUnavailable as error:
         what, _, to_do = why_unavailable(error).partition("; ")
@@ -360,6 +366,38 @@ def _persistence(policy: ServerPolicy) -> Iterator[Diagnosis]:
             "server: appendfsync is no",
             "a power loss may cost half a minute of submissions, though form tools heard 200",
             always,
+        )
+
+
+def _replicas(policy: ServerPolicy, confirmed: int, *, has_sentinels: bool) -> Iterator[Diagnosis]:
+    """What a failover could lose (docs/high-availability.md)."""
+    replicas = policy.replicas
+    if confirmed and replicas is not None:
+        if replicas < confirmed:
+            yield Diagnosis(
+                Severity.PROBLEM,
+                f"replicas: STL_CONFIRM_REPLICAS asks for {confirmed}, and {counted(replicas, 'replica')} follow the primary",
+                "form tools hear 503 and nobody is told of a lead",
+                "mend the replicas (INFO replication), or lower STL_CONFIRM_REPLICAS and accept what a failover may lose",
+            )
+        else:
+            yield Diagnosis(
+                Severity.OK,
+                f"replicas: {replicas} follow the primary, {confirmed} must hold what is accepted",
+            )
+    elif has_sentinels or replicas:
+        yield Diagnosis(
+            Severity.WARNING,
+            "replicas: STL_CONFIRM_REPLICAS is not set",
+            "replication is asynchronous: a failover may lose the last leads that form tools heard 200 for",
+            "set STL_CONFIRM_REPLICAS=1 for every process (docs/high-availability.md says what it costs)",
+        )
+    if has_sentinels and policy.least_replicas == 0:
+        yield Diagnosis(
+            Severity.WARNING,
+            "replicas: min-replicas-to-write is 0",
+            "a primary that was cut off goes on taking writes, and loses them when it finds the new one",
+            "on every server: CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 10, and in the configuration file",
         )
 
 

@@ -81,6 +81,11 @@ def up(
     refuse_unknown_fallback(settings, configuration)
     if settings.redis_url:
         _refuse_unusable_server(settings.redis_url)
+    elif settings.confirm_replicas:
+        raise CannotStart(
+            "STL_CONFIRM_REPLICAS asks for replicas, and the server that `up` starts has none; "
+            "unset it, or set REDIS_URL to a server that has"
+        )
     host, port = settings.listen_host, settings.port if port is None else port
     _refuse_taken_port(host, port)
     supervisor_environment = dict(os.environ)

@@ -66,7 +66,10 @@ class DeadAlert:
 
 @dataclass(frozen=True, slots=True)
 class AlertSettlement:
-    """What one attempt came to: `result` is delivered, cancelled, retry or dead; `at` is the next attempt for retry."""
+    """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
+
+    `at` is the next attempt for retry and for returned, which is no attempt: nothing was sent, and it does not count.
+    """
 
     result: str
     at: datetime
@@ -102,20 +105,28 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ServerPolicy:
-    """How the server is set up; None where it will not say. `drift` is its clock minus ours, in seconds."""
+    """How the server is set up; None where it will not say. `drift` is its clock minus ours, in seconds.
+
+    `replicas` are those connected to it now; `least_replicas` is how many it wants before it takes a write.
+    """
 
     version: str
     maxmemory_policy: str | None
     append_only: bool | None
     append_fsync: str | None
     drift: float
+    replicas: int | None = None
+    least_replicas: int | None = None
 
 
 class Queue(Protocol):
     """Submissions waiting to be routed, and those that could not be read."""
 
     def add(self, submission: Submission) -> None:
-        """Store one submission; it is on disk as far as the server's AOF policy says when this returns."""
+        """Store one submission; it is on disk as far as the server's AOF policy says when this returns.
+
+        And on so many replicas as the store was told; raises StoreUnavailable where these do not say so in time.
+        """
 
     def take(self, consumer: str, limit: int) -> list[QueueEntry]:
         """Entries nobody has taken yet, now this consumer's; oldest first."""
@@ -187,8 +198,18 @@ class Leads(Protocol):
     def load(self) -> dict[str, int]:
         """Open leads by rep."""
 
-    def change(self, changes: Sequence[LeadChange]) -> list[Result]:
-        """Write changes to existing leads, each atomically."""
+    def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
+        """Write changes to existing leads, each atomically.
+
+        With `confirmed` no failover takes them back once this returns: so many replicas as the store was told hold
+        them. Raises StoreUnavailable where these do not say so in time, though it may be written.
+        """
+
+    def confirm(self, lead: Lead) -> Result:
+        """APPLIED once no failover takes back what was read; STALE where the lead has changed since, or was lost.
+
+        Raises StoreUnavailable where too few replicas say so in time.
+        """
 
     def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due at `now`, longest overdue first, after `skip`. A hint: decide from the record."""
@@ -225,6 +246,13 @@ class Outbox(Protocol):
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
+
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+        """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
+
+        STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
+        where too few replicas say so in time.
+        """
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""

@@ -15,14 +15,23 @@ import hiredis
 import redis.exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
-from speed_to_lead.core.clock import from_ms
+from speed_to_lead.address import sentinel_address
+from speed_to_lead.core.clock import MILLISECOND, from_ms
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
-from speed_to_lead.store.server import described, keepalive
+from speed_to_lead.store.server import (
+    described,
+    keepalive,
+    login_options,
+    refuse_unconfirmed,
+    sentinel_options,
+    wait_command,
+)
 
 _T = TypeVar("_T")
 
@@ -45,21 +54,13 @@ _TIME = hiredis.pack_command(("TIME",))
 
 
 class Intake:
-    """Stores submissions for one event loop."""
+    """Stores submissions for one event loop; with `confirm_replicas`, on so many replicas before anybody hears of it."""
 
-    def __init__(self, url: str, key_prefix: str) -> None:
-        self._client: Any = Redis.from_url(
-            url,
-            socket_connect_timeout=ANSWER_TIMEOUT,
-            socket_timeout=ANSWER_TIMEOUT,
-            **keepalive(url),
-            health_check_interval=15,
-            # Once, for a connection the server closed while it was idle; a silent server is not asked twice.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
-            client_name="speed-to-lead-web",
-            protocol=2,
-        )
+    def __init__(self, url: str, key_prefix: str, confirm_replicas: int = 0) -> None:
+        self._client, self._sentinels = _connect(url)
         self._keys = Keys(key_prefix)
+        self._confirm_replicas = confirm_replicas
+        self._wait = hiredis.pack_command(wait_command(confirm_replicas)) if confirm_replicas else b""
         self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
         self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
@@ -104,11 +105,18 @@ class Intake:
             late.cancel()
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable where the server does not answer or would not store a lead.
+        """Raise StoreUnavailable where the server does not answer or would not store a lead, or too few replicas hold it.
 
         A write, because a server that is full, read-only or cannot write its AOF still answers PING.
         """
-        await _in_time(self._client.set(self._keys.readiness, "1", px=PROBE_KEPT))
+        mark: tuple[Any, ...] = ("SET", self._keys.readiness, "1", "PX", PROBE_KEPT // MILLISECOND)
+        probe = hiredis.pack_command(mark)
+        written, *held_by = await _in_time(
+            self._exchange(probe + self._wait, 2 if self._confirm_replicas else 1)
+        )
+        if isinstance(written, Exception):
+            raise _unavailable(written)
+        self._refuse_unconfirmed(held_by)
 
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
@@ -117,6 +125,8 @@ class Intake:
         if started:
             await asyncio.wait(started)
         await self._client.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.aclose()
 
     async def _send(self) -> None:
         while self._waiting:
@@ -151,13 +161,23 @@ class Intake:
     async def _write(self, submissions: list[Submission]) -> list[object]:
         stream = self._keys.incoming
         commands = [hiredis.pack_command(_xadd(stream, submission)) for submission in submissions]
-        answers = await _in_time(self._exchange(b"".join((*commands, _TIME)), len(commands) + 1))
+        # The WAIT on the same connection, behind the writes it is about; and one for all of them.
+        packed = b"".join((*commands, self._wait, _TIME))
+        answers = await _in_time(self._exchange(packed, len(commands) + (2 if self._confirm_replicas else 1)))
         server_time = answers.pop()
         if isinstance(server_time, list):
             self._note_time((int(server_time[0]), int(server_time[1])))
-        if len(answers) != len(submissions):
-            raise StoreUnavailable("the server gave too few answers")
+        answers, held_by = answers[: len(submissions)], answers[len(submissions) :]
+        self._refuse_unconfirmed(held_by)
         return answers
+
+    def _refuse_unconfirmed(self, held_by: list[object]) -> None:
+        """Raise StoreUnavailable where WAIT was answered with too few replicas: it may be stored, but not for good."""
+        for count in held_by:
+            try:
+                refuse_unconfirmed(count, self._confirm_replicas)
+            except redis.exceptions.RedisError as error:
+                raise _unavailable(error) from error
 
     async def _exchange(self, packed: bytes, count: int) -> list[object]:
         """The answers to commands sent in one write; an error of the server is one of them.
@@ -194,6 +214,28 @@ class Intake:
             return False
         monotonic, wall = self._noted_at
         return time.monotonic() - monotonic <= CLOCK_HOLDS and abs(time.time() - wall) <= CLOCK_HOLDS
+
+
+def _connect(url: str) -> tuple[Any, Any]:
+    """A client of the server, or of the primary its Sentinels name; and the Sentinels, to be closed with it, or None."""
+    options: dict[str, Any] = {
+        "socket_connect_timeout": ANSWER_TIMEOUT,
+        "socket_timeout": ANSWER_TIMEOUT,
+        **keepalive(url),
+        "health_check_interval": 15,
+        # Once, for a connection the server closed while it was idle; a silent server is not asked twice.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
+        "client_name": "speed-to-lead-web",
+        "protocol": 2,
+    }
+    address = sentinel_address(url)
+    if address is None:
+        return Redis.from_url(url, **options), None
+    new_sentinels: Any = Sentinel  # redis-py leaves it without types
+    sentinels = new_sentinels(
+        address.sentinels, sentinel_kwargs=sentinel_options(address, Retry(NoBackoff(), 0))
+    )
+    return sentinels.master_for(address.service, **login_options(address), **options), sentinels
 
 
 def _size(submission: Submission) -> int:

@@ -24,6 +24,8 @@ from speed_to_lead.store.server import ScriptCall, Server, text, translated_erro
 
 #: Leads read in one go while looking for those that fit a filter.
 PAGE = 200
+#: The key that is written to be confirmed says nothing; it cleans up after itself.
+MARK_KEPT = timedelta(minutes=1)
 
 
 class RedisLeads:
@@ -107,10 +109,14 @@ class RedisLeads:
         with translated_errors():
             return {text(rep): int(n) for rep, n in self._client.hgetall(self._keys.load).items()}
 
-    def change(self, changes: Sequence[LeadChange]) -> list[Result]:
+    def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
         """Write changes to existing leads."""
         calls = [change_call(self._keys, change, None) for change in changes]
-        return [Result(text(answer)) for answer in self._server.run(calls)]
+        return [Result(text(answer)) for answer in self._server.run(calls, confirmed=confirmed)]
+
+    def confirm(self, lead: Lead) -> Result:
+        """Whether enough replicas hold the lead as it was read."""
+        return confirm_read(self._server, lead)
 
     def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due."""
@@ -273,6 +279,16 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         ],
     }
     return ScriptCall("change_lead", names, [dump(plan), lead_document(lead)])
+
+
+def confirm_read(server: Server, lead: Lead | None, alert_key: str = "", token: str = "") -> Result:
+    """See `confirm.lua`. Where no replicas are asked for there is nothing to wait for."""
+    if not server.confirm_replicas:
+        return Result.APPLIED
+    keys = server.keys
+    names = [keys.lead(lead.id if lead else ""), keys.attempts, keys.readiness]
+    arguments = [lead.version if lead else "", alert_key, token, keep_ms(MARK_KEPT)]
+    return Result(text(server.run_one("confirm", names, arguments, confirmed=True)))
 
 
 def keep_ms(span: timedelta) -> int:

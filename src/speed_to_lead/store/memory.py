@@ -287,9 +287,15 @@ class MemoryLeads:
         """Open leads by rep."""
         return {rep: n for rep, n in self._state.load.items() if n}
 
-    def change(self, changes: Sequence[LeadChange]) -> list[Result]:
-        """Write changes to existing leads."""
+    def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
+        """Write changes to existing leads. What is in memory has no replicas, so there is nothing to wait for."""
+        del confirmed
         return [self._state.change(change, None) for change in changes]
+
+    def confirm(self, lead: Lead) -> Result:
+        """Nothing to wait for."""
+        del lead
+        return Result.APPLIED
 
     def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due."""
@@ -368,13 +374,19 @@ class MemoryOutbox:
         waiting.next_at = waiting.leased_until = now + lease
         return ClaimedAlert(_counted(waiting), waiting.token)
 
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+        """Nothing to wait for."""
+        del claimed, lead
+        return Result.APPLIED
+
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
         waiting = self._state.alerts.get(claimed.alert.key)
         if waiting is None or waiting.token != claimed.token:
             return Result.STALE
         waiting.token, waiting.leased_until = "", None
-        if settlement.result == "retry":
+        if settlement.result in ("retry", "returned"):
+            waiting.attempts -= settlement.result == "returned"
             waiting.next_at, waiting.unknown = settlement.at, settlement.unknown_attempts
         else:
             if settlement.result == "dead":

@@ -166,6 +166,8 @@ class RedisOperations:
             maxmemory_policy=info.get("maxmemory_policy") or self._configured("maxmemory-policy"),
             append_only=None if append_only is None else bool(append_only),
             append_fsync=fsync,
+            replicas=info.get("connected_slaves"),
+            least_replicas=_number(self._configured("min-replicas-to-write")),
             drift=seconds + microseconds / 1e6 - (before + after) / 2,
         )
 
@@ -176,6 +178,10 @@ class RedisOperations:
             except redis.ResponseError:
                 return None
         return None if found is None else text(found)
+
+
+def _number(found: str | None) -> int | None:
+    return int(found) if found and found.isdecimal() else None
 
 
 def _age(now_ms: int, then_ms: float) -> float:

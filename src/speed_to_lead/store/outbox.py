@@ -5,9 +5,10 @@ import secrets
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import from_ms, to_ms
-from speed_to_lead.core.lead import Alert
+from speed_to_lead.core.lead import Alert, Lead
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, history_line
+from speed_to_lead.store.leads import confirm_read
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is dead.
@@ -91,6 +92,10 @@ class RedisOutbox:
             [key, token, result, to_ms(at), 0, "", "", "", "", ""],
         )
 
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+        """Whether enough replicas hold the alert, and the lead as it was read."""
+        return confirm_read(self._server, lead, claimed.alert.key, claimed.token)
+
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
         keys, alert, fallback = self._keys, claimed.alert, settlement.fallback
@@ -146,7 +151,8 @@ class RedisOutbox:
         keys = self._keys
         destination = key.rpartition(":")[2]  # a destination's name holds no colon
         names = [keys.outbox(destination), keys.alerts, keys.attempts, keys.dead_alerts]
-        return Result(text(self._server.run_one("redrive_alert", names, [key, to_ms(now)])))
+        answer = self._server.run_one("redrive_alert", names, [key, to_ms(now)], confirmed=True)
+        return Result(text(answer))
 
     def _names(self) -> list[str]:
         with translated_errors():

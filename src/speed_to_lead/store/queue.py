@@ -12,7 +12,14 @@ from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter,
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import QueueEntry, Result
 from speed_to_lead.store.leads import change_call, keep_ms
-from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
+from speed_to_lead.store.server import (
+    ScriptCall,
+    Server,
+    refuse_unconfirmed,
+    text,
+    translated_errors,
+    wait_command,
+)
 
 GROUP = "router"
 #: No lead was received before 1973; as milliseconds, a time in seconds looks as if it had been.
@@ -31,8 +38,15 @@ class RedisQueue:
 
     def add(self, submission: Submission) -> None:
         """Store one submission."""
+        replicas = self._server.confirm_replicas
         with translated_errors():
-            self._client.xadd(self._keys.incoming, stream_fields(submission))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.xadd(self._keys.incoming, stream_fields(submission))
+            if replicas:
+                pipe.execute_command(*wait_command(replicas))
+            _, *held_by = pipe.execute()
+            for count in held_by:
+                refuse_unconfirmed(count, replicas)
 
     def take(self, consumer: str, limit: int) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
@@ -125,13 +139,17 @@ class RedisQueue:
         """Back into the queue."""
         keys = self._keys
         names = [keys.incoming, keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
-        return Result(text(self._server.run_one("replay_dead_letter", names, [submission_id])))
+        return Result(
+            text(self._server.run_one("replay_dead_letter", names, [submission_id], confirmed=True))
+        )
 
     def discard(self, submission_id: str) -> Result:
         """Gone for good."""
         keys = self._keys
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
-        return Result(text(self._server.run_one("discard_dead_letter", names, [submission_id])))
+        return Result(
+            text(self._server.run_one("discard_dead_letter", names, [submission_id], confirmed=True))
+        )
 
     def _now_ms(self) -> int:
         with translated_errors():

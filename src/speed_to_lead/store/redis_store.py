@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class RedisStore:
     """The store on one server. Safe to share between threads."""
 
-    def __init__(self, client: "redis.Redis", key_prefix: str = "stl") -> None:
-        self.server = Server(client, Keys(key_prefix))
+    def __init__(self, client: "redis.Redis", key_prefix: str = "stl", confirm_replicas: int = 0) -> None:
+        self.server = Server(client, Keys(key_prefix), confirm_replicas)
         self.queue = RedisQueue(self.server)
         self.leads = RedisLeads(self.server)
         self.outbox = RedisOutbox(self.server)
@@ -33,9 +33,12 @@ class RedisStore:
 
     def close(self) -> None:
         """Give the connections back."""
-        self.server.client.close()
+        self.server.close()
 
 
-def open_store(url: str, key_prefix: str = "stl") -> RedisStore:
-    """The store at an address. Nothing is sent before the first use. Raises ValueError for an address that is none."""
-    return RedisStore(connect(url), key_prefix)
+def open_store(url: str, key_prefix: str = "stl", confirm_replicas: int = 0) -> RedisStore:
+    """The store at an address. Nothing is sent before the first use. Raises ValueError for an address that is none.
+
+    `confirm_replicas`: how many replicas must hold what `confirm` and confirmed changes are about (STL_CONFIRM_REPLICAS).
+    """
+    return RedisStore(connect(url), key_prefix, confirm_replicas)

@@ -8,10 +8,12 @@ from importlib.resources import files
 from typing import Any
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
+from speed_to_lead.address import SentinelAddress, sentinel_address
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.keys import Keys
 
@@ -19,6 +21,11 @@ from speed_to_lead.store.keys import Keys
 CONNECT_TIMEOUT = 3.0
 ANSWER_TIMEOUT = 5.0
 HEALTH_CHECK_SECONDS = 15
+#: A Sentinel that does not answer in this time is passed over for the next one.
+SENTINEL_TIMEOUT = 0.5
+#: How long a write waits for the replicas that must hold it. In step they need a millisecond or two; and the tightest
+#: form tool waits three seconds, a group of its neighbours' writes before its own included.
+CONFIRM_SECONDS = 0.5
 
 SCRIPTS = {
     file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
@@ -41,20 +48,25 @@ class ScriptCall:
 
 
 class Server:
-    """One client, its key names and its loaded scripts."""
+    """One client, its key names and its loaded scripts; how many replicas must hold what is confirmed."""
 
-    def __init__(self, client: "redis.Redis", keys: Keys) -> None:
+    def __init__(self, client: "redis.Redis", keys: Keys, confirm_replicas: int = 0) -> None:
         # redis-py's types answer unions of every protocol and of its asynchronous twin; ours is one of them.
         self.client: Any = client
         self.keys = keys
+        self.confirm_replicas = confirm_replicas
 
-    def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
+    def run(self, calls: Sequence[ScriptCall], *, confirmed: bool = False) -> list[Any]:
         """The answers of the scripts, sent in one pipeline. Each is atomic by itself. Raises StoreUnavailable.
 
         A server that is new or was restarted does not know the scripts; they are loaded and the refused calls
-        repeated. Those that ran are not repeated.
+        repeated. Those that ran are not repeated. With `confirmed` so many replicas as the settings ask hold what
+        the scripts wrote, and all that was written before; where they do not say so in time StoreUnavailable is
+        raised, though the primary has it.
         """
+        replicas = self.confirm_replicas if confirmed else 0
         answers: list[Any] = [None] * len(calls)
+        held_by: list[object] = []
         waiting = list(range(len(calls)))
         for _ in range(3):
             if not waiting:
@@ -64,7 +76,11 @@ class Server:
                 for number in waiting:
                     call = calls[number]
                     pipe.evalsha(HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
-                for number, answer in zip(waiting, pipe.execute(raise_on_error=False), strict=True):
+                if replicas:  # on the same connection: WAIT is about what was written on it
+                    pipe.execute_command(*wait_command(replicas))
+                heard = pipe.execute(raise_on_error=False)
+                held_by += [heard.pop()] if replicas else []
+                for number, answer in zip(waiting, heard, strict=True):
                     answers[number] = answer
             waiting = [number for number in waiting if isinstance(answers[number], NoScriptError)]
             self._load({calls[number].script for number in waiting})
@@ -72,11 +88,21 @@ class Server:
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
+            for count in held_by:
+                refuse_unconfirmed(count, replicas)
         return answers
 
-    def run_one(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    def run_one(
+        self, script: str, keys: Sequence[str], arguments: Sequence[Any], *, confirmed: bool = False
+    ) -> Any:
         """The answer of one script."""
-        return self.run([ScriptCall(script, keys, arguments)])[0]
+        return self.run([ScriptCall(script, keys, arguments)], confirmed=confirmed)[0]
+
+    def close(self) -> None:
+        """Give the connections back, those to the Sentinels too."""
+        self.client.close()
+        if isinstance(self.client.connection_pool, SentinelConnectionPool):
+            self.client.connection_pool.sentinel_manager.close()
 
     def _load(self, names: set[str]) -> None:
         with translated_errors():
@@ -104,22 +130,69 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__} {word if word.isupper() else ''}".strip()
 
 
+def wait_command(replicas: int) -> tuple[Any, ...]:
+    """The command that answers how many replicas hold what was written on its connection before it.
+
+    WAIT, not WAITAOF: a replica with `appendfsync always` acknowledges only what it has on disk, and with `everysec`
+    WAITAOF would keep every form tool waiting for up to a second.
+    """
+    return "WAIT", replicas, int(CONFIRM_SECONDS * 1000)
+
+
+def refuse_unconfirmed(held_by: object, replicas: int) -> None:
+    """Raise StoreUnavailable where fewer replicas than that hold what was written, or the server's own error."""
+    if isinstance(held_by, Exception):
+        raise held_by
+    if int(str(held_by)) < replicas:
+        raise StoreUnavailable(f"NOREPLICAS {held_by} of {replicas} replicas confirmed")
+
+
 def keepalive(url: str) -> dict[str, Any]:
     """TCP keep-alive for an address that is reached by TCP; redis-py refuses the option for a unix socket."""
     return {} if url.startswith("unix:") else {"socket_keepalive": True}
 
 
+def login_options(address: SentinelAddress) -> dict[str, Any]:
+    """What a connection to the primary needs besides the host and port that a Sentinel tells."""
+    tls = {"ssl": True, **address.tls_options} if address.is_tls else {}
+    return {"db": address.db, "username": address.username, "password": address.password, **tls}
+
+
+def sentinel_options(address: SentinelAddress, retry: Any = None) -> dict[str, Any]:
+    """What a connection to a Sentinel needs. One that is down costs its timeout once: the others know as much."""
+    tls = {"ssl": True, **address.tls_options} if address.is_tls else {}
+    return {
+        "username": address.sentinel_username,
+        "password": address.sentinel_password,
+        "socket_timeout": SENTINEL_TIMEOUT,
+        "socket_connect_timeout": SENTINEL_TIMEOUT,
+        "retry": retry or Retry(NoBackoff(), 0),
+        "protocol": 2,
+        **tls,
+    }
+
+
 def connect(url: str, *, answer_timeout: float = ANSWER_TIMEOUT) -> "redis.Redis":
-    """A client of the server at `url`. Nothing is sent yet. Raises ValueError for an address that is none."""
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=answer_timeout,
+    """A client of the server at `url`, or of the primary that its Sentinels name. Nothing is sent yet.
+
+    Raises ValueError for an address that is none. After a failover a connection that breaks, or hears READONLY,
+    is made again to whatever the Sentinels name then.
+    """
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": answer_timeout,
         **keepalive(url),
-        health_check_interval=HEALTH_CHECK_SECONDS,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
         # A connection that broke is made again. A silent server is not asked again: redis-py nests the retries of
         # a command and of its connection, and nine times the timeout is far too long to know of an outage.
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, supported_errors=(redis.ConnectionError,)),
-        client_name="speed-to-lead",
-        protocol=2,  # one shape of answers, whatever the server's age
-    )
+        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, supported_errors=(redis.ConnectionError,)),
+        "client_name": "speed-to-lead",
+        "protocol": 2,  # one shape of answers, whatever the server's age
+    }
+    address = sentinel_address(url)
+    if address is None:
+        return redis.Redis.from_url(url, **options)
+    new_sentinels: Any = Sentinel  # redis-py leaves it without types
+    sentinels = new_sentinels(address.sentinels, sentinel_kwargs=sentinel_options(address))
+    client: redis.Redis = sentinels.master_for(address.service, **login_options(address), **options)
+    return client

@@ -103,8 +103,12 @@ def _ready(intake: Intake) -> Callable[[Request], Coroutine[Any, Any, Response]]
             async with asyncio.timeout(READY_SECONDS):
                 await intake.ping()
         except (StoreUnavailable, TimeoutError) as error:
-            log.warning("web.not_ready", error=str(error) or "no answer in time")
-            return error_answer(503, "the server that keeps the leads cannot be written to", retry_after="5")
+            why = str(error) or "no answer in time"
+            log.warning("web.not_ready", error=why)
+            sentence = (
+                f"the server that keeps the leads cannot be written to, or too few replicas follow it: {why}"
+            )
+            return error_answer(503, sentence, retry_after="5")
         return JSONResponse({"status": "ready"})
 
     return ready

@@ -45,7 +45,9 @@ def serve(
     except CannotListen as error:
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
         return 2
-    app = create_app(place, settings, Intake(url, settings.key_prefix), hint, environment)
+    app = create_app(
+        place, settings, Intake(url, settings.key_prefix, settings.confirm_replicas), hint, environment
+    )
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -10,6 +10,7 @@ import time
 import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import structlog
 from celery import Celery
@@ -17,9 +18,11 @@ from celery.exceptions import SecurityWarning
 from celery.schedules import schedule
 from celery.signals import setup_logging
 
+from speed_to_lead.address import sentinel_address
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
 from speed_to_lead.store.keys import Keys
+from speed_to_lead.store.server import sentinel_options
 
 log = structlog.get_logger()
 
@@ -39,9 +42,12 @@ TICK_EXPIRES = 300.0
 def make_app(settings: Settings) -> Celery:
     """The application on the server of these settings."""
     app = Celery("speed-to-lead", include=["speed_to_lead.worker.tasks"])
+    url = settings.server_url or ""
     app.conf.update(
-        broker_url=_broker_url(settings.server_url or ""),
+        broker_url=_broker_url(url),
+        broker_use_ssl=_broker_tls(url),
         broker_transport_options={
+            **_sentinel_transport(url),
             "global_keyprefix": Keys(settings.key_prefix).broker,
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
@@ -105,8 +111,28 @@ _STARTED, _STARTED_MONOTONIC = datetime.now(UTC), time.monotonic()
 
 
 def _broker_url(url: str) -> str:
-    """The same address as Celery writes it: unix sockets have another scheme there."""
-    return url.replace("unix://", "redis+socket://", 1)
+    """The same address as Celery writes it: unix sockets have another scheme there, and each Sentinel its own address."""
+    address = sentinel_address(url) if url else None
+    if address is None:
+        return url.replace("unix://", "redis+socket://", 1)
+    user, password = quote(address.username or "", safe=""), quote(address.password or "", safe="")
+    login = f"{user}:{password}@" if user or password else ""
+    hosts = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in address.sentinels]
+    return ";".join(f"sentinel://{login}{host}/{address.db}" for host in hosts)
+
+
+def _sentinel_transport(url: str) -> dict[str, Any]:
+    """What the broker's connection must know of Sentinels; nothing where the address is that of one server."""
+    address = sentinel_address(url) if url else None
+    if address is None:
+        return {}
+    return {"master_name": address.service, "sentinel_kwargs": sentinel_options(address)}
+
+
+def _broker_tls(url: str) -> dict[str, Any] | None:
+    """The TLS options of Sentinels' servers; those of a single server stand in its address."""
+    address = sentinel_address(url) if url else None
+    return {"ssl_cert_reqs": "required", **address.tls_options} if address and address.is_tls else None
 
 
 def _settings() -> Settings:

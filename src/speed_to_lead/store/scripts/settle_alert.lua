@@ -2,8 +2,8 @@
 --
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
 --       7 the lead  8 its history  9 ledger  10 outbox of the fallback (any key where there is none)
--- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | dead
---       4 UTC ms: now, or for retry the next attempt  5 unknown attempts so far
+-- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | returned | dead
+--       4 UTC ms: now, or for retry and returned the next attempt  5 unknown attempts so far
 --       6 line for the lead's history, or ''
 --       7 fallback destination, or ''  8 its alert key  9 its document  10 UTC ms at which it is due
 -- answers  applied | stale (the lease is not this courier's any more: another one has the alert)
@@ -18,7 +18,10 @@ if token ~= ARGV[2] then
 end
 
 redis.call('ZREM', KEYS[2], ARGV[1])
-if ARGV[3] == 'retry' then
+if ARGV[3] == 'retry' or ARGV[3] == 'returned' then
+  if ARGV[3] == 'returned' then
+    attempts = string.format('%d', attempts - 1)
+  end
   redis.call('ZADD', KEYS[1], ARGV[4], ARGV[1])
   redis.call('HSET', KEYS[4], ARGV[1], attempts .. ':' .. ARGV[5] .. ':')
 else

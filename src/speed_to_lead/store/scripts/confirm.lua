@@ -1,0 +1,21 @@
+-- confirm: is what was read still so? Whoever acts on it outside (an answer, an alert) asks just before.
+--
+-- KEYS  1 the lead  2 attempts of alerts  3 a key of no importance
+-- ARGV  1 version of the lead as it was read, or ''  2 alert key, or ''  3 lease token  4 ms to keep KEYS[3]
+-- answers  applied | stale (the lead has changed: read it again) | gone (the lease is not this courier's any more)
+--
+-- It writes even where nothing changed: the WAIT sent behind it covers what this connection wrote, and everything
+-- the server wrote before that, so also what was read.
+
+if ARGV[2] ~= '' then
+  local state = redis.call('HGET', KEYS[2], ARGV[2])
+  if not state or string.match(state, '^%d+:%d+:(.*)$') ~= ARGV[3] then
+    return 'gone'
+  end
+end
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
+  return 'stale'
+end
+
+redis.call('SET', KEYS[3], '1', 'PX', ARGV[4])
+return 'applied'
