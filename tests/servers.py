@@ -27,7 +27,9 @@ def server_binaries() -> dict[str, Path]:
     named = [name for name in os.environ.get("SPEED_TO_LEAD_TEST_SERVERS", "").split(":") if name]
     found: dict[str, Path] = {}
     for name in (str(get_binary_path()), *([on_path] if on_path else []), *named):
-        said = subprocess.run([name, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
+        said = subprocess.run(
+            [name, "--version"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
         kind, version = said.split()[0].lower(), said.split("v=")[1].split()[0]
         found.setdefault(f"{kind}-{'.'.join(version.split('.')[:2])}", Path(name))
     return found

@@ -3,8 +3,6 @@
 Everything asks for a password, and each password holds what an address must write percent-encoded.
 """
 
-import os
-import signal
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
@@ -56,23 +54,33 @@ class Cluster:
             self._start_sentinel(host, port)
         for host in HOSTS:
             with self.sentinel(host) as client:
-                wait_until(lambda: self._is_complete(client), f"the Sentinel on {host} knows all")  # noqa: B023
+                wait_until(lambda: self._is_complete(client), f"the Sentinel on {host} knows all")
 
     def start_server(self, number: int, primary: int | None) -> None:
         """Start one server as the primary, or as a replica of another."""
         server = self.servers[number]
-        above = () if primary is None else ("--replicaof", self.servers[primary].host, str(self.servers[primary].port))
+        above = (
+            ()
+            if primary is None
+            else ("--replicaof", self.servers[primary].host, str(self.servers[primary].port))
+        )
         server.start(*_SERVER, "--replica-announce-ip", server.host, *above)
 
     def client(self, number: int) -> "redis.Redis":
         """A client of one server, whatever it is."""
         server = self.servers[number]
-        return redis.Redis(host=server.host, port=server.port, password=PASSWORD, socket_timeout=2, protocol=2)
+        return redis.Redis(
+            host=server.host, port=server.port, password=PASSWORD, socket_timeout=2, protocol=2
+        )
 
     def sentinel(self, host: str) -> "redis.Redis":
         """A client of the Sentinel on a host."""
         return redis.Redis(
-            host=host, port=self._sentinel_ports[host], password=SENTINEL_PASSWORD, socket_timeout=2, protocol=2
+            host=host,
+            port=self._sentinel_ports[host],
+            password=SENTINEL_PASSWORD,
+            socket_timeout=2,
+            protocol=2,
         )
 
     def primary(self) -> int:
@@ -100,7 +108,9 @@ class Cluster:
 
     def wait_for_another_primary(self, than: int) -> int:
         """The number of the server that was promoted; returns once it calls itself primary too."""
-        wait_until(lambda: self.primary() != than and self.role(self.primary()) == "master", "a replica is promoted")
+        wait_until(
+            lambda: self.primary() != than and self.role(self.primary()) == "master", "a replica is promoted"
+        )
         return self.primary()
 
     def end(self) -> None:

@@ -50,7 +50,9 @@ def restartable_server(tmp_path: Path, server_name: str) -> Iterator[RealServer]
     server.stop(kill=True)
 
 
-@pytest.fixture(params=["memory", "fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)])
+@pytest.fixture(
+    params=["memory", "fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)]
+)
 def store(
     request: pytest.FixtureRequest, server_of: Callable[[str], str], key_prefix: str
 ) -> Iterator[Store]:

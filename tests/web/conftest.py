@@ -119,9 +119,11 @@ def running(app: Any, lifespan: Literal["on", "off"] = "on") -> Iterator[int]:
 @contextlib.contextmanager
 def web_on(url: str, key_prefix: str, hint: Callable[[], None] | None = None, **more: Any) -> Iterator[Web]:
     """An application behind uvicorn on the server at `url`."""
-    store = open_store(url, key_prefix)
+    settings = settings_of(url, key_prefix, **more)
+    store = open_store(url, key_prefix, settings.confirm_replicas)
     place = place_of(store)
-    app = create_app(place, settings_of(url, key_prefix, **more), Intake(url, key_prefix), hint, ENVIRONMENT)
+    intake = Intake(url, key_prefix, settings.confirm_replicas)
+    app = create_app(place, settings, intake, hint, ENVIRONMENT)
     with running(app) as port:
         base = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=base, timeout=20, trust_env=False) as http:

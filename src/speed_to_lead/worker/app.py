@@ -59,6 +59,9 @@ def make_app(settings: Settings) -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # never give up
+        # A server that takes no writes for a while (NOREPLICAS after a failover, READONLY, MISCONF) is like one that
+        # is away: without this every worker ends at its first refusal.
+        broker_channel_error_retry=True,
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
