@@ -18,7 +18,7 @@ _BELOW_TOP = {*_GROUND, "workplace", "flow"}
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
-    "settings": set(),
+    "settings": {"core"},
     "logs": set(),
     **{part: {"core"} for part in MIDDLE},
     "workplace": _GROUND,  # opens the middle ones for flow and all above it

@@ -26,6 +26,7 @@ from speed_to_lead.settings import Settings
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.web import create_app
+from speed_to_lead.web.protocol import LimitedHttp
 from speed_to_lead.workplace import Workplace, channels, read_config
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -100,8 +101,9 @@ def running(app: Any, lifespan: Literal["on", "off"] = "on") -> Iterator[int]:
     """The port of a real uvicorn in a thread, set up as `serve` does."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", lifespan=lifespan, log_config=None, access_log=False
+        app, loop="uvloop", http=LimitedHttp, ws="none", lifespan=lifespan, log_config=None, access_log=False
     )
+    config.server_header = False
     config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
