@@ -45,6 +45,6 @@ def client_of(scope: Mapping[str, Any]) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return str(host)[:64]
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-    return str(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
