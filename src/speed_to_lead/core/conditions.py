@@ -128,9 +128,8 @@ def number_range(value: Any) -> tuple[float, float] | None:
     if isinstance(value, (int, float)):
         return (value, value)
     text = str(value).strip().casefold()
-    if len(text) > _LONGEST_NUMBER:  # and a megabyte of digits would be looked through for seconds
-        return None
-    matches = list(_NUMBER.finditer(text))
+    # In a longer text no number is meant, and a megabyte of digits would be looked through for seconds.
+    matches = list(_NUMBER.finditer(text)) if len(text) <= _LONGEST_NUMBER else []
     if len(matches) not in (1, 2):
         return None
     numbers = [_number(match[1]) for match in matches]
