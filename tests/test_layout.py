@@ -19,7 +19,7 @@ _BELOW_TOP = {*_GROUND, "workplace", "flow"}
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "address": set(),
-    "settings": {"address"},
+    "settings": {"core", "address"},
     "logs": set(),
     **{part: {"core"} for part in MIDDLE},
     "store": {"core", "address"},

@@ -41,7 +41,7 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=True, pad_event_to=22)
         if terminal
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer()  # in ASCII: nothing in it can order a terminal or forge a line
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speed_to_lead.address import sentinel_address
+from speed_to_lead.core.access import ApiKey, keys_in
 
 #: Where `speed-to-lead up` notes the address of the server it started, inside the data directory.
 ADDRESS_FILE = "redis-url"
@@ -63,7 +64,8 @@ class Settings(BaseSettings):
         "stl", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="First part of every key, as {prefix}."
     )
     api_keys: SecretStr = Field(
-        SecretStr(""), description="Bearer keys of /v1, separated by commas, each 16 characters or more."
+        SecretStr(""),
+        description="Keys of /v1 and the pages, separated by commas: NAME:SCOPES:HASH as `keys new` prints it.",
     )
     public_url: str = Field("", description="Address form tools and people reach us at, without a path.")
     fallback_destination: str = Field(
@@ -86,9 +88,8 @@ class Settings(BaseSettings):
 
     @field_validator("api_keys")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if any(len(key) < 16 for key in split_keys(value)):
-            raise ValueError("every key needs 16 characters or more, separated by commas")
+    def _well_written(cls, value: SecretStr) -> SecretStr:
+        keys_in(value.get_secret_value())  # its errors name the entry by its number, never what stands there
         return value
 
     @field_validator("public_url")
@@ -97,6 +98,11 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("an address that begins with https:// (or http://)")
         return value.rstrip("/")
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The API keys, in order; without any, nobody may use /v1 or look at a page."""
+        return keys_in(self.api_keys.get_secret_value())
 
     @property
     def listen_host(self) -> str:
@@ -112,11 +118,6 @@ class Settings(BaseSettings):
             return (self.data_dir / ADDRESS_FILE).read_text().strip() or None
         except OSError:
             return None
-
-
-def split_keys(value: SecretStr) -> tuple[str, ...]:
-    """The API keys of the setting, in order."""
-    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -157,7 +157,7 @@ def well(running: Running) -> dict[str, str]:
         "MANAGERS_URL": "https://managers.example.com/alerts",
         "MANAGERS_SECRET": "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldY",
         "STL_PUBLIC_URL": "https://leads.example.com",
-        "STL_API_KEYS": "k" * 20,
+        "STL_API_KEYS": f"crm:read:{'0' * 64}",
         "STL_FALLBACK_DESTINATION": "sdr-managers",
     }
 
@@ -176,6 +176,14 @@ def test_doctor_is_content(running: Running) -> None:
         ({"INTAKE_TOKEN": ""}, "problem", '"website-demo": INTAKE_TOKEN is not set'),
         ({"MANAGERS_URL": ""}, "problem", '"sdr-managers": environment variable MANAGERS_URL'),
         ({"STL_API_KEYS": ""}, "warning", "STL_API_KEYS is not set"),
+        ({"STL_API_KEYS": "k" * 20}, "warning", "STL_API_KEYS holds 1 key in the clear"),
+        (
+            {"STL_API_KEYS": f"crm:read:{'0' * 64}:until-2020-01-01"},
+            "warning",
+            "API key crm ran out on 2020-01-01",
+        ),
+        ({"STL_API_KEYS": "crm:read:x"}, "problem", "STL_API_KEYS: entry 1 has no hash"),
+        ({"INTAKE_TOKEN": "short"}, "warning", "the token in INTAKE_TOKEN has fewer than 16 characters"),
         ({"STL_PUBLIC_URL": ""}, "warning", "STL_PUBLIC_URL is not set"),
         ({"STL_FALLBACK_DESTINATION": "console"}, "warning", "which only prints"),
         ({"STL_FALLBACK_DESTINATION": "consol"}, "problem", "no destination"),
@@ -221,7 +229,9 @@ def test_doctor_finds_what_was_put_aside(running: Running) -> None:
 
 def test_doctor_knows_what_up_made_up(run: Run, config_dir: Path, tmp_path: Path) -> None:
     """Secrets that `up` made up for its processes are not missing."""
-    (tmp_path / "secrets.env").write_text("INTAKE_TOKEN=made-up\nSTL_API_KEYS=made-up-as-well-for-you\n")
+    (tmp_path / "secrets.env").write_text(
+        "INTAKE_TOKEN=made-up-by-up-0123\nSTL_API_KEYS=made-up-as-well-for-you\n"
+    )
     finished = run("doctor", env={"STL_DATA_DIR": str(tmp_path), "STL_CONFIG_DIR": str(config_dir)})
     assert "INTAKE_TOKEN" not in finished.out
     assert "STL_API_KEYS" not in finished.out

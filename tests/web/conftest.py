@@ -25,7 +25,8 @@ from speed_to_lead.core.submission import Form
 from speed_to_lead.settings import Settings
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.redis_store import RedisStore, open_store
-from speed_to_lead.web import create_app
+from speed_to_lead.web import create_app, failures
+from speed_to_lead.web.protocol import LimitedHttp
 from speed_to_lead.workplace import Workplace, channels, read_config
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -100,8 +101,9 @@ def running(app: Any, lifespan: Literal["on", "off"] = "on") -> Iterator[int]:
     """The port of a real uvicorn in a thread, set up as `serve` does."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", lifespan=lifespan, log_config=None, access_log=False
+        app, loop="uvloop", http=LimitedHttp, ws="none", lifespan=lifespan, log_config=None, access_log=False
     )
+    config.server_header = False
     config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -129,6 +131,12 @@ def web_on(url: str, key_prefix: str, hint: Callable[[], None] | None = None, **
         with httpx.Client(base_url=base, timeout=20, trust_env=False) as http:
             yield Web(base, port, place, store, http)
     store.close()
+
+
+@pytest.fixture(autouse=True)
+def no_limit_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests come from one address and one application serves most of them; those of the limit set it themselves."""
+    monkeypatch.setattr(failures, "FAILURES_A_MINUTE", 1_000_000)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
     config.py  explain.py     what the rules say
     leads.py  dead_letters.py  alerts.py   what is kept
     operate.py  doctor.py     is anything late, lost or set up wrong?
+    keys.py                   who may use it over HTTP
     connect.py                settings and server, and every failure as one sentence
     lead_lines.py  output.py  leads in, text and JSON out
 
@@ -50,6 +51,7 @@ _PLACES = {
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),
     "alerts": _Place("alerts", "app", "Alerts under way and given up; try a destination.", _LEADS),
+    "keys": _Place("keys", "app", "Keys of the HTTP API: make one, list those that are set.", _OPERATE),
     "status": _Place("operate", "status", "Depth and lag of every stage; exit 1 when one is late.", _OPERATE),
     "ledger": _Place("operate", "ledger", "Does every submission add up? Exit 1 when not.", _OPERATE),
     "doctor": _Place("doctor", "doctor", "What is wrong with this set-up, and how to mend it.", _OPERATE),

@@ -18,6 +18,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from speed_to_lead.core.access import first_plain_key
+
 PEOPLE = (
     "Ada Example",
     "Bo Sample",
@@ -161,7 +163,7 @@ class Demo:
         if self._stopping.is_set():
             return
         answer = {"kind": "connected" if fate % 2 else "attempted", "by": "demo rep", "via": "phone"}
-        key = self._environment["STL_API_KEYS"].split(",")[0]
+        key = first_plain_key(self._environment["STL_API_KEYS"])
         self._post(
             f"/v1/leads/{lead_id}/responses", json.dumps(answer).encode(), {"Authorization": f"Bearer {key}"}
         )

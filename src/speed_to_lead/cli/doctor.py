@@ -28,12 +28,15 @@ from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
 from speed_to_lead.destinations.channel import RefusingChannel
 from speed_to_lead.logs import set_up_logs
-from speed_to_lead.settings import Settings, SettingsError, load_settings, split_keys
+from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
 from speed_to_lead.workplace import evicts, read_config
 
 #: Clocks may differ by this much before somebody should look.
 MAX_DRIFT = 1.0
+#: A key that runs out within this time should be followed by a new one.
+KEY_NOTICE = timedelta(days=14)
+SHORTEST_TOKEN = 16
 #: The oldest server with the commands we use (ZADD GT, XAUTOCLAIM, ZMSCORE).
 LEAST_VERSION = (6, 2)
 
@@ -174,6 +177,7 @@ def _secrets(
                 f"/hooks/{form.name} answers 503 to every submission",
                 f"set {variable} to {_where_it_comes_from(form)}",
             )
+    yield from _short_tokens(configuration, environment)
     used_by = _users_of_destinations(configuration)
     with new_http_client() as http:
         for destination in configuration.destinations.values():
@@ -232,13 +236,7 @@ def _addresses(
             "alerts hold no link to the lead",
             "set it to the address people reach this at, such as https://leads.example.com",
         )
-    if not split_keys(settings.api_keys) and not environment.get("STL_API_KEYS"):
-        yield Diagnosis(
-            Severity.WARNING,
-            "STL_API_KEYS is not set",
-            "/v1 refuses every program; hooks and this command line work",
-            "set it to a random text of 16 characters or more (openssl rand -hex 24)",
-        )
+    yield from _keys(settings, environment)
     fallback = settings.fallback_destination
     known = configuration.destinations if configuration is not None else {}
     if configuration is not None and fallback not in known:
@@ -255,6 +253,50 @@ def _addresses(
             "an alert that nobody could be told, and a stage that stops, reach nobody unless somebody reads the logs",
             "set STL_FALLBACK_DESTINATION to a destination that wakes somebody",
         )
+
+
+def _keys(settings: Settings, environment: Mapping[str, str]) -> Iterator[Diagnosis]:
+    """Who may use /v1 and look at the pages."""
+    keys = settings.keys
+    if not keys and not environment.get("STL_API_KEYS"):
+        yield Diagnosis(
+            Severity.WARNING,
+            "STL_API_KEYS is not set",
+            "/v1 refuses every program, and every page everybody; hooks and this command line work",
+            "make a key: speed-to-lead keys new NAME --scopes read,write",
+        )
+    plain = sum(key.is_plain for key in keys)
+    if plain:
+        yield Diagnosis(
+            Severity.WARNING,
+            f"STL_API_KEYS holds {counted(plain, 'key')} in the clear",
+            "whoever reads this environment may do everything over HTTP",
+            "replace it by an entry with a hash: speed-to-lead keys new NAME --scopes read,write",
+        )
+    now = datetime.now(UTC)
+    good = {key.name for key in keys if key.is_good_at(now + KEY_NOTICE)}
+    for key in keys:
+        if key.until is not None and not key.is_good_at(now + KEY_NOTICE) and key.name not in good:
+            is_over = not key.is_good_at(now)
+            yield Diagnosis(
+                Severity.WARNING,
+                f"API key {key.name} {'ran out on' if is_over else 'runs out after'} {key.until.isoformat()}",
+                f"whoever uses it {'is' if is_over else 'will be'} refused with 401",
+                f"make a new one and add it: speed-to-lead keys new {key.name}; remove the old entry once it is out of use",
+            )
+
+
+def _short_tokens(configuration: Configuration, environment: Mapping[str, str]) -> Iterator[Diagnosis]:
+    """Shared tokens that could be guessed."""
+    for form in configuration.forms.values():
+        token = environment.get(form.token_env or "", "").strip()
+        if form.auth == "token" and 0 < len(token) < SHORTEST_TOKEN:
+            yield Diagnosis(
+                Severity.WARNING,
+                f'form "{form.name}": the token in {form.token_env} has fewer than {SHORTEST_TOKEN} characters',
+                f"whoever guesses it may post leads to /hooks/{form.name}",
+                "use a longer one (openssl rand -hex 24), in the form tool too",
+            )
 
 
 # --- the server ------------------------------------------------------------------------------------------------

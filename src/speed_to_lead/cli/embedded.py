@@ -71,6 +71,7 @@ class EmbeddedServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                umask=0o077,  # what it writes holds leads: for us alone, whoever may read the directory
                 start_new_session=True,  # Ctrl-C must reach it last, when the others have finished writing
                 pass_fds=(self._lock.fileno(),) if self._lock else (),
                 cwd=self._data_dir,
@@ -121,7 +122,7 @@ class EmbeddedServer:
         if self._lock is not None:
             return
         try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = (self._data_dir / LOCK_FILE).open("a+")
         except OSError as error:
             raise CannotStart(

@@ -4,6 +4,7 @@ What leads say reaches the terminal escaped: a form field must not move a cursor
 """
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,10 @@ from typing import Any
 
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
+
+#: What JSON may hold as it is, and a terminal acts upon: C1 controls (U+009B begins a command), bidirectional marks,
+#: line separators. In JSON they stand in texts only, where an escape means the same.
+_MEANT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def say(text: str = "") -> None:
@@ -30,7 +35,7 @@ def say_json(value: Any) -> None:
     text = json.dumps(
         value, ensure_ascii=not encoding.startswith("utf"), separators=(", ", ": "), default=_json_value
     )
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_MEANT_FOR_TERMINALS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text) + "\n")
     sys.stdout.flush()
 
 

@@ -17,6 +17,7 @@ import typer
 from speed_to_lead.cli.embedded import CannotStart, EmbeddedServer
 from speed_to_lead.cli.supervisor import Program, Supervisor
 from speed_to_lead.config import Configuration
+from speed_to_lead.core.access import first_plain_key
 from speed_to_lead.core.submission import Form
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import open_store
@@ -103,6 +104,9 @@ def up(
             STL_DATA_DIR=str(data_dir),
             PYTHONUNBUFFERED="1",
         )
+        if demo and first_plain_key(supervisor_environment["STL_API_KEYS"]) is None:
+            # The demo answers leads through /v1, and of a key that is given as a hash it cannot know the rest.
+            supervisor_environment["STL_API_KEYS"] += f",{secrets.token_urlsafe(24)}"
         if demo and settings.redis_url:  # its people are invented: they must not stand among real leads
             supervisor_environment["STL_KEY_PREFIX"] = f"{settings.key_prefix}-demo"
         if sys.stdout.isatty() and settings.log_format == "auto":
@@ -226,7 +230,8 @@ def _ready_curl(address: str, configuration: Configuration, environment: Mapping
             return (
                 f"{head} -H 'authorization: Bearer {environment[form.token_env]}' {address}/hooks/{form.name}"
             )
-    return f"{head} -H 'authorization: Bearer {environment['STL_API_KEYS'].split(',')[0]}' {address}/v1/leads"
+    key = first_plain_key(environment["STL_API_KEYS"]) or "YOUR-KEY"
+    return f"{head} -H 'authorization: Bearer {key}' {address}/v1/leads"
 
 
 def _refuse_unusable_server(url: str) -> None:

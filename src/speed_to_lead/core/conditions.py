@@ -29,6 +29,8 @@ _NUMBER = re.compile(
     r"(?:\s*(thousand|k|million|mio|mn|m)(?![^\W\d_]))?"  # "10 k", but not "10 members"
     r"\s*(\+)?"
 )
+#: "between 1,000 and 5,000 employees, worldwide" is half as long.
+_LONGEST_NUMBER = 100
 _SIZES = {
     "k": 1_000,
     "thousand": 1_000,
@@ -118,14 +120,16 @@ def number_range(value: Any) -> tuple[float, float] | None:
     """The least and most a value can mean as a number: 500 → (500, 500), "51-200" → (51, 200), "1,000+" → (1000, inf).
 
     Texts may group digits by comma, point, apostrophe or space, and end in k or m: "10.000" is ten thousand, since
-    nobody counts anything on a form to three decimals. None where there is no number in it, or more than two.
+    nobody counts anything on a form to three decimals. None where there is no number in it, or more than two, or more than a
+    hundred characters.
     """
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
         return (value, value)
     text = str(value).strip().casefold()
-    matches = list(_NUMBER.finditer(text))
+    # In a longer text no number is meant, and a megabyte of digits would be looked through for seconds.
+    matches = list(_NUMBER.finditer(text)) if len(text) <= _LONGEST_NUMBER else []
     if len(matches) not in (1, 2):
         return None
     numbers = [_number(match[1]) for match in matches]

@@ -40,6 +40,8 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+|[^<>]*<[^@\s<>]+@[^@\s<>]+>")
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
 #: No field's name is longer, and what is longer is not worth remembering.
 _LONGEST_NAME = 64
+#: What is longer is no company and no address, whatever it is called: it stays under `custom`. A message may be long.
+LONGEST_VALUE = 10_000
 _PLAIN_NAME = re.compile(r"(?!.*\d{5})[A-Za-z][\w.-]{0,39}\Z", re.ASCII)
 
 
@@ -146,7 +148,8 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
 
     A field's own name wins over its aliases, and the first alias over later ones. A list of plain values in a
     known field (Unbounce, check boxes) is read as text: the first for `email` and `phone`, else all of them,
-    with commas. Values in a known field that cannot be meant (an object; `true` as an e-mail) stay in `custom`.
+    with commas. Values in a known field that cannot be meant (an object; `true` as an e-mail; a company of a hundred
+    pages) stay in `custom`.
 
     Raises UnreadableSubmission where neither an e-mail address nor a phone number is given ("n/a" is none): there
     would be nobody to answer.
@@ -184,9 +187,12 @@ def _usable(field_name: str, value: Any) -> Any:
         if not parts or not all(isinstance(part, (str, int, float)) for part in parts):
             return None
         if len(parts) > 1 and field_name not in ("email", "phone"):
-            return ", ".join(str(part).strip() for part in parts)
+            joined = ", ".join(str(part).strip() for part in parts)
+            return joined if len(joined) <= LONGEST_VALUE or field_name == "message" else None
         value = parts[0].strip() if isinstance(parts[0], str) else parts[0]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or (
+        isinstance(value, str) and len(value) > LONGEST_VALUE and field_name != "message"
+    ):
         return None
     if field_name == "email":
         return value if isinstance(value, str) and _ADDRESS.fullmatch(value.strip()) else None

@@ -21,16 +21,21 @@ from speed_to_lead.core.submission import (
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_FORM_FIELDS = 1000
+#: HubSpot's fullest contacts, with a history of each property, have about thirty thousand values in a body this large.
+MAX_VALUES = 50_000
+#: In one object: a contact may have a thousand properties.
+MAX_NAMES = 2000
 
 #: Beyond this, JSON readers in Lua and JavaScript round: larger whole numbers (Google's and Jotform's ids) are kept as text.
 _LARGEST_EXACT_INTEGER = 2**53
 
+_GZIP = b"\x1f\x8b"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def json_in(submission: Submission) -> Any:
-    """The body as JSON that can be stored and compared: no NaN, no endless nesting, no half characters.
+    """The body as JSON that can be stored and compared: no NaN, no endless nesting, no flood of values, no half characters.
 
     NaN, Infinity and numbers too large for a float or for 53 bits are kept as text; of a repeated key the last
     value counts. Raises UnreadableSubmission with line and column.
@@ -45,7 +50,7 @@ def json_in(submission: Submission) -> Any:
         ) from None
     except RecursionError:
         raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep") from None
-    _refuse_deep_nesting(value)
+    _refuse_floods(value)
     # Walking every value costs more than parsing; half characters can only come from such an escape.
     return _with_whole_text(value) if _SURROGATE_ESCAPE.search(text) else value
 
@@ -138,6 +143,9 @@ def _text_of(body: bytes, *, older_pages: bool = False) -> str:
         raise UnreadableSubmission(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
     if not body.strip():
         raise UnreadableSubmission("the body is empty")
+    if body.startswith(_GZIP):
+        # It is never unpacked: a kilobyte can become a gigabyte.
+        raise UnreadableSubmission("the body is compressed (gzip); send it without Content-Encoding")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -160,18 +168,24 @@ def _float_or_text(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
-def _refuse_deep_nesting(value: Any) -> None:
-    level = [value]
+def _refuse_floods(value: Any) -> None:
+    """Raises UnreadableSubmission for what nobody filled in: too deep, too many values, too many names in one object."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    values = 0
     for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        values += sum(map(len, level))
+        if values > MAX_VALUES:
+            raise UnreadableSubmission(f"the JSON holds more than {MAX_VALUES} values")
+        if any(len(outer) > MAX_NAMES for outer in level if isinstance(outer, dict)):
+            raise UnreadableSubmission(f"an object of the JSON has more than {MAX_NAMES} names")
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, (dict, list))
         ]
-        if not level:
-            return
     raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep")
 
 

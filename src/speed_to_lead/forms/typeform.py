@@ -41,6 +41,9 @@ _FIELDS_BY_ANSWER = {
 #: What Typeform's share dialog writes where a value belongs (`#utm_source=xxxxx`), and people leave.
 _UNFILLED_HIDDEN_FIELD = "xxxxx"
 
+#: What a title repeats of an earlier answer. No brace inside: `.*?` would read a title of "{{{{…" anew from each brace.
+_RECALLED = re.compile(r"\{\{[^{}]*\}\}")
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -149,7 +152,7 @@ def _answers(response: Mapping[str, Any]) -> Iterator[_Answer]:
         yield _Answer(
             ref=str(field.get("ref") or ""),
             id=identity,
-            title=re.sub(r"\{\{.*?\}\}", " ", title_of.get(identity, "")).strip(),
+            title=_RECALLED.sub(" ", title_of.get(identity, "")).strip(),
             field_type=str(field.get("type") or ""),
             answer_type=str(answer.get("type") or ""),
             value=value,
@@ -191,7 +194,7 @@ def _by_title(answer: _Answer) -> str | None:
 def _first_chosen(answers: list[_Answer], selector: str) -> _Answer | None:
     kind, _, name = selector.partition(":") if ":" in selector else ("ref", "", selector)
     if kind == "title":
-        name = _folded(re.sub(r"\{\{.*?\}\}", " ", name))
+        name = _folded(_RECALLED.sub(" ", name))
 
     def is_meant(answer: _Answer) -> bool:
         return name == {

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -114,7 +114,13 @@ LeadId = Annotated[str, Depends(_lead_id)]
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "No key, or a wrong one."},
+    403: {"model": ErrorAnswer, "description": "The key lacks the scope that is named."},
     422: {"model": ErrorAnswer, "description": "What is wrong with the request, place by place."},
+    415: {"model": ErrorAnswer, "description": "The body is compressed; nothing is unpacked here."},
+    429: {
+        "model": ErrorAnswer,
+        "description": "A wrong key, and too many before it from this address; see Retry-After.",
+    },
     503: {
         "model": ErrorAnswer,
         "description": "The server is away; send it again after Retry-After seconds.",
@@ -148,12 +154,20 @@ _LEADS_BODY = {
 }
 
 
+class _Basic(HTTPBasic):
+    """Describes what the guard takes; FastAPI's own would refuse a user name that is not ASCII."""
+
+    async def __call__(self, request: Request) -> None:  # type: ignore[override]
+        del request
+
+
 def v1(place: Workplace, intake: Intake, stored: Callable[[], None]) -> APIRouter:
     """The routes of /v1. `stored` is called after submissions were stored."""
     bearer = HTTPBearer(auto_error=False, description="One of the keys in STL_API_KEYS.")
+    basic = _Basic(auto_error=False, description="A key as the password of any user; for looking only.")
     router = APIRouter(
         prefix="/v1",
-        dependencies=[Depends(bearer)],
+        dependencies=[Depends(bearer), Depends(basic)],
         responses=_ERRORS | _TOO_LARGE,
         default_response_class=JSONResponse,
     )

@@ -14,14 +14,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from speed_to_lead import __version__, flow
-from speed_to_lead.settings import Settings, split_keys
+from speed_to_lead.settings import Settings
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.api import v1
 from speed_to_lead.web.errors import add_error_answers, error_answer
+from speed_to_lead.web.failures import Failures
 from speed_to_lead.web.guard import Guard
 from speed_to_lead.web.hints import Hinter
 from speed_to_lead.web.hooks import Hooks, is_hook
+from speed_to_lead.web.reference import reference_page
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -43,7 +45,9 @@ def create_app(
     `environment` holds the secrets of the forms.
     """
     hinter = Hinter(hint)
-    hooks = Hooks(place, intake, hinter.nudge, settings.public_url, environment)
+    failures = Failures()
+    is_https = settings.public_url.startswith("https://")
+    hooks = Hooks(place, intake, hinter.nudge, settings.public_url, environment, failures)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +61,7 @@ def create_app(
         title="speed-to-lead",
         version=__version__,
         summary="No sales lead waits longer than it should.",
+        docs_url=None,  # both pages of FastAPI's load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -64,9 +69,10 @@ def create_app(
     add_error_answers(pages)
     pages.include_router(v1(place, intake, hinter.nudge))
     pages.add_route("/", _front)
+    pages.add_route("/docs", reference_page(pages))
     pages.add_route("/healthz", _alive)
     pages.add_route("/readyz", _ready(intake))
-    guarded = Guard(pages, split_keys(settings.api_keys))
+    guarded = Guard(pages, settings.keys, failures, is_https=is_https)
 
     async def web(scope: Scope, receive: Receive, send: Send) -> None:
         to_hooks = scope["type"] == "http" and is_hook(scope["path"])

@@ -19,6 +19,8 @@ from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import Refusal, WebhookRequest
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
+from speed_to_lead.web.failures import Failures, client_of
+from speed_to_lead.web.headers import security_headers
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -29,6 +31,10 @@ BODY_SECONDS = 20.0
 RETRY_AFTER_SECONDS = 5
 
 _PREFIX = "/hooks/"
+#: Without Strict-Transport-Security, which is for browsers, and they come to the pages.
+_HEADERS = security_headers(is_https=False)
+#: Whoever dribbles would go on dribbling, and whoever guesses should pay for a connection each time.
+_CLOSE = (b"connection", b"close")
 _TOO_SLOW = "the body did not arrive in time"
 
 
@@ -39,7 +45,7 @@ class _Answer:
 
     def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
         length = b"%d" % len(body)
-        fields = [(b"content-type", b"application/json"), (b"content-length", length), *headers]
+        fields = [(b"content-type", b"application/json"), (b"content-length", length), *headers, *_HEADERS]
         self.start: Message = {"type": "http.response.start", "status": status, "headers": fields}
         self.body: Message = {"type": "http.response.body", "body": body}
 
@@ -53,8 +59,7 @@ _TOO_LARGE = _error(413, f"a submission may have at most {MAX_BODY_BYTES} bytes"
 _NO_FORM = _error(400, "there is no form of that name; a hook is /hooks/{form}, with a form of intake.toml")
 _NOT_POST = _error(400, "a hook takes POST")
 _AWAY = _error(503, "the submission could not be stored now; send it again")
-#: Closed, because whoever dribbles would go on dribbling.
-_SLOW = _error(503, "the body did not arrive in time; send it again", (b"connection", b"close"))
+_SLOW = _error(503, "the body did not arrive in time; send it again", _CLOSE)
 _UNCONFIGURED = _error(503, "the secret of this form is not configured here yet; send it again later")
 _FAILED = _error(503, "something went wrong here; send it again")
 
@@ -76,12 +81,14 @@ class Hooks:
         stored: Callable[[], None],
         public_url: str,
         environment: Mapping[str, str],
+        failures: Failures,
     ) -> None:
         self._place = place
         self._intake = intake
         self._stored = stored
         self._public_url = public_url
         self._environment = environment
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
@@ -99,7 +106,7 @@ class Hooks:
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
             return _TOO_LARGE
-        form = self._form(scope["path"])
+        form = self._form(scope)
         if form is None:
             return _NO_FORM
         if scope["method"] != "POST":
@@ -113,32 +120,43 @@ class Hooks:
         if not isinstance(body, bytes):
             return body
         try:  # the intake answers within two seconds, whatever happens; the tightest tool waits three
-            return await self._store(WebhookRequest("POST", self._url(scope, headers), headers, body), form)
+            answer = await self._store(WebhookRequest("POST", self._url(scope, headers), headers, body), form)
+            return self._refused(answer, form, scope) if isinstance(answer, Refusal) else answer
         except StoreUnavailable as away:
             problem = str(away)
         log.error("submission.not_stored", form=form.name, error=problem)
         return _AWAY
 
-    async def _store(self, request: WebhookRequest, form: Form) -> _Answer:
+    async def _store(self, request: WebhookRequest, form: Form) -> _Answer | Refusal:
         now = await self._intake.now()
         submission = flow.receive(request, form, self._environment, now)
         if isinstance(submission, Refusal):
-            return _refused(submission, form)
+            return submission
         await self._intake.store(submission)
         self._stored()
         log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Answer(200, b'{"status":"stored","id":"%b"}' % submission.id.encode())
 
-    def _form(self, path: str) -> Form | None:
+    def _form(self, scope: Scope) -> Form | None:
         """The form a path names. The API's own form has no hook: it asks for no proof."""
         forms = self._place.config.forms
-        name = path.removeprefix(_PREFIX)
+        name = scope["path"].removeprefix(_PREFIX)
         form = forms.get(name)
-        if form is None:
+        if form is None and not self._failures.seconds_to_wait(client_of(scope)):
             # The name itself may be a token somebody pasted; a word of our config is safe to log.
             like = get_close_matches(name.strip("/")[:60], forms, n=1)
             log.warning("hook.unknown_form", like=like[0] if like else None)
         return form
+
+    def _refused(self, refusal: Refusal, form: Form, scope: Scope) -> _Answer:
+        """401, however often: a form tool disables its hook for other answers. What is guessed often is not logged."""
+        if refusal.ours:
+            log.error("submission.refused", form=form.name, reason=refusal.reason, ours=True)
+            return _UNCONFIGURED
+        if self._failures.seconds_to_wait(client_of(scope)):
+            return _error(401, refusal.reason, _CLOSE)
+        log.warning("submission.refused", form=form.name, reason=refusal.reason, ours=False)
+        return _error(401, refusal.reason)
 
     def _url(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """The address the sender called, byte for byte: some signatures cover it."""
@@ -193,14 +211,6 @@ async def _body(receive: Receive) -> bytes | _Answer | None:
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
-
-
-def _refused(refusal: Refusal, form: Form) -> _Answer:
-    if refusal.ours:
-        log.error("submission.refused", form=form.name, reason=refusal.reason, ours=True)
-        return _UNCONFIGURED
-    log.warning("submission.refused", form=form.name, reason=refusal.reason, ours=False)
-    return _error(401, refusal.reason)
 
 
 def _ready(form: Form) -> _Answer:

@@ -16,6 +16,7 @@ import uvicorn
 from speed_to_lead.settings import Settings, SettingsError
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.app import create_app
+from speed_to_lead.web.protocol import LimitedHttp
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ def serve(
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=LimitedHttp,
             ws="none",
             lifespan="on",
             log_config=None,
