@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert
+from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
-from speed_to_lead.store.documents import alert_document, alert_from, history_line
+from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is dead.
@@ -87,8 +88,12 @@ class RedisOutbox:
                 keys.history(""),
                 keys.ledger,
                 keys.outbox(destination),
+                keys.metrics,
             ],
-            [key, token, result, to_ms(at), 0, "", "", "", "", ""],
+            [
+                *(key, token, result, to_ms(at), 0, "", "", "", "", ""),
+                dump(counts_of_unread_alert(destination, result)),
+            ],
         )
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
@@ -107,6 +112,7 @@ class RedisOutbox:
                 keys.history(alert.lead_id),
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
+                keys.metrics,
             ],
             [
                 alert.key,
@@ -120,6 +126,7 @@ class RedisOutbox:
                     if fallback
                     else ("", "", "", "")
                 ),
+                dump(counts_of_attempt(alert, settlement.result, settlement.at)),
             ],
         )
         return Result(text(answer))
