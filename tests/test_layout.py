@@ -40,6 +40,8 @@ OWNERS: dict[str, set[str]] = {
     "aiohttp": set(),
     "urllib3": set(),
     "smtplib": {"destinations"},
+    "prometheus_client": {"web"},
+    "opentelemetry": {"tracing"},
     "urllib.request": {"cli"},  # the demo posts its leads to our own hook, as a form tool would
     "http.client": set(),
 }

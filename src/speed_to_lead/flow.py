@@ -553,6 +553,9 @@ def audit(place: Workplace, cursor: str, limit: int = 1000) -> tuple[str, dict[F
 
 # --- signs of life ---------------------------------------------------------------------------------------------
 
+#: A stage gives a sign of life each second; one silent for this many seconds is not working.
+SILENT_AFTER = 15.0
+
 
 def beat(place: Workplace, stage: str) -> None:
     """Note that this process is working on `stage`."""

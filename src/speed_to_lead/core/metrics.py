@@ -107,7 +107,9 @@ def _detection_lag(change: LeadChange) -> timedelta | None:
             instants.append(lead.deadline)
             decided_at = entry.at
         elif entry.event == "step.decided":
-            steps = (lead.step(name) for name in (entry.details.get("step"), *entry.details.get("skipped", ())))
+            steps = (
+                lead.step(name) for name in (entry.details.get("step"), *entry.details.get("skipped", ()))
+            )
             instants += [step.at for step in steps if step is not None]
             decided_at = entry.at
     return decided_at - min(instants) if decided_at is not None and instants else None

@@ -22,6 +22,7 @@ from speed_to_lead.web.errors import add_error_answers, error_answer
 from speed_to_lead.web.guard import Guard
 from speed_to_lead.web.hints import Hinter
 from speed_to_lead.web.hooks import Hooks, is_hook
+from speed_to_lead.web.metrics import metrics
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ def create_app(
     pages.add_route("/", _front)
     pages.add_route("/healthz", _alive)
     pages.add_route("/readyz", _ready(intake))
+    pages.add_route("/metrics", metrics(place, hooks.answers))
     guarded = Guard(pages, split_keys(settings.api_keys))
 
     async def web(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,6 +91,7 @@ def _front(_request: Request) -> Response:
         "form tools post to  /hooks/{form}\n"
         "programs use        /v1  (described at /docs)\n"
         "is it alive, ready  /healthz  /readyz\n"
+        "for Prometheus      /metrics  (docs/observability)\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What stands before everything that is no hook: bearer keys for /v1, a limit for every body, security headers.
+"""What stands before everything that is no hook: bearer keys for /v1 and /metrics, a limit for every body, security headers.
 
 It asks for the key before a byte of the body is read, so that only people with a key can make us read ten megabytes.
 """
@@ -38,7 +38,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        is_api = path == "/v1" or path.startswith("/v1/")
+        is_api = path in ("/v1", "/metrics") or path.startswith(("/v1/", "/metrics/"))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

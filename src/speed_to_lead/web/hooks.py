@@ -7,6 +7,7 @@ answered: what is not ours to take is 400, 401 or 413, and what we cannot do now
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +16,7 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from speed_to_lead import flow
+from speed_to_lead.core.metrics import OTHER
 from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import Refusal, WebhookRequest
 from speed_to_lead.store import StoreUnavailable
@@ -82,6 +84,8 @@ class Hooks:
         self._stored = stored
         self._public_url = public_url
         self._environment = environment
+        #: How often this process answered what, by form and status. Most refusals never reach the store.
+        self.answers: Counter[tuple[str, int]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
@@ -91,6 +95,8 @@ class Hooks:
             log.exception("hook.failed")
             answer = _FAILED
         if answer is not None:
+            name = scope["path"].removeprefix(_PREFIX)
+            self.answers[name if name in self._place.config.forms else OTHER, answer.start["status"]] += 1
             await send(answer.start)
             await send(answer.body)
 
