@@ -19,7 +19,7 @@ from tests.store.builders import (
     taken,
 )
 
-from speed_to_lead.core.settlement import Bury, Drop
+from speed_to_lead.core.settlement import Bury, Drop, Settlement
 from speed_to_lead.store.contract import AlertSettlement, OutboxHealth, Result, Store
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -35,7 +35,7 @@ def test_nothing_happened_nothing_is_counted(store: Store) -> None:
 def test_every_settlement_is_counted_once(store: Store) -> None:
     """Lead, test, duplicate and dead letter; the entry settled a second time counts nothing."""
     entries = [taken(store, name) for name in ("one", "two", "three", "four")]
-    settlements = [
+    settlements: list[Settlement] = [
         admit(entries[0], new_lead(store.now(), "one")),
         Drop(entries[1].entry_id, "tests", "two", form="demo"),
         Drop(entries[2].entry_id, "duplicates", "three", "one", "demo"),

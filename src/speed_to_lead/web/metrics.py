@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 #: Prometheus gives up after ten seconds; well before that we answer without the store.
 SCRAPE_SECONDS = 5.0
-STAGES = ("web", "router", "clock", "courier")
+STAGES = ("web", "router", "clock", "courier", "watchdog")
 OUTCOMES = ("lead", "touch", "duplicate", "test", "dead_letter")
 RESULTS = ("delivered", "retry", "dead", "cancelled")
 
@@ -146,7 +146,7 @@ class Samples:
 
     def __init__(self, config: Configuration) -> None:
         self._known: dict[str, set[str]] = {
-            "form": {*config.forms, API_FORM.name},
+            "form": {*config.forms, API_FORM.name, OTHER},  # anybody may write any form into the queue
             "source": {*config.rulebook.taxonomy.sources, UNKNOWN_SOURCE.name},
             "team": {*config.rulebook.teams},
             "sla": {*config.rulebook.slas},
@@ -218,12 +218,13 @@ class Samples:
 
     def _histogram(self, name: str, metric: Metric) -> Family:
         family = HistogramMetricFamily(name, metric.meaning, labels=metric.labels)
-        bounds = [*(f"{bound:g}" for bound in HISTOGRAMS[metric.name]), "+Inf"]
+        # As they are stored, and as OpenMetrics wants them: with a point.
+        bounds = [*((f"{bound:g}", str(bound)) for bound in HISTOGRAMS[metric.name]), ("+Inf", "+Inf")]
         for labels, counted in sorted(self._buckets[metric.name].items()):
             so_far, buckets = 0.0, []
-            for bound in bounds:
+            for bound, shown in bounds:
                 so_far += counted.get(bound, 0)
-                buckets.append((bound, so_far))
+                buckets.append((shown, so_far))
             family.add_metric(labels, buckets, counted.get(SUM, 0) / 1000)
         return family
 
