@@ -12,7 +12,7 @@ ROOT = Path(speed_to_lead.__file__).parent
 
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
-_GROUND = {"core", *MIDDLE, "settings", "logs"}
+_GROUND = {"core", *MIDDLE, "settings", "logs", "tracing"}
 _BELOW_TOP = {*_GROUND, "workplace", "flow"}
 
 #: What each part may import of ours, besides itself and the package's own version.
@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "settings": set(),
     "logs": set(),
+    "tracing": set(),
     **{part: {"core"} for part in MIDDLE},
     "workplace": _GROUND,  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},

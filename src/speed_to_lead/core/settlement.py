@@ -1,7 +1,7 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -241,6 +241,8 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
         rulebook,
         now,
     )
+    if submission.traceparent:
+        change = replace(change, lead=replace(change.lead, traceparent=submission.traceparent))
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     facts.note(reading, change)
     return Admit(entry_id, change, (key,), people)

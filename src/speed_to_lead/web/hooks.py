@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from speed_to_lead import flow
+from speed_to_lead import flow, tracing
 from speed_to_lead.core.metrics import OTHER
 from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import Refusal, WebhookRequest
@@ -126,13 +126,17 @@ class Hooks:
         return _AWAY
 
     async def _store(self, request: WebhookRequest, form: Form) -> _Answer:
-        now = await self._intake.now()
-        submission = flow.receive(request, form, self._environment, now)
-        if isinstance(submission, Refusal):
-            return _refused(submission, form)
-        await self._intake.store(submission)
-        self._stored()
-        log.debug("submission.stored", lead_id=submission.id, form=form.name)
+        sender = request.headers.get("traceparent", "")
+        with tracing.span("hook receive", link=sender, form=form.name) as span:
+            now = await self._intake.now()
+            submission = flow.receive(request, form, self._environment, now, span.traceparent)
+            if isinstance(submission, Refusal):
+                span.note(outcome="refused")
+                return _refused(submission, form)
+            await self._intake.store(submission)
+            self._stored()
+            span.note(lead_id=submission.id, outcome="stored")
+            log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Answer(200, b'{"status":"stored","id":"%b"}' % submission.id.encode())
 
     def _form(self, path: str) -> Form | None:
