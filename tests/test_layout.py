@@ -12,7 +12,7 @@ ROOT = Path(speed_to_lead.__file__).parent
 
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
-_GROUND = {"core", *MIDDLE, "address", "settings", "logs"}
+_GROUND = {"core", *MIDDLE, "address", "settings", "logs", "tracing"}
 _BELOW_TOP = {*_GROUND, "workplace", "flow"}
 
 #: What each part may import of ours, besides itself and the package's own version.
@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "address": set(),
     "settings": {"core", "address"},
     "logs": set(),
+    "tracing": set(),
     **{part: {"core"} for part in MIDDLE},
     "store": {"core", "address"},
     "workplace": _GROUND,  # opens the middle ones for flow and all above it
@@ -42,6 +43,8 @@ OWNERS: dict[str, set[str]] = {
     "aiohttp": set(),
     "urllib3": set(),
     "smtplib": {"destinations"},
+    "prometheus_client": {"web"},
+    "opentelemetry": {"tracing"},
     "urllib.request": {"cli"},  # the demo posts its leads to our own hook, as a form tool would
     "http.client": set(),
 }

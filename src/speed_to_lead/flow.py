@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from speed_to_lead import forms
+from speed_to_lead import forms, tracing
 from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.audit import Finding, audit_lead
 from speed_to_lead.core.clock import to_iso, to_ms
@@ -45,6 +45,7 @@ from speed_to_lead.core.settlement import (
     settlement_of,
 )
 from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission
+from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.store import ClaimedAlert, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import AlertSettlement, UnreadableRecord
@@ -81,20 +82,30 @@ MAX_ROUNDS = 50
 
 
 def receive(
-    request: forms.WebhookRequest, form: Form, environment: Mapping[str, str], now: datetime
+    request: forms.WebhookRequest,
+    form: Form,
+    environment: Mapping[str, str],
+    now: datetime,
+    traceparent: str = "",
 ) -> Submission | forms.Refusal:
-    """The submission to store, or why the delivery is refused. Nothing of the body is read yet: store first."""
+    """The submission to store, or why the delivery is refused. Nothing of the body is read yet: store first.
+
+    `traceparent` names our own span, never the sender's.
+    """
     refusal = forms.refusal_of(request, form, environment, now)
     if refusal is not None:
         return refusal
     kept = forms.PROVIDERS[form.provider].kept_headers
+    headers = {name: request.headers[name] for name in kept if name in request.headers}
+    if traceparent:
+        headers["traceparent"] = traceparent
     return Submission(
         id=new_submission_id(now),
         form=form.name,
         received_at=now,
         body=request.body,
         content_type=request.headers.get("content-type", ""),
-        headers={name: request.headers[name] for name in kept if name in request.headers},
+        headers=headers,
     )
 
 
@@ -139,16 +150,32 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
 
 
 def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+    spans = {
+        entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
+        for entry in entries
+    }
     try:
-        return _settle_readings(place, [_read(place, entry) for entry in entries])
+        readings = [_read(place, _within(spans[entry.entry_id], entry)) for entry in entries]
+        return _settle_readings(place, readings, spans)
     except StoreUnavailable:
         # Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed.
         with suppress(StoreUnavailable):
             place.store.queue.give_back(consumer, entries)
         raise
+    finally:
+        for span in spans.values():
+            span.end()
 
 
-def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
+def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
+    """The entry as a part of its routing's trace: its lead remembers that one."""
+    if not span.traceparent:
+        return entry
+    headers = {**entry.submission.headers, "traceparent": span.traceparent}
+    return replace(entry, submission=replace(entry.submission, headers=headers))
+
+
+def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span]) -> Routed:
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
         settlements = _decide_round(place, waiting, place.store.now())
@@ -160,7 +187,10 @@ def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
                 continue
             settled += 1
             if result is Result.APPLIED:
-                _log_settlement(settlement)
+                span = spans[reading.entry_id]
+                span.note(**_traced(settlement))
+                with span.current():
+                    _log_settlement(settlement)
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
         refused += len(stale) == len(waiting)
         waiting = stale
@@ -209,6 +239,20 @@ def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> l
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
         settlements.append(settlement)
     return settlements
+
+
+def _traced(settlement: Settlement) -> dict[str, str]:
+    """What a trace says of a settlement: names of config, and no name that a sender made up."""
+    match settlement:
+        case Admit(change=change):
+            lead = change.lead
+            return {"outcome": "lead", "form": lead.form, "team": lead.team, "sla": lead.sla}
+        case Join(change=change):
+            return {"outcome": "touch", "lead_id": change.lead.id, "team": change.lead.team}
+        case Drop():
+            return {"outcome": settlement.kind, "form": settlement.form}
+        case Bury():
+            return {"outcome": "dead_letter"}
 
 
 def _log_settlement(settlement: Settlement) -> None:
@@ -265,7 +309,7 @@ def sweep(place: Workplace) -> Swept:
 
 
 def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, bool]:
-    store = place.store
+    store, begun = place.store, tracing.clock()
     records = store.leads.get_many(ids)
     wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
     rotations = store.leads.rotations(wanting) if wanting else {}
@@ -294,7 +338,7 @@ def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, 
         if result is Result.APPLIED:
             handled += 1
             has_alerts = has_alerts or bool(change.alerts)
-            _log_change(change)
+            _tell_change("sweep", change, begun)
     return handled, has_alerts
 
 
@@ -335,6 +379,15 @@ def release(place: Workplace, lead_id: str) -> bool:
     if lead is not None:
         place.store.leads.mend_index(lead_id, lead.version, first_instant(lead))
     return True
+
+
+def _tell_change(what: str, change: LeadChange, begun: int) -> None:
+    """Log a change that was written, and add it to the lead's trace."""
+    lead = change.lead
+    step = next((str(e.details.get("step", "")) for e in change.history if e.event == "step.decided"), "")
+    fields = {"lead_id": lead.id, "team": lead.team, "sla": lead.sla, "step": step}
+    with tracing.span(what, lead.traceparent, since=begun, **fields):
+        _log_change(change)
 
 
 def _log_change(change: LeadChange) -> None:
@@ -410,16 +463,38 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_be
             place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now
         )
         return
-    started = time.monotonic()
-    if started >= send_before:  # frozen, or the store stalled: another courier may have it by now
-        why = "the courier was stopped before it could send"
-        _note_attempt(place, claimed, RetryAt(place.store.now()), alert.unknown_attempts, now, why)
+    if time.monotonic() >= send_before:  # frozen, or the store stalled: another courier may have it by now
+        place.store.outbox.settle(claimed, AlertSettlement("returned", now, alert.unknown_attempts))
         return
+    with tracing.span(
+        "deliver",
+        message.traceparent,
+        lead_id=alert.lead_id,
+        team=alert.team,
+        step=alert.step,
+        destination=alert.destination,
+    ) as span:
+        if span.traceparent:
+            message = replace(message, traceparent=span.traceparent)
+        _send_and_note(place, claimed, channel, message, span, now)
+
+
+def _send_and_note(
+    place: Workplace,
+    claimed: ClaimedAlert,
+    channel: Channel,
+    message: Message,
+    span: tracing.Span,
+    now: datetime,
+) -> None:
+    alert = claimed.alert
+    started = time.monotonic()
     attempt = _attempt(channel.send, message, now)
     now = _now_after(place, now, started)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
+    span.note(outcome=attempt.outcome.value)
     verdict = after_attempt(
         attempt,
         now,
@@ -545,6 +620,7 @@ def change_lead(
     `decide` raises.
     """
     for _ in range(MAX_ROUNDS):
+        begun = tracing.clock()
         lead = place.store.leads.get(lead_id)
         if lead is None:
             known = place.store.queue.lead_of([lead_id]).get(lead_id)
@@ -557,7 +633,7 @@ def change_lead(
                 return lead, False
             continue
         if place.store.leads.change([change], confirmed=True)[0] is Result.APPLIED:
-            _log_change(change)
+            _tell_change("respond", change, begun)
             return change.lead, True
     raise Contended(lead_id)
 
@@ -591,6 +667,9 @@ def audit(place: Workplace, cursor: str, limit: int = 1000) -> tuple[str, dict[F
 
 
 # --- signs of life ---------------------------------------------------------------------------------------------
+
+#: A stage gives a sign of life each second; one silent for this many seconds is not working.
+SILENT_AFTER = 15.0
 
 
 def beat(place: Workplace, stage: str) -> None:

@@ -18,6 +18,7 @@ from speed_to_lead.cli.operate import balance_in_words, pulses_of
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.store import ServerPolicy
 from speed_to_lead.store.keys import Keys
+from speed_to_lead.web.metrics import PREFIX, Scrape, read_store
 
 
 def test_dead_letters(running: Running) -> None:
@@ -106,6 +107,41 @@ def test_status_is_not_well(running: Running) -> None:
     assert "no sign of life from: router, clock, courier, web" in finished.out
     status = running("status", "--json").json
     assert (status["late"], status["stages"]["queue"]["waiting"], status["well"]) == (["clock"], 1, False)
+
+
+def test_status_agrees_with_metrics(running: Running) -> None:
+    """Both are asked of the same health: whoever looks at a dashboard and whoever types see one system."""
+    running.routed(received_at=running.ago(minutes=20))
+    running.routed(b"not json")
+    running.submit()
+    running.beat_all()
+    reading = read_store(running.place)
+    status = running("status", "--json").json
+    exported = {
+        (sample.name.removeprefix(PREFIX), *sample.labels.values()): sample.value
+        for family in Scrape(running.place.config, reading, {}).collect()
+        for sample in family.samples
+    }
+    queue, clock, outbox = (status["stages"][name] for name in ("queue", "clock", "outbox"))
+    assert {
+        "queue_depth": exported["queue_depth",],
+        "due_leads": exported["due_leads",],
+        "open_leads": exported["open_leads",],
+        "dead_letters": exported["dead_letters",],
+        "outbox": sum(value for name, value in exported.items() if name[0] == "outbox_depth"),
+        "routers": exported["stage_processes", "router"],
+    } == {
+        "queue_depth": queue["waiting"],
+        "due_leads": clock["waiting"],
+        "open_leads": status["open_leads"],
+        "dead_letters": status["dead_letters"],
+        "outbox": outbox["waiting"],
+        "routers": status["pulses"]["router"]["alive"],
+    }
+    oldest = max(value for name, value in exported.items() if name[0] == "outbox_oldest_age_seconds")
+    assert exported["due_oldest_age_seconds",] == pytest.approx(clock["oldest_seconds"], abs=10)
+    assert oldest == pytest.approx(outbox["oldest_seconds"], abs=10)
+    assert (queue["waiting"], clock["waiting"], status["dead_letters"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

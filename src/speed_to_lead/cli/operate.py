@@ -13,12 +13,11 @@ from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.message import span_text
+from speed_to_lead.flow import SILENT_AFTER
 from speed_to_lead.store import Health
 
 #: The oldest thing in a stage may be this many seconds past its time.
 LATE_AFTER = {"queue": 5.0, "clock": 5.0, "outbox": 30.0}
-#: A stage gives a sign of life each second; one silent for this long is not working.
-SILENT_AFTER = 15.0
 #: The stages without which leads stand still; the others count once they have been seen.
 NEEDED_STAGES = ("router", "clock", "courier")
 

@@ -2,6 +2,7 @@
 
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
+from speed_to_lead.tracing import set_up_tracing
 from speed_to_lead.workplace import open_workplace_or_exit
 
 
@@ -13,6 +14,7 @@ def web() -> int:
 
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
+    set_up_tracing("web")
     place = open_workplace_or_exit()
     return serve(place, settings, lambda: send_hint(app, place.store, "route"))
 

@@ -14,7 +14,7 @@ class Message:
 
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
-    fields are empty for messages about the system.
+    fields are empty for messages about the system. `traceparent` is the trace it belongs to, for a receiver of our own.
     """
 
     key: str
@@ -33,6 +33,7 @@ class Message:
     skipped_steps: tuple[str, ...] = ()
     url: str = ""
     possible_repeat: bool = False
+    traceparent: str = ""
 
 
 def compose(
@@ -78,6 +79,7 @@ def compose(
         skipped_steps=alert.skipped_steps,
         url=url,
         possible_repeat=alert.unknown_attempts > 0,
+        traceparent=lead.traceparent,
     )
 
 

@@ -1,7 +1,7 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,6 +66,7 @@ class Drop:
     kind: str
     submission_id: str
     lead_id: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +213,13 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
     if parsed is None or form is None or key is None:
         return Bury(entry_id, submission, reading.error, now, is_of_known_form=form is not None)
     if parsed.is_test:
-        return Drop(entry_id, "tests", submission.id)
+        return Drop(entry_id, "tests", submission.id, form=form.name)
     for name in (submission.id, key.key):
         if name in facts.known:
-            return Drop(entry_id, "duplicates", submission.id, facts.known[name])
+            return Drop(entry_id, "duplicates", submission.id, facts.known[name], form.name)
     lead_id = reading.lead_id(facts.records)
     if lead_id is None:
-        return Drop(entry_id, "duplicates", submission.id, submission.id)
+        return Drop(entry_id, "duplicates", submission.id, submission.id, form.name)
     for person in reading.people:
         lead = facts.records.get(facts.by_person.get(person, ""))
         if isinstance(lead, Lead) and lead.is_open:
@@ -240,6 +241,8 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
         rulebook,
         now,
     )
+    if submission.traceparent:
+        change = replace(change, lead=replace(change.lead, traceparent=submission.traceparent))
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     facts.note(reading, change)
     return Admit(entry_id, change, (key,), people)

@@ -42,6 +42,8 @@ _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
 _LONGEST_NAME = 64
 #: What is longer is no company and no address, whatever it is called: it stays under `custom`. A message may be long.
 LONGEST_VALUE = 10_000
+#: A sampled W3C trace context. Any program may write to the queue, so what looks otherwise is none.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01\Z")
 _PLAIN_NAME = re.compile(r"(?!.*\d{5})[A-Za-z][\w.-]{0,39}\Z", re.ASCII)
 
 
@@ -86,6 +88,12 @@ class Submission:
     body: bytes
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def traceparent(self) -> str:
+        """The trace it came in, as W3C writes it; "" where it names none, or one that is not sampled."""
+        given = self.headers.get("traceparent", "")
+        return given if given and _TRACEPARENT.match(given) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ class WebhookChannel:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signatures(self.secrets, key, timestamp, content),
         }
+        if (
+            message.traceparent
+        ):  # two random numbers; a receiver that traces joins them, any other ignores them
+            headers["traceparent"] = message.traceparent
         return post(self.http, self.url, content=content, headers=headers, now=now)
 
 

@@ -79,11 +79,21 @@ class AlertSettlement:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxHealth:
+    """One destination's outbox: alerts waiting, those whose next attempt is due, and seconds since the oldest was decided."""
+
+    depth: int
+    due: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
 
     `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come. `outbox_oldest` counts from
-    the decision, not from the next attempt: a destination that refuses again and again must show.
+    the decision, not from the next attempt: a destination that refuses again and again must show. `outboxes` has
+    the same of each destination that anything waits for.
     """
 
     now: datetime
@@ -101,6 +111,7 @@ class Health:
     dead_alerts: int = 0
     quarantined: int = 0
     heartbeats: Mapping[str, float] = field(default_factory=dict)
+    outboxes: Mapping[str, OutboxHealth] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +286,9 @@ class Operations(Protocol):
 
     def counters(self) -> dict[str, int]:
         """Every counter by name."""
+
+    def metrics(self) -> dict[str, int]:
+        """Every count of `core.metrics` by its field; each was written with the change it counts."""
 
     def health(self) -> Health:
         """Depths and ages of every stage."""

@@ -66,6 +66,7 @@ def lead_document(lead: Lead) -> str:
         "touches": [_touch_document(touch) for touch in lead.touches],
         "touches_dropped": lead.touches_dropped or None,
         "trace": list(lead.trace),
+        "traced": lead.traceparent[3:-3],  # between version and flags, which are the same for all
     }
     return dump(_without_empty(document))
 
@@ -103,6 +104,7 @@ def lead_from(text: str | bytes) -> Lead:
         touches=tuple(_touch(touch) for touch in d.get("touches", ())),
         touches_dropped=d.get("touches_dropped", 0),
         trace=tuple(d.get("trace", ())),
+        traceparent=f"00-{d['traced']}-01" if "traced" in d else "",
     )
 
 

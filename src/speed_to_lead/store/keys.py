@@ -51,6 +51,11 @@ class Keys:
         return self._key("ledger")
 
     @property
+    def metrics(self) -> str:
+        """Hash: count for /metrics → number (`core/metrics.py` names the fields)."""
+        return self._key("metrics")
+
+    @property
     def alerts(self) -> str:
         """Hash: alert key → document, for alerts not yet delivered and for dead ones."""
         return self._key("alerts")

@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, Join
 from speed_to_lead.store.contract import Result, UnreadableRecord
 from speed_to_lead.store.documents import (
@@ -233,6 +234,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         keys.incoming,
         keys.rotation(change.rotation.team) if change.rotation else keys.load,
         keys.open_leads,
+        keys.metrics,
     ]
 
     def number_of(key: str) -> int:
@@ -267,6 +269,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         "history": [history_line(entry) for entry in change.history],
         "counters": dict(change.counters),
         "load": dict(change.load),
+        "metrics": counts_of_settlement(settlement) if settlement else counts_of_change(change),
         "alerts": [
             (
                 number_of(keys.outbox(a.destination)),

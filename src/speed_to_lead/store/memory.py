@@ -10,6 +10,12 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.metrics import (
+    counts_of_attempt,
+    counts_of_change,
+    counts_of_repeated_burial,
+    counts_of_settlement,
+)
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
 from speed_to_lead.store.contract import (
@@ -17,6 +23,7 @@ from speed_to_lead.store.contract import (
     ClaimedAlert,
     DeadAlert,
     Health,
+    OutboxHealth,
     QueueEntry,
     Result,
     ServerPolicy,
@@ -59,6 +66,7 @@ class _State:
     rotations: dict[str, Rotation] = field(default_factory=dict)
     load: Counter[str] = field(default_factory=Counter)
     ledger: Counter[str] = field(default_factory=Counter)
+    metrics: Counter[str] = field(default_factory=Counter)
     alerts: dict[str, _Waiting] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
@@ -78,6 +86,7 @@ class _State:
             self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
         self.ledger.update(change.counters)
         self.load.update(change.load)
+        self.metrics.update(counts_of_settlement(settlement) if settlement else counts_of_change(change))
         for alert in change.alerts:
             self.alerts.setdefault(alert.key, _Waiting(alert, alert.decided_at))
         if settlement is not None:
@@ -217,6 +226,7 @@ class MemoryQueue:
                 return state.change(settlement.change, settlement)
             case Drop():
                 state.ledger[settlement.kind] += 1
+                state.metrics.update(counts_of_settlement(settlement))
                 if settlement.lead_id:
                     state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
                 answer = Result.APPLIED
@@ -228,6 +238,8 @@ class MemoryQueue:
                     kept = state.buried.get(submission.id)
                 known = kept is not None
                 state.ledger["duplicates" if known else "dead_letters"] += 1
+                counts_of = counts_of_repeated_burial if known else counts_of_settlement
+                state.metrics.update(counts_of(settlement))
                 state.buried.setdefault(
                     submission.id, DeadLetter(submission, settlement.error, settlement.at)
                 )
@@ -394,6 +406,7 @@ class MemoryOutbox:
             else:
                 del self._state.alerts[claimed.alert.key]
             self._state.ledger[f"alerts_{settlement.result}"] += 1
+        self._state.metrics.update(counts_of_attempt(claimed.alert, settlement.result, settlement.at))
         if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
             self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
         if settlement.fallback is not None:
@@ -448,6 +461,10 @@ class MemoryOperations:
         """Every counter by name."""
         return {name: n for name, n in self._state.ledger.items() if n}
 
+    def metrics(self) -> dict[str, int]:
+        """Every count of `core.metrics`."""
+        return dict(self._state.metrics)
+
     def health(self) -> Health:
         """Depths and ages of every stage."""
         state, now = self._state, self._state.clock()
@@ -456,6 +473,9 @@ class MemoryOperations:
             return max((0.0, *((now - at).total_seconds() for at in instants)))
 
         alive = [w for w in state.alerts.values() if w.dead_at is None]
+        by_destination: dict[str, list[_Waiting]] = {}
+        for waiting in alive:
+            by_destination.setdefault(waiting.alert.destination, []).append(waiting)
         return Health(
             now=now,
             queued=len(state.entries),
@@ -472,6 +492,12 @@ class MemoryOperations:
             dead_alerts=len(state.alerts) - len(alive),
             quarantined=len(state.quarantined),
             heartbeats={process: age([at]) for process, at in sorted(state.beats.items())},
+            outboxes={
+                name: OutboxHealth(
+                    len(found), sum(w.next_at <= now for w in found), age(w.alert.decided_at for w in found)
+                )
+                for name, found in sorted(by_destination.items())
+            },
         )
 
     def beat(self, process: str, now: datetime) -> None:

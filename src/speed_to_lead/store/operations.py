@@ -1,14 +1,14 @@
 """What people on call ask: do the books balance, how deep is each queue, who is alive, how is the server set up."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import redis
 
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
-from speed_to_lead.store.contract import Health, ServerPolicy
+from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
 from speed_to_lead.store.documents import decided_at
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -72,6 +72,12 @@ class RedisOperations:
             counted = self._client.hgetall(self._keys.ledger)
         return {text(name): int(n) for name, n in counted.items() if int(n)}
 
+    def metrics(self) -> dict[str, int]:
+        """Every count of `core.metrics`."""
+        with translated_errors():
+            counted = self._client.hgetall(self._keys.metrics)
+        return {text(field): int(n) for field, n in counted.items()}
+
     def health(self) -> Health:
         """Depths and ages of every stage."""
         keys = self._keys
@@ -105,7 +111,14 @@ class RedisOperations:
         queued, first, pending, due, due_first, open_leads, scheduled = answers[:7]
         dead_letters, dead_alerts, quarantined, beats = answers[7:11]
         depths, due_counts = answers[11::4], answers[12::4]
-        waiting = {key for found in (*answers[13::4], *answers[14::4]) for key in found}
+        firsts, lasts = answers[13::4], answers[14::4]
+        waiting = [set(first) | set(last) for first, last in zip(firsts, lasts, strict=True)]
+        ages = self._oldest_alerts(waiting, now_ms)
+        outboxes = {
+            name: OutboxHealth(depth, due_count, age)
+            for name, depth, due_count, age in zip(names, depths, due_counts, ages, strict=True)
+            if depth
+        }
         return Health(
             now=from_ms(now_ms),
             queued=queued,
@@ -117,22 +130,25 @@ class RedisOperations:
             open_leads=open_leads,
             outbox=sum(depths),
             outbox_due=sum(due_counts),
-            outbox_oldest=self._oldest_alert(waiting, now_ms),
+            outbox_oldest=max(ages, default=0.0),
             dead_letters=dead_letters,
             dead_alerts=dead_alerts,
             quarantined=quarantined,
             heartbeats={text(process): _age(now_ms, at) for process, at in beats},
+            outboxes=outboxes,
         )
 
-    def _oldest_alert(self, keys: Iterable[bytes], now_ms: int) -> float:
-        """Seconds since the oldest of these alerts was decided, whenever its next attempt may be."""
-        wanted = list(keys)
+    def _oldest_alerts(self, outboxes: Sequence[set[bytes]], now_ms: int) -> list[float]:
+        """For each outbox: seconds since the oldest of these alerts was decided, whenever its next attempt may be."""
+        wanted = [key for keys in outboxes for key in keys]
         if not wanted:
-            return 0.0
+            return [0.0] * len(outboxes)
         with translated_errors():
-            documents = self._client.hmget(self._keys.alerts, wanted)
-        ages = [_age(now_ms, decided_at(document)) for document in documents if document is not None]
-        return max(ages, default=0.0)
+            documents = dict(zip(wanted, self._client.hmget(self._keys.alerts, wanted), strict=True))
+        return [
+            max((_age(now_ms, decided_at(d)) for d in map(documents.get, keys) if d is not None), default=0.0)
+            for keys in outboxes
+        ]
 
     def beat(self, process: str, now: datetime) -> None:
         """Note a sign of life."""

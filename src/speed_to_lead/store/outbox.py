@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, Lead
+from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
-from speed_to_lead.store.documents import alert_document, alert_from, history_line
+from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
 from speed_to_lead.store.leads import confirm_read
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -88,8 +89,12 @@ class RedisOutbox:
                 keys.history(""),
                 keys.ledger,
                 keys.outbox(destination),
+                keys.metrics,
             ],
-            [key, token, result, to_ms(at), 0, "", "", "", "", ""],
+            [
+                *(key, token, result, to_ms(at), 0, "", "", "", "", ""),
+                dump(counts_of_unread_alert(destination, result)),
+            ],
         )
 
     def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
@@ -112,6 +117,7 @@ class RedisOutbox:
                 keys.history(alert.lead_id),
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
+                keys.metrics,
             ],
             [
                 alert.key,
@@ -125,6 +131,7 @@ class RedisOutbox:
                     if fallback
                     else ("", "", "", "")
                 ),
+                dump(counts_of_attempt(alert, settlement.result, settlement.at)),
             ],
         )
         return Result(text(answer))

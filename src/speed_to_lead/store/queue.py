@@ -8,9 +8,11 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.documents import dump
 from speed_to_lead.store.leads import change_call, keep_ms
 from speed_to_lead.store.server import (
     ScriptCall,
@@ -185,8 +187,15 @@ class RedisQueue:
             case Drop():
                 return ScriptCall(
                     "drop_submission",
-                    [keys.incoming, keys.ledger, keys.seen(settlement.submission_id)],
-                    [settlement.entry_id, GROUP, settlement.kind, settlement.lead_id, keep_ms(REMEMBER_KEY)],
+                    [keys.incoming, keys.ledger, keys.seen(settlement.submission_id), keys.metrics],
+                    [
+                        settlement.entry_id,
+                        GROUP,
+                        settlement.kind,
+                        settlement.lead_id,
+                        keep_ms(REMEMBER_KEY),
+                        dump(counts_of_settlement(settlement)),
+                    ],
                 )
             case Bury():
                 submission = settlement.submission
@@ -204,6 +213,7 @@ class RedisQueue:
                         keys.dead_letter(submission.id),
                         keys.dead_letters,
                         keys.dead_letter(other),
+                        keys.metrics,
                     ],
                     [
                         settlement.entry_id,
@@ -212,6 +222,8 @@ class RedisQueue:
                         to_ms(settlement.at),
                         submission.body,
                         other,
+                        dump(counts_of_settlement(settlement)),
+                        dump(counts_of_repeated_burial(settlement)),
                         *(part for pair in fields.items() for part in pair),
                     ],
                 )

@@ -23,6 +23,7 @@ from speed_to_lead.web.failures import Failures
 from speed_to_lead.web.guard import Guard
 from speed_to_lead.web.hints import Hinter
 from speed_to_lead.web.hooks import Hooks, is_hook
+from speed_to_lead.web.metrics import metrics
 from speed_to_lead.web.reference import reference_page
 from speed_to_lead.workplace import Workplace
 
@@ -72,6 +73,7 @@ def create_app(
     pages.add_route("/docs", reference_page(pages))
     pages.add_route("/healthz", _alive)
     pages.add_route("/readyz", _ready(intake))
+    pages.add_route("/metrics", metrics(place, hooks.answers))
     guarded = Guard(pages, settings.keys, failures, is_https=is_https)
 
     async def web(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,7 @@ def _front(_request: Request) -> Response:
         "form tools post to  /hooks/{form}\n"
         "programs use        /v1  (described at /docs)\n"
         "is it alive, ready  /healthz  /readyz\n"
+        "for Prometheus      /metrics  (docs/observability)\n"
     )
 
 

@@ -7,6 +7,7 @@ answered: what is not ours to take is 400, 401 or 413, and what we cannot do now
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from speed_to_lead import flow
+from speed_to_lead import flow, tracing
+from speed_to_lead.core.metrics import OTHER
 from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import Refusal, WebhookRequest
 from speed_to_lead.store import StoreUnavailable
@@ -89,6 +91,8 @@ class Hooks:
         self._public_url = public_url
         self._environment = environment
         self._failures = failures
+        #: How often this process answered what, by form and status. Most refusals never reach the store.
+        self.answers: Counter[tuple[str, int]] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
@@ -98,6 +102,8 @@ class Hooks:
             log.exception("hook.failed")
             answer = _FAILED
         if answer is not None:
+            name = scope["path"].removeprefix(_PREFIX)
+            self.answers[name if name in self._place.config.forms else OTHER, answer.start["status"]] += 1
             await send(answer.start)
             await send(answer.body)
 
@@ -128,13 +134,17 @@ class Hooks:
         return _AWAY
 
     async def _store(self, request: WebhookRequest, form: Form) -> _Answer | Refusal:
-        now = await self._intake.now()
-        submission = flow.receive(request, form, self._environment, now)
-        if isinstance(submission, Refusal):
-            return submission
-        await self._intake.store(submission)
-        self._stored()
-        log.debug("submission.stored", lead_id=submission.id, form=form.name)
+        sender = request.headers.get("traceparent", "")
+        with tracing.span("hook receive", link=sender, form=form.name) as span:
+            now = await self._intake.now()
+            submission = flow.receive(request, form, self._environment, now, span.traceparent)
+            if isinstance(submission, Refusal):
+                span.note(outcome="refused")
+                return submission
+            await self._intake.store(submission)
+            self._stored()
+            span.note(lead_id=submission.id, outcome="stored")
+            log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Answer(200, b'{"status":"stored","id":"%b"}' % submission.id.encode())
 
     def _form(self, scope: Scope) -> Form | None:

@@ -15,6 +15,7 @@ from speed_to_lead import flow
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.tracing import set_up_tracing
 from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
 from speed_to_lead.worker.hints import send_hint
@@ -108,10 +109,11 @@ def couriers() -> Couriers:
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def _check_before_work(**_: Any) -> None:
+def _check_before_work(sender: Any = None, **_: Any) -> None:
     """Refuse at once, in one sentence, what would make every task fail."""
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)  # Celery sets its own up only after this
+    set_up_tracing(str(getattr(sender, "hostname", "") or "worker").partition("@")[0])
     workplace()
 
 

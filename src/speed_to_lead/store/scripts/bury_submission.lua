@@ -1,8 +1,10 @@
 -- bury_submission: a submission that cannot be read leaves the queue and is kept as a dead letter.
 --
 -- KEYS  1 queue  2 ledger  3 the dead letter  4 dead letters by time  5 the dead letter under its other id
+--       6 metrics
 -- ARGV  1 entry  2 group  3 submission id  4 UTC ms now  5 body  6 other id (of this id and body)
---       7… fields and values of the dead letter
+--       7 counts for the metrics (JSON), and 8 those where the body is kept already
+--       9… fields and values of the dead letter
 -- answers  applied | settled (the queue entry is gone: somebody wrote it)
 --          known (the same body is kept under that id already: this entry repeats it and is counted as a duplicate)
 --
@@ -17,14 +19,18 @@ if kept and kept ~= ARGV[5] then
   letter, id = KEYS[5], ARGV[6]
   kept = redis.call('HGET', letter, 'body')
 end
+local counts = cjson.decode(ARGV[kept and 8 or 7])
 
 if kept then
   redis.call('HINCRBY', KEYS[2], 'duplicates', 1)
 else
-  redis.call('HSET', letter, unpack(ARGV, 7))
+  redis.call('HSET', letter, unpack(ARGV, 9))
   redis.call('HSET', letter, 'id', id)
   redis.call('ZADD', KEYS[4], ARGV[4], id)
   redis.call('HINCRBY', KEYS[2], 'dead_letters', 1)
+end
+for field, n in pairs(counts) do
+  redis.call('HINCRBY', KEYS[6], field, n)
 end
 redis.call('XACK', KEYS[1], ARGV[2], ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])

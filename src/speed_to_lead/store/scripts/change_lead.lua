@@ -2,14 +2,14 @@
 --
 -- KEYS  1 lead  2 its history  3 due  4 all leads  5 ledger  6 load  7 alerts  8 attempts  9 outboxes
 --       10 queue  11 rotation of the team (unused where the plan has none)  12 open leads
---       13… those the plan names by number
+--       13 metrics  14… those the plan names by number
 -- ARGV  1 plan (JSON)  2 the lead's new document
 -- plan  id, open (whether the lead is), expected (version decided on, 0 = must not exist), version, received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
 --       guards   [[key, value expected or false for none]]     seen by the decision, must still hold
 --       sets     [[key, value, ms to keep or false]]
 --       rotation {version, clock, rep, turn} or false
---       history  [line]   counters {name: n}   load {rep: n}
+--       history  [line]   counters {name: n}   load {rep: n}   metrics {field: n}
 --       alerts   [[outbox key, destination, alert key, due ms, document]]
 -- answers  applied | settled (the queue entry is gone: somebody wrote it) | stale | gone (no such lead)
 --          An alert whose key is waiting or dead already is that alert: it is not put in again.
@@ -34,7 +34,7 @@ if plan.rotation then
   local turned = tonumber(redis.call('HGET', KEYS[11], 'version') or '0')
   if turned ~= plan.rotation.version then return 'stale' end
 end
-for _, counts in ipairs({plan.counters, plan.load}) do
+for _, counts in ipairs({plan.counters, plan.load, plan.metrics}) do
   for name, n in pairs(counts) do
     if n % 1 ~= 0 then return redis.error_reply('ERR change_lead: the count of ' .. name .. ' is not whole') end
   end
@@ -70,6 +70,9 @@ for _, line in ipairs(plan.history) do
 end
 for name, n in pairs(plan.counters) do
   redis.call('HINCRBY', KEYS[5], name, n)
+end
+for field, n in pairs(plan.metrics) do
+  redis.call('HINCRBY', KEYS[13], field, n)
 end
 for rep, n in pairs(plan.load) do
   if redis.call('HINCRBY', KEYS[6], rep, n) == 0 then redis.call('HDEL', KEYS[6], rep) end

@@ -2,10 +2,12 @@
 --
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
 --       7 the lead  8 its history  9 ledger  10 outbox of the fallback (any key where there is none)
+--       11 metrics
 -- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | returned | dead
 --       4 UTC ms: now, or for retry and returned the next attempt  5 unknown attempts so far
 --       6 line for the lead's history, or ''
 --       7 fallback destination, or ''  8 its alert key  9 its document  10 UTC ms at which it is due
+--       11 counts for the metrics (JSON)
 -- answers  applied | stale (the lease is not this courier's any more: another one has the alert)
 
 local state = redis.call('HGET', KEYS[4], ARGV[1])
@@ -16,6 +18,7 @@ local attempts, _, token = string.match(state, '^(%d+):(%d+):(.*)$')
 if token ~= ARGV[2] then
   return 'stale'
 end
+local counts = cjson.decode(ARGV[11])
 
 redis.call('ZREM', KEYS[2], ARGV[1])
 if ARGV[3] == 'retry' or ARGV[3] == 'returned' then
@@ -34,6 +37,9 @@ else
     redis.call('HDEL', KEYS[4], ARGV[1])
   end
   redis.call('HINCRBY', KEYS[9], 'alerts_' .. ARGV[3], 1)
+end
+for field, n in pairs(counts) do
+  redis.call('HINCRBY', KEYS[11], field, n)
 end
 if ARGV[6] ~= '' and redis.call('EXISTS', KEYS[7]) == 1 then
   redis.call('RPUSH', KEYS[8], ARGV[6])
