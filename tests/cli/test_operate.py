@@ -112,9 +112,21 @@ def test_status_is_not_well(running: Running) -> None:
     ("heartbeats", "dead"),
     [
         ({}, ["router", "clock", "courier"]),
-        ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0}, []),
-        ({"router@a:1": 900.0, "router@a:9": 1.0, "clock@a:2": 1.0, "courier@a:3": 1.0}, []),
-        ({"router@a:1": 15.1, "clock@a:2": 1.0, "courier@a:3": 1.0, "web@a:4": 20.0}, ["router", "web"]),
+        ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0, "auditor@a:2": 1.0}, []),
+        (
+            {
+                "router@a:1": 900.0,
+                "router@a:9": 1.0,
+                "clock@a:2": 1.0,
+                "courier@a:3": 1.0,
+                "auditor@a:2": 1.0,
+            },
+            [],
+        ),
+        (
+            {"router@a:1": 15.1, "clock@a:2": 1.0, "courier@a:3": 1.0, "auditor@a:2": 1.0, "web@a:4": 20.0},
+            ["router", "web"],
+        ),
     ],
 )
 def test_pulses(heartbeats: dict[str, float], dead: list[str]) -> None:

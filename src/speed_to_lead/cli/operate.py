@@ -20,7 +20,7 @@ LATE_AFTER = {"queue": 5.0, "clock": 5.0, "outbox": 30.0}
 #: A stage gives a sign of life each second; one silent for this long is not working.
 SILENT_AFTER = 15.0
 #: The stages without which leads stand still; the others count once they have been seen.
-NEEDED_STAGES = ("router", "clock", "courier")
+NEEDED_STAGES = ("router", "clock", "courier", "auditor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,7 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import cache, wraps
 from typing import Any
 
@@ -12,6 +10,7 @@ import structlog
 from celery.signals import worker_init, worker_shutdown
 
 from speed_to_lead import flow
+from speed_to_lead.auditor import Auditor
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
@@ -27,9 +26,6 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 
 #: How long one tick of the auditor may keep the clock from its sweeps.
 AUDIT_SECONDS = 0.1
-#: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
-FORGET_CONSUMER_AFTER = timedelta(hours=1)
-
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
 
@@ -89,16 +85,15 @@ def deliver(place: Workplace) -> None:
 
 @task("audit")
 def audit(place: Workplace) -> None:
-    """Compare the next records with the deadline index, as many as fit into a moment."""
-    started = time.monotonic()
-    while time.monotonic() - started < AUDIT_SECONDS:
-        _audit_cursor[0], _ = flow.audit(place, _audit_cursor[0])
-        if not _audit_cursor[0]:  # a whole round is done
-            place.store.queue.forget_consumers(FORGET_CONSUMER_AFTER)
-            break
+    """Let the auditor walk on for a moment. It has no process of its own: it sleeps most of the time."""
+    auditor().tick(AUDIT_SECONDS)
+    flow.beat(place, "auditor")
 
 
-_audit_cursor = [""]  # where this process's round of the auditor stands
+@cache
+def auditor() -> Auditor:
+    """This process's auditor; it knows where its rounds stand."""
+    return Auditor(workplace())
 
 
 @cache
