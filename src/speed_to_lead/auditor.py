@@ -211,14 +211,16 @@ class Auditor:
 
     def _look_at_books(self) -> None:
         store = self.place.store
-        found = audit_books(
-            store.operations.ledger(),
-            store.audit.pending_since(PENDING_TOO_LONG),
-            len(store.leads.quarantined()),
-        )
-        kinds = {Finding.LEDGER, Finding.PENDING, Finding.QUARANTINED}
-        for one in self._weigh(found, kinds, [kind.value for kind in kinds], store.now()):
-            self._raise(one, count=abs(int(str(one.seen[0]))))
+        ledger = store.operations.ledger()
+        pending, quarantined = store.audit.pending_since(PENDING_TOO_LONG), len(store.leads.quarantined())
+        found = audit_books(ledger, pending, quarantined)
+        counts = {
+            Finding.LEDGER: abs(ledger.difference),
+            Finding.PENDING: pending,
+            Finding.QUARANTINED: quarantined,
+        }
+        for one in self._weigh(found, counts, [kind.value for kind in counts], store.now()):
+            self._raise(one, counts[one.finding])
 
     def _count(self, facts: LeadFacts, this_round: _OpenRound) -> None:
         if facts.lead_id in this_round.seen:

@@ -103,7 +103,7 @@ def test_status_is_not_well(running: Running) -> None:
     finished = running("status")
     assert finished.code == 1
     assert "late: clock" in finished.out
-    assert "no sign of life from: router, clock, courier, web" in finished.out
+    assert "no sign of life from: router, clock, courier, auditor, web" in finished.out
     status = running("status", "--json").json
     assert (status["late"], status["stages"]["queue"]["waiting"], status["well"]) == (["clock"], 1, False)
 
@@ -111,7 +111,7 @@ def test_status_is_not_well(running: Running) -> None:
 @pytest.mark.parametrize(
     ("heartbeats", "dead"),
     [
-        ({}, ["router", "clock", "courier"]),
+        ({}, ["router", "clock", "courier", "auditor"]),
         ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0, "auditor@a:2": 1.0}, []),
         (
             {

@@ -60,12 +60,18 @@ class Finding(StrEnum):
 
     @property
     def patience(self) -> timedelta:
-        """How long after the first look the second one must still find it."""
+        """How long after the first look the second one must still find it.
+
+        Of a quarantine somebody hears when it begins; the auditor reminds them.
+        """
+        if self is Finding.QUARANTINED:
+            return REMIND_AFTER
         return OVERDUE_AFTER if self in (Finding.OVERDUE, Finding.PENDING) else SECOND_LOOK_AFTER
 
 
 #: Births, answers and alerts on their way take milliseconds.
 SECOND_LOOK_AFTER = timedelta(seconds=3)
+REMIND_AFTER = timedelta(days=1)
 
 _RAISED = frozenset((
     Finding.OVERDUE, Finding.UNREADABLE, Finding.TWO_OPEN, Finding.NO_REP, Finding.LEDGER, Finding.PENDING,
@@ -365,11 +371,11 @@ class Ledger:
 
 def audit_books(ledger: Ledger, pending: int, quarantined: int) -> tuple[Contradiction, ...]:
     """What does not add up about the system as a whole. `pending` are the entries pending for too long."""
-    counts = {
-        Finding.LEDGER: ledger.difference,
-        Finding.PENDING: pending,
-        Finding.QUARANTINED: quarantined,
-    }
-    return tuple(
-        Contradiction(finding, finding.value, (count,)) for finding, count in counts.items() if count
-    )
+    found = []
+    if ledger.difference:
+        found.append(Contradiction(Finding.LEDGER, Finding.LEDGER.value, (ledger.difference,)))
+    if pending:  # how many does not matter: that some are, all the while
+        found.append(Contradiction(Finding.PENDING, Finding.PENDING.value))
+    if quarantined:
+        found.append(Contradiction(Finding.QUARANTINED, Finding.QUARANTINED.value))
+    return tuple(found)
