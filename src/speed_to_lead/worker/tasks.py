@@ -7,7 +7,7 @@ from functools import cache, wraps
 from typing import Any
 
 import structlog
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutting_down
 
 from speed_to_lead import flow
 from speed_to_lead.auditor import Auditor
@@ -16,6 +16,7 @@ from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
+from speed_to_lead.worker.deafness import LAST_SECONDS, Listener
 from speed_to_lead.worker.hints import send_hint
 from speed_to_lead.workplace import Workplace, open_workplace_or_exit
 
@@ -108,12 +109,33 @@ def _check_before_work(**_: Any) -> None:
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)  # Celery sets its own up only after this
     workplace()
+    listener().start()
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _watch_the_beat(**_: Any) -> None:
+    Listener(app, "beat").start()
+
+
+@cache
+def listener() -> Listener:
+    """Ends this worker where it takes nothing any more; its couriers get a moment for what they hold."""
+    return Listener(app, "worker", lambda: _stop_couriers(LAST_SECONDS))
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _take_no_more(**_: Any) -> None:
+    listener().stop()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _finish_deliveries(**_: Any) -> None:
+    _stop_couriers(STOP_SECONDS)
+
+
+def _stop_couriers(seconds: float) -> None:
     if couriers.cache_info().currsize:
-        couriers().stop(STOP_SECONDS)
+        couriers().stop(seconds)
 
 
 def _hint_after(place: Workplace, routed: flow.Routed) -> None:
