@@ -118,9 +118,13 @@ class Fleet:
 
     def start(self, name: str) -> RunningProcess:
         """Start the process of that name in the Procfile."""
+        return self.start_command(name, runnable(procfile()[name]))
+
+    def start_command(self, name: str, command: list[str]) -> RunningProcess:
+        """Start another process beside them."""
         self._count += 1
         log = self._directory / f"{self._count:02}-{name}.log"
-        process = RunningProcess(runnable(procfile()[name]), self._environment, log)
+        process = RunningProcess(command, self._environment, log)
         self.processes.append(process)
         return process
 

@@ -30,7 +30,7 @@ from speed_to_lead.watchdog import (
 )
 from speed_to_lead.workplace import Workplace
 
-ALL = frozenset({"router", "clock", "courier"})
+ALL = frozenset({"router", "clock", "courier", "auditor"})
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,17 @@ ALL = frozenset({"router", "clock", "courier"})
         ({}, 0, set()),
         ({}, 15, set()),
         ({}, 15.1, ALL),
-        ({"router@a:1": 1, "clock@a:2": 1, "courier@a:3": 1}, 100, set()),
-        ({"router@a:1": 15, "clock@a:2": 1, "courier@a:3": 1}, 100, set()),
-        ({"router@a:1": 15.1, "clock@a:2": 1, "courier@a:3": 1}, 100, {"router"}),
-        ({"router@a:1": 99, "router@b:9": 1, "clock@a:2": 1, "courier@a:3": 1}, 100, set()),
-        ({"router@a:1": 3600, "clock@a:2": 3600, "courier@a:3": 3600}, 2, set()),
-        ({"router@a:1": 1, "clock@a:2": 1}, 16, {"courier"}),
-        ({"router@a:1": 1, "clock@a:2": 1, "courier@a:3": 1, "watchdog@a:4": 99}, 100, set()),
+        ({"router@a:1": 1, "clock@a:2": 1, "courier@a:3": 1, "auditor@a:2": 1}, 100, set()),
+        ({"router@a:1": 15, "clock@a:2": 1, "courier@a:3": 1, "auditor@a:2": 1}, 100, set()),
+        ({"router@a:1": 15.1, "clock@a:2": 1, "courier@a:3": 1, "auditor@a:2": 1}, 100, {"router"}),
+        ({"router@a:1": 99, "router@b:9": 1, "clock@a:2": 1, "courier@a:3": 1, "auditor@a:2": 1}, 100, set()),
+        ({"router@a:1": 3600, "clock@a:2": 3600, "courier@a:3": 3600, "auditor@a:2": 3600}, 2, set()),
+        ({"router@a:1": 1, "clock@a:2": 1, "auditor@a:2": 1}, 16, {"courier"}),
+        (
+            {"router@a:1": 1, "clock@a:2": 1, "courier@a:3": 1, "watchdog@a:4": 99, "auditor@a:2": 1},
+            100,
+            set(),
+        ),
     ],
 )
 def test_silent_stages(heartbeats: Mapping[str, float], watched_for: float, expected: set[str]) -> None:
@@ -271,7 +275,7 @@ def test_the_watched_stages_are_those_that_beat() -> None:
 # --- the decision ----------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 11, 23, 10, 2, 30, tzinfo=UTC)
-BEATS = dict.fromkeys(("router@a:1", "clock@a:2", "courier@a:3"), 1.0)
+BEATS = dict.fromkeys(("router@a:1", "clock@a:2", "courier@a:3", "auditor@a:2"), 1.0)
 
 
 def ago(seconds: float) -> datetime:
@@ -293,7 +297,7 @@ ASIDE = {"dead_letters": 4}
     [
         (found(), Told(), []),
         # who is silent
-        (found(heartbeats={}), Told(), ["silent clock", "silent courier", "silent router"]),
+        (found(heartbeats={}), Told(), ["silent auditor", "silent clock", "silent courier", "silent router"]),
         (found(heartbeats={}, watched_for=15), Told(), []),
         (found(heartbeats={}), Told(silent=ALL), []),
         (found(), Told(silent=frozenset({"clock"})), ["back clock"]),
@@ -536,5 +540,5 @@ def test_a_destination_that_hangs_is_asked_once_in_a_look(watched: Watched) -> N
         for _ in looks(60):
             yield
 
-    assert len(watched.watch(script())) == 3
+    assert len(watched.watch(script())) == len(ALL)
     assert len(set(watched.tries[:10])) == 10

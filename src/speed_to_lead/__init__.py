@@ -1,6 +1,6 @@
 """Speed-to-lead: no sales lead waits longer than it should.
 
-- `flow.py`        receive → route → sweep → deliver → respond → audit: start reading there
+- `flow.py`        receive → route → sweep → deliver → respond: start reading there
 - `core/`          the decisions: pure functions over plain values
 - `forms/`         what each form tool sends
 - `store/`         the only package that knows Redis
@@ -9,6 +9,7 @@
 - `workplace.py`   store, rules and destinations, opened once in each process
 - `worker/`        the only package that knows Celery
 - `web/`, `cli/`   HTTP and command line in
+- `auditor.py`     does anything contradict the promises?
 - `watchdog.py`    is anybody still working?
 """
 

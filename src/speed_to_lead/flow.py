@@ -5,7 +5,8 @@
     sweep     whose instant has come?                 clock    → the next step of the ladder, its alerts in the outbox
     deliver   did they hear us?                       courier  → delivered, tried again later, or given up loudly
     respond   somebody answered                       web, cli → the clock stops
-    audit     does anything contradict the promises?  clock    → repaired from the record, or reported
+
+Beside it, on its own: does anything contradict the promises? `auditor.py` repairs it from the record, or tells somebody.
 
 Every stage is gather → decide → apply: read facts, ask a pure function of `core`, write its answer in one piece.
 What was decided on facts that changed meanwhile is refused by the store and decided again.
@@ -24,7 +25,6 @@ import structlog
 
 from speed_to_lead import forms, tracing
 from speed_to_lead.core.assignment import Assignment, Team
-from speed_to_lead.core.audit import Finding, audit_lead
 from speed_to_lead.core.clock import to_iso, to_ms
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
@@ -545,6 +545,7 @@ def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message
 
 
 _SYSTEM_HEADLINES = {
+    AlertKind.CONTRADICTION: "Something does not add up",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
     AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
@@ -636,34 +637,6 @@ def change_lead(
             _tell_change("respond", change, begun)
             return change.lead, True
     raise Contended(lead_id)
-
-
-# --- audit -----------------------------------------------------------------------------------------------------
-
-
-def audit(place: Workplace, cursor: str, limit: int = 1000) -> tuple[str, dict[Finding, int]]:
-    """Compare a batch of records with the deadline index; the cursor for the next batch, and what was found.
-
-    The index is mended from the record, and only where the record is still the one compared.
-    """
-    ids, following = place.store.leads.scan(cursor, limit)
-    found: dict[Finding, int] = {}
-    now = place.store.now()
-    records = place.store.leads.get_many(ids)
-    put_aside = place.store.leads.quarantined()
-    for record, indexed in zip(records, place.store.leads.indexed_at(ids), strict=True):
-        if isinstance(record, Lead) and record.id in put_aside:
-            continue
-        contradiction = audit_lead(record, indexed, now) if isinstance(record, Lead) else None
-        if contradiction is None or not isinstance(record, Lead):
-            continue
-        if contradiction.finding is not Finding.OVERDUE:
-            mended = place.store.leads.mend_index(record.id, record.version, contradiction.next_at)
-            if mended is not Result.APPLIED:
-                continue  # it changed while we looked: no contradiction
-        found[contradiction.finding] = found.get(contradiction.finding, 0) + 1
-        log.warning("audit.contradiction", lead_id=record.id, finding=contradiction.finding.value)
-    return following, found
 
 
 # --- signs of life ---------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from speed_to_lead.workplace import Workplace
 log = structlog.get_logger()
 
 #: The stages that must always have somebody at work. The beat has no pulse of its own: it shows in the others'.
-STAGES = ("router", "clock", "courier")
+STAGES = ("router", "clock", "courier", "auditor")
 #: Stages that count once somebody was seen at work there: a deployment may do without them.
 STAGES_ONCE_SEEN = ("web",)
 STORE = "store"

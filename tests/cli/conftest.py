@@ -190,7 +190,7 @@ class Running:
 
     def beat_all(self) -> None:
         """A sign of life of every stage."""
-        for stage in ("router", "clock", "courier", "web", "watchdog"):
+        for stage in ("router", "clock", "courier", "auditor", "web", "watchdog"):
             flow.beat(self.place, stage)
 
     def ago(self, **span: float) -> datetime:

@@ -104,7 +104,7 @@ def test_status_is_not_well(running: Running) -> None:
     finished = running("status")
     assert finished.code == 1
     assert "late: clock" in finished.out
-    assert "no sign of life from: router, clock, courier, web" in finished.out
+    assert "no sign of life from: router, clock, courier, auditor, web" in finished.out
     status = running("status", "--json").json
     assert (status["late"], status["stages"]["queue"]["waiting"], status["well"]) == (["clock"], 1, False)
 
@@ -147,10 +147,22 @@ def test_status_agrees_with_metrics(running: Running) -> None:
 @pytest.mark.parametrize(
     ("heartbeats", "dead"),
     [
-        ({}, ["router", "clock", "courier"]),
-        ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0}, []),
-        ({"router@a:1": 900.0, "router@a:9": 1.0, "clock@a:2": 1.0, "courier@a:3": 1.0}, []),
-        ({"router@a:1": 15.1, "clock@a:2": 1.0, "courier@a:3": 1.0, "web@a:4": 20.0}, ["router", "web"]),
+        ({}, ["router", "clock", "courier", "auditor"]),
+        ({"router@a:1": 1.0, "clock@a:2": 14.9, "courier@a:3": 0.0, "auditor@a:2": 1.0}, []),
+        (
+            {
+                "router@a:1": 900.0,
+                "router@a:9": 1.0,
+                "clock@a:2": 1.0,
+                "courier@a:3": 1.0,
+                "auditor@a:2": 1.0,
+            },
+            [],
+        ),
+        (
+            {"router@a:1": 15.1, "clock@a:2": 1.0, "courier@a:3": 1.0, "auditor@a:2": 1.0, "web@a:4": 20.0},
+            ["router", "web"],
+        ),
     ],
 )
 def test_pulses(heartbeats: dict[str, float], dead: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The clock: whose instant has come, decided from the record, whatever the index says and however many clocks look."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.flow.scene import Scene, TimedStore, in_threads, new_scene
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
+from speed_to_lead.auditor import Auditor
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import Lead, LeadChange
@@ -62,6 +64,15 @@ def test_an_index_entry_of_a_lead_that_is_gone_is_dropped(scene: Scene) -> None:
     assert scene.store.leads.indexed_at(["nobody"]) == [None]
 
 
+def audited(scene: Scene, minutes: float = 0.1) -> Mapping[Finding, int]:
+    """What the auditor acted on after looking twice, a few seconds apart."""
+    auditor = Auditor(scene.place)
+    auditor.tick(10)
+    scene.later(minutes)
+    auditor.tick(10)
+    return auditor.acted_on
+
+
 def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
     """A deadline index that was lost is rebuilt from the records, and the ladder goes on."""
     lead = scene.routed()
@@ -70,7 +81,7 @@ def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
     scene.later(10)
     assert flow.Swept() == scene.sweep()
 
-    assert flow.audit(scene.place, "") == ("", {Finding.NOT_INDEXED: 1})
+    assert {Finding.NOT_INDEXED: 1} == audited(scene)
     scene.sweep()
     scene.deliver()
 
@@ -78,11 +89,15 @@ def test_a_lead_the_index_lost_is_found_by_the_auditor(scene: Scene) -> None:
 
 
 def test_the_auditor_reports_what_nobody_came_for(scene: Scene) -> None:
-    """A lead half a minute past its instant, index and record agreeing, is a finding and is left to the clock."""
+    """A lead half a minute past its instant, index and record agreeing, is told to somebody and left to the clock."""
     scene.routed()
     scene.later(7)
 
-    assert flow.audit(scene.place, "")[1] == {Finding.OVERDUE: 1}
+    assert {Finding.OVERDUE: 1} == audited(scene, minutes=0.6)
+    scene.forget()
+    scene.deliver()
+    (message,) = scene.people["console"].heard
+    assert "Found once: a lead is past its instant" in message.note
 
 
 def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
@@ -217,7 +232,7 @@ def test_a_lead_in_quarantine_is_told_of_once_and_can_be_released(
         patch.setattr(flow, "escalate", explode)
         for _ in range(5):
             scene.live(6)
-            flow.audit(scene.place, "")
+            audited(scene)
     (message,) = scene.people["console"].heard
     assert ("system.lead_quarantined", lead.id) == (message.kind, message.lead_id)
 

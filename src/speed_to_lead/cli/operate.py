@@ -19,7 +19,7 @@ from speed_to_lead.store import Health
 #: The oldest thing in a stage may be this many seconds past its time.
 LATE_AFTER = {"queue": 5.0, "clock": 5.0, "outbox": 30.0}
 #: The stages without which leads stand still; the others count once they have been seen.
-NEEDED_STAGES = ("router", "clock", "courier")
+NEEDED_STAGES = ("router", "clock", "courier", "auditor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,15 @@ class Pulse:
 def status(as_json: JsonOption = False) -> None:
     """Depth and lag of every stage, and who is alive. Exit 1 when something is late or silent."""
     with opened_store() as store:
-        health = store.operations.health()
+        health, counters = store.operations.health(), store.operations.counters()
+    audited = {name: n for name, n in counters.items() if name.startswith(("repaired:", "raised:"))}
     stages, pulses = stages_of(health), pulses_of(health.heartbeats)
     late = [stage.name for stage in stages if stage.is_late]
     silent = [pulse.stage for pulse in pulses if pulse.is_dead]
     if as_json:
-        say_json(_status_as_json(health, stages, pulses, late, silent))
+        say_json(_status_as_json(health, stages, pulses, late, silent) | {"auditor": audited})
     else:
-        _tell_status(health, stages, pulses, late, silent)
+        _tell_status(health, stages, pulses, late, silent, audited)
     if late or silent:
         raise typer.Exit(1)
 
@@ -102,7 +103,12 @@ def pulses_of(heartbeats: Mapping[str, float]) -> list[Pulse]:
 
 
 def _tell_status(
-    health: Health, stages: list[Stage], pulses: list[Pulse], late: list[str], silent: list[str]
+    health: Health,
+    stages: list[Stage],
+    pulses: list[Pulse],
+    late: list[str],
+    silent: list[str],
+    audited: Mapping[str, int],
 ) -> None:
     say_table(
         ("stage", "waiting", "oldest", ""),
@@ -138,6 +144,7 @@ def _tell_status(
             ("dead letters", _with_command(health.dead_letters, "speed-to-lead dead-letters list")),
             ("dead alerts", _with_command(health.dead_alerts, "speed-to-lead alerts list --dead")),
             ("quarantined", _with_command(health.quarantined, "speed-to-lead doctor")),
+            *((f"auditor {name}", f"{count:,}") for name, count in sorted(audited.items())),
         ],
         indent="",
     )

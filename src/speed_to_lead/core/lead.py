@@ -49,6 +49,7 @@ class AlertKind(StrEnum):
     STAGE_LATE = "system.stage_late"
     STAGE_IN_TIME = "system.stage_in_time"
     NEEDS_ATTENTION = "system.needs_attention"
+    CONTRADICTION = "system.contradiction"
     TEST = "system.test"
 
     @property

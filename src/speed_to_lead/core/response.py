@@ -100,7 +100,8 @@ def reassign_lead(
     destination = destination_of("rep", team, rep_id) or team.manager
     step = f"reassigned-{len(before)}"
     alert = Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id)
-    entry = HistoryEntry(now, "lead.reassigned", {"from": lead.rep, "to": rep_id, "by": by})
+    details = {"from": lead.rep, "to": rep_id, "by": by, "step": step, "told": [destination]}
+    entry = HistoryEntry(now, "lead.reassigned", details)
     load = {rep_id: 1} | ({lead.rep: -1} if lead.rep else {})
     return LeadChange(changed, (entry,), (alert,), load)
 

@@ -133,6 +133,7 @@ def new_lead(
             "rep": lead.rep,
             "sla": lead.sla,
             "deadline": to_iso(lead.deadline),
+            "told": {alert.destination: alert.step for alert in alerts},
         },
     )
     load_change = {lead.rep: 1} if lead.rep else {}

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from speed_to_lead.core.assignment import Rotation
-from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, Ledger, LoadFacts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.settlement import DeadLetter, Settlement
 from speed_to_lead.core.submission import Submission
@@ -306,6 +306,57 @@ class Operations(Protocol):
         """How the server is set up."""
 
 
+class Audit(Protocol):
+    """What the auditor reads and mends. A repair is refused (`STALE`) where anything moved since the look it is made on.
+
+    Batches are walked with a cursor; "" begins and ends a round. Every repair is counted as `repaired:<finding>`.
+    """
+
+    def names(self, cursor: str, limit: int) -> tuple[list[str], list[str], str]:
+        """A batch of everything kept, listed or not: ids of leads, person keys, and the next cursor."""
+
+    def leads(self, lead_ids: Sequence[str]) -> list[LeadFacts]:
+        """Each lead with everything that points to it."""
+
+    def repair(self, repair: LeadRepair) -> Result:
+        """Write one lead's repair; GONE where it has no record any more."""
+
+    def unlist(self, lead_id: str) -> Result:
+        """Take a lead without record out of the open leads and the index."""
+
+    def dangling(self, people: Sequence[str]) -> dict[str, str]:
+        """Of these person keys, those that point to a lead that is not there, with its id."""
+
+    def forget_person(self, key: str, lead_id: str) -> Result:
+        """Drop a person's key that points to that lead, which is not there."""
+
+    def load(self) -> LoadFacts:
+        """Open leads by rep, and how often each count was changed."""
+
+    def mend_load(self, rep: str, changes: int, found: int, counted: int) -> Result:
+        """Make a rep's count, `found` after so many changes, what was counted."""
+
+    def alert_keys(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """A batch of the keys of alerts, kept or standing in an outbox; one may come twice."""
+
+    def alerts(self, alert_keys: Sequence[str]) -> list[AlertFacts]:
+        """Where each alert stands, all of them at one instant."""
+
+    def mend_alert(
+        self, seen: AlertFacts, finding: Finding, due: datetime | None, entry: HistoryEntry
+    ) -> Result:
+        """Put an alert that stands as it was seen where it is claimed; an empty place is taken out of its outbox.
+
+        `due` None leaves it its instant. `entry` goes to its lead's history, if it has one.
+        """
+
+    def pending_since(self, idle: timedelta) -> int:
+        """Entries of the queue that a router took so long ago and nobody settled; at most a thousand are counted."""
+
+    def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
+        """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of its step was told lately."""
+
+
 class Store(Protocol):
     """Everything that is kept."""
 
@@ -317,6 +368,8 @@ class Store(Protocol):
     def outbox(self) -> Outbox: ...  # noqa: D102
     @property
     def operations(self) -> Operations: ...  # noqa: D102
+    @property
+    def audit(self) -> Audit: ...  # noqa: D102
 
     def now(self) -> datetime:
         """The server's time: one clock for all hosts. Raises StoreUnavailable."""

@@ -46,6 +46,11 @@ class Keys:
         return self._key("load")
 
     @property
+    def load_changes(self) -> str:
+        """Hash: rep id → how often that rep's count was changed, so that the auditor knows whether it counted in peace."""
+        return self._key("load", "changes")
+
+    @property
     def ledger(self) -> str:
         """Hash: counter → count."""
         return self._key("ledger")
@@ -94,6 +99,15 @@ class Keys:
     def broker(self) -> str:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")
+
+    @property
+    def every(self) -> str:
+        """Pattern of every key of this prefix."""
+        return self._key("*")
+
+    def told(self, what: str) -> str:
+        """String with expiry: the auditor told of this, and not long ago."""
+        return self._key("audit", "told", what)
 
     def hint(self, stage: str) -> str:
         """String with expiry: a hint to that stage is on its way."""

@@ -235,6 +235,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         keys.rotation(change.rotation.team) if change.rotation else keys.load,
         keys.open_leads,
         keys.metrics,
+        keys.load_changes,
     ]
 
     def number_of(key: str) -> int:

@@ -1,9 +1,10 @@
-"""The store on Redis or Valkey: its four parts on one connection, and the server's clock."""
+"""The store on Redis or Valkey: its five parts on one connection, and the server's clock."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from speed_to_lead.core.clock import from_ms
+from speed_to_lead.store.audit import RedisAudit
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.leads import RedisLeads
 from speed_to_lead.store.operations import RedisOperations
@@ -24,6 +25,7 @@ class RedisStore:
         self.leads = RedisLeads(self.server)
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
+        self.audit = RedisAudit(self.server)
 
     def now(self) -> datetime:
         """The server's time. Raises StoreUnavailable."""

@@ -2,22 +2,22 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import cache, wraps
 from typing import Any
 
 import structlog
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutting_down
 
 from speed_to_lead import flow
+from speed_to_lead.auditor import Auditor
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.tracing import set_up_tracing
 from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
+from speed_to_lead.worker.deafness import LAST_SECONDS, Listener
 from speed_to_lead.worker.hints import send_hint
 from speed_to_lead.workplace import Workplace, open_workplace_or_exit
 
@@ -28,9 +28,6 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 
 #: How long one tick of the auditor may keep the clock from its sweeps.
 AUDIT_SECONDS = 0.1
-#: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
-FORGET_CONSUMER_AFTER = timedelta(hours=1)
-
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
 
@@ -90,16 +87,15 @@ def deliver(place: Workplace) -> None:
 
 @task("audit")
 def audit(place: Workplace) -> None:
-    """Compare the next records with the deadline index, as many as fit into a moment."""
-    started = time.monotonic()
-    while time.monotonic() - started < AUDIT_SECONDS:
-        _audit_cursor[0], _ = flow.audit(place, _audit_cursor[0])
-        if not _audit_cursor[0]:  # a whole round is done
-            place.store.queue.forget_consumers(FORGET_CONSUMER_AFTER)
-            break
+    """Let the auditor walk on for a moment. It has no process of its own: it sleeps most of the time."""
+    auditor().tick(AUDIT_SECONDS)
+    flow.beat(place, "auditor")
 
 
-_audit_cursor = [""]  # where this process's round of the auditor stands
+@cache
+def auditor() -> Auditor:
+    """This process's auditor; it knows where its rounds stand."""
+    return Auditor(workplace())
 
 
 @cache
@@ -115,12 +111,33 @@ def _check_before_work(sender: Any = None, **_: Any) -> None:
     set_up_logs(settings.log_level, settings.log_format)  # Celery sets its own up only after this
     set_up_tracing(str(getattr(sender, "hostname", "") or "worker").partition("@")[0])
     workplace()
+    listener().start()
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _watch_the_beat(**_: Any) -> None:
+    Listener(app, "beat").start()
+
+
+@cache
+def listener() -> Listener:
+    """Ends this worker where it takes nothing any more; its couriers get a moment for what they hold."""
+    return Listener(app, "worker", lambda: _stop_couriers(LAST_SECONDS))
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _take_no_more(**_: Any) -> None:
+    listener().stop()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _finish_deliveries(**_: Any) -> None:
+    _stop_couriers(STOP_SECONDS)
+
+
+def _stop_couriers(seconds: float) -> None:
     if couriers.cache_info().currsize:
-        couriers().stop(STOP_SECONDS)
+        couriers().stop(seconds)
 
 
 def _hint_after(place: Workplace, routed: flow.Routed) -> None:

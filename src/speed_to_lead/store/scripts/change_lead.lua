@@ -2,7 +2,7 @@
 --
 -- KEYS  1 lead  2 its history  3 due  4 all leads  5 ledger  6 load  7 alerts  8 attempts  9 outboxes
 --       10 queue  11 rotation of the team (unused where the plan has none)  12 open leads
---       13 metrics  14… those the plan names by number
+--       13 metrics  14 changes of load  15… those the plan names by number
 -- ARGV  1 plan (JSON)  2 the lead's new document
 -- plan  id, open (whether the lead is), expected (version decided on, 0 = must not exist), version, received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
@@ -76,6 +76,7 @@ for field, n in pairs(plan.metrics) do
 end
 for rep, n in pairs(plan.load) do
   if redis.call('HINCRBY', KEYS[6], rep, n) == 0 then redis.call('HDEL', KEYS[6], rep) end
+  redis.call('HINCRBY', KEYS[14], rep, 1)
 end
 for _, alert in ipairs(plan.alerts) do
   if redis.call('HSETNX', KEYS[7], alert[3], alert[5]) == 1 then

@@ -1,0 +1,314 @@
+"""The auditor: walks over everything that is kept, and asks of each thing whether it contradicts the promises.
+
+    walk      two rounds at once, a batch of each in turn: the open leads, and everything there is (with the alerts)
+    suspect   what a look found; a birth, an answer or an alert on its way may look like it
+    confirm   a later look found the very same thing, and nothing happened between: now it is a contradiction
+    act       repaired from the record and history where they say for certain what should be, else told to somebody
+
+What contradicts what is decided in `core.audit`. Any number of auditors may walk at once: a repair is refused where
+anything moved since the look it was made on. Where the rounds stand lives in the process; after a restart they begin
+again, and so do the suspicions: the cost is one more look.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from speed_to_lead.core.audit import (
+    PENDING_TOO_LONG,
+    AlertFacts,
+    Contradiction,
+    Finding,
+    LeadFacts,
+    LoadFacts,
+    audit_alert,
+    audit_books,
+    audit_lead,
+    audit_load,
+    repair_of,
+)
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
+from speed_to_lead.store import Result
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+#: Leads, names and alerts in one batch: a few milliseconds of the server's time.
+BATCH = 100
+#: Suspicions held at once; what does not fit is found again in the next round.
+SUSPICIONS = 1000
+#: A kind of contradiction is told of once in this time; those that follow are counted.
+TOLD_ONCE_IN = timedelta(days=1)
+#: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
+FORGET_CONSUMER_AFTER = timedelta(hours=1)
+
+_LEAD_FINDINGS = frozenset((
+    Finding.NOT_INDEXED, Finding.INDEXED_WRONG, Finding.INDEXED_DONE, Finding.OVERDUE, Finding.OPEN_UNLISTED,
+    Finding.DONE_LISTED, Finding.UNLISTED, Finding.NO_RECORD, Finding.UNREADABLE, Finding.PERSON_LOST,
+    Finding.TWO_OPEN, Finding.NO_REP, Finding.ALERT_LOST,
+))  # fmt: skip
+_ALERT_FINDINGS = frozenset((
+    Finding.ALERT_STRANDED, Finding.ALERT_EMPTY, Finding.ALERT_PUT_OFF, Finding.LEASE_STUCK, Finding.OUTBOX_UNNAMED,
+))  # fmt: skip
+
+#: What each kind that is told of means, and what shows more.
+_MEANING = {
+    Finding.OVERDUE: "a lead is past its instant and no clock came; `speed-to-lead status` shows who is silent",
+    Finding.UNREADABLE: "a lead's record cannot be read, so nobody watches it",
+    Finding.TWO_OPEN: "a lead shares its person with another open lead; close one of the two",
+    Finding.NO_REP: "a lead has no rep, and nothing says why; `speed-to-lead leads show` tells its story",
+    Finding.LEDGER: "a submission is unaccounted for; `speed-to-lead ledger` shows the books",
+    Finding.PENDING: "a submission was taken by a router and nobody settles it; restart the routers",
+    Finding.QUARANTINED: "a lead is in quarantine, so nobody watches it; `speed-to-lead doctor` shows why",
+}
+
+
+@dataclass
+class _OpenRound:
+    """One round over the open leads: how many each rep was seen to have, to be compared with the counts at its end."""
+
+    load: LoadFacts
+    seen: set[str] = field(default_factory=set)
+    by_rep: Counter[str] = field(default_factory=Counter)
+    is_certain: bool = True
+
+
+@dataclass
+class Auditor:
+    """One process's auditor."""
+
+    place: Workplace
+    suspicions: dict[Contradiction, datetime] = field(default_factory=dict)
+    acted_on: Counter[Finding] = field(default_factory=Counter)
+    _open_cursor: str = ""
+    _open_round: _OpenRound | None = None
+    _name_cursor: str = ""
+    _alert_cursor: str = ""
+    _names_are_done: bool = False
+    _sets_are_right: bool = False  # of the last round over all names: each open lead was among the open ones
+    _sets_were_right: bool = True
+    _is_to_tell: Counter[Finding] = field(default_factory=Counter)
+    _first_told: dict[Finding, str] = field(default_factory=dict)
+
+    def tick(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Walk on for so long, or until both rounds are through. Raises StoreUnavailable; the next tick goes on."""
+        ends_at = monotonic() + seconds
+        self._look_again()
+        open_is_done = all_is_done = False
+        while not (open_is_done and all_is_done):
+            open_is_done = open_is_done or self._walk_open()
+            all_is_done = all_is_done or self._walk_all()
+            if monotonic() >= ends_at:
+                break
+        self._tell()
+
+    # --- walking
+
+    def _walk_open(self) -> bool:
+        """A batch of the open leads; whether it was the last of the round."""
+        store = self.place.store
+        if self._open_round is None:
+            self._open_round = _OpenRound(store.audit.load())
+        ids, self._open_cursor = store.leads.scan(self._open_cursor, BATCH)
+        for facts in self._look_at_leads(ids):
+            self._count(facts, self._open_round)
+        if self._open_cursor:
+            return False
+        finished, self._open_round = self._open_round, None
+        self._look_at_loads(finished)
+        self._look_at_books()
+        store.queue.forget_consumers(FORGET_CONSUMER_AFTER)
+        return True
+
+    def _walk_all(self) -> bool:
+        """A batch of all names or, after the last of them, of the alerts; whether the round is through."""
+        store = self.place.store
+        if not self._names_are_done:
+            ids, people, self._name_cursor = store.audit.names(self._name_cursor, BATCH)
+            for facts in self._look_at_leads(ids):
+                if facts.lead is not None and facts.lead.is_open and not facts.in_open:
+                    self._sets_were_right = False
+            self._look_at_people(people)
+            if not self._name_cursor:
+                self._names_are_done = True
+                self._sets_are_right, self._sets_were_right = self._sets_were_right, True
+            return False
+        keys, self._alert_cursor = store.audit.alert_keys(self._alert_cursor, BATCH)
+        self._look_at_alerts(keys)
+        self._names_are_done = bool(self._alert_cursor)
+        return not self._alert_cursor
+
+    def _look_again(self) -> None:
+        """Look at what was suspected long enough ago. Loads are counted anew in each round, and looked at there."""
+        now = self.place.store.now()
+        ripe = [one for one, since in self.suspicions.items() if now - since >= one.finding.patience]
+        leads = sorted({one.subject for one in ripe if one.finding in _LEAD_FINDINGS})
+        alerts = sorted({one.subject for one in ripe if one.finding in _ALERT_FINDINGS})
+        people = sorted({one.subject for one in ripe if one.finding is Finding.PERSON_DANGLING})
+        for start in range(0, len(leads), BATCH):
+            self._look_at_leads(leads[start : start + BATCH])
+        for start in range(0, len(alerts), BATCH):
+            self._look_at_alerts(alerts[start : start + BATCH])
+        if people:
+            self._look_at_people(people)
+
+    # --- looking
+
+    def _look_at_leads(self, ids: list[str]) -> list[LeadFacts]:
+        """Everything about these leads. One in quarantine was told of, and waits for somebody to release it."""
+        if not ids:
+            return []
+        store = self.place.store
+        put_aside = store.leads.quarantined()
+        now = store.now()
+        looked_at = store.audit.leads(ids)
+        found: list[tuple[LeadFacts, tuple[Contradiction, ...]]] = [
+            (facts, () if facts.lead_id in put_aside else audit_lead(facts, now)) for facts in looked_at
+        ]
+        confirmed = set(self._weigh([c for _, some in found for c in some], _LEAD_FINDINGS, ids, now))
+        for facts, some in found:
+            certain = tuple(one for one in some if one in confirmed)
+            if certain:
+                self._repair_lead(facts, certain, now)
+        return looked_at
+
+    def _look_at_people(self, keys: list[str]) -> None:
+        store = self.place.store
+        found = [
+            Contradiction(Finding.PERSON_DANGLING, key, (lead_id,))
+            for key, lead_id in store.audit.dangling(keys).items()
+        ]
+        for one in self._weigh(found, {Finding.PERSON_DANGLING}, keys, store.now()):
+            self._repaired(one, store.audit.forget_person(one.subject, str(one.seen[0])))
+
+    def _look_at_alerts(self, keys: list[str]) -> None:
+        store, now = self.place.store, self.place.store.now()
+        found = [audit_alert(facts, now) for facts in store.audit.alerts(keys)] if keys else []
+        contradictions = [one for one in found if one is not None]
+        for one in self._weigh(contradictions, _ALERT_FINDINGS, keys, now):
+            seen = one.seen[0]
+            assert isinstance(seen, AlertFacts)
+            due = now if one.finding is not Finding.OUTBOX_UNNAMED else None
+            step = seen.key.partition(":")[2].rpartition(":")[0]
+            details = {"findings": [one.finding.value], "step": step, "to": seen.destination}
+            entry = HistoryEntry(now, "audit.repaired", details)
+            self._repaired(one, store.audit.mend_alert(seen, one.finding, due, entry))
+
+    def _look_at_loads(self, finished: _OpenRound) -> None:
+        """Compare the counts with what the round saw; only where it saw every open lead."""
+        store = self.place.store
+        after = store.audit.load()
+        is_certain = finished.is_certain and self._sets_are_right
+        found = audit_load(finished.load, finished.by_rep, after) if is_certain else ()
+        reps = {*finished.by_rep, *after.load, *finished.load.load}
+        for one in self._weigh(found, {Finding.LOAD_WRONG}, reps, store.now()):
+            changes, held, counted = (int(str(number)) for number in one.seen)
+            self._repaired(one, store.audit.mend_load(one.subject, changes, held, counted))
+
+    def _look_at_books(self) -> None:
+        store = self.place.store
+        ledger = store.operations.ledger()
+        pending, quarantined = store.audit.pending_since(PENDING_TOO_LONG), len(store.leads.quarantined())
+        found = audit_books(ledger, pending, quarantined)
+        counts = {
+            Finding.LEDGER: abs(ledger.difference),
+            Finding.PENDING: pending,
+            Finding.QUARANTINED: quarantined,
+        }
+        for one in self._weigh(found, counts, [kind.value for kind in counts], store.now()):
+            self._raise(one, counts[one.finding])
+
+    def _count(self, facts: LeadFacts, this_round: _OpenRound) -> None:
+        if facts.lead_id in this_round.seen:
+            return  # a walk over a set that is written to may meet one twice
+        this_round.seen.add(facts.lead_id)
+        if facts.lead is None:
+            this_round.is_certain = False
+        elif facts.lead.is_open and facts.lead.rep:
+            this_round.by_rep[facts.lead.rep] += 1
+
+    # --- confirming
+
+    def _weigh(
+        self,
+        found: Iterable[Contradiction],
+        kinds: Collection[Finding],
+        looked_at: Collection[str],
+        now: datetime,
+    ) -> list[Contradiction]:
+        """Of what a look found, what is certain: found by a look long enough ago, the very same.
+
+        The rest is suspected from now on; what was suspected of the things looked at and is not found is forgotten.
+        """
+        fresh = dict.fromkeys(found)
+        subjects = set(looked_at)
+        for one in [one for one in self.suspicions if one.finding in kinds and one.subject in subjects]:
+            if one not in fresh:
+                del self.suspicions[one]
+        certain = []
+        for one in fresh:
+            since = self.suspicions.get(one)
+            if since is not None and now - since >= one.finding.patience:
+                del self.suspicions[one]
+                certain.append(one)
+            elif since is None and len(self.suspicions) < SUSPICIONS:
+                self.suspicions[one] = now
+        return certain
+
+    # --- acting
+
+    def _repair_lead(self, facts: LeadFacts, certain: tuple[Contradiction, ...], now: datetime) -> None:
+        store = self.place.store
+        for one in certain:
+            if one.finding is Finding.NO_RECORD:
+                self._repaired(one, store.audit.unlist(one.subject))
+            elif not one.finding.is_repaired:
+                self._raise(one)
+        team = self.place.config.rulebook.teams.get(facts.lead.team) if facts.lead is not None else None
+        repair = repair_of(facts, certain, team, now)
+        if repair is None:
+            return
+        result = store.audit.repair(repair)
+        for one in certain:
+            if one.finding.is_repaired:
+                self._repaired(one, result)
+
+    def _repaired(self, one: Contradiction, result: Result) -> None:
+        if result is not Result.APPLIED:
+            return  # something happened meanwhile: no contradiction, or another one
+        self.acted_on[one.finding] += 1
+        log.warning("audit.repaired", finding=one.finding.value, subject=_loggable(one))
+
+    def _raise(self, one: Contradiction, count: int = 1) -> None:
+        self.acted_on[one.finding] += 1
+        self._is_to_tell[one.finding] += count
+        self._first_told.setdefault(one.finding, one.subject)
+        log.error("audit.contradiction", finding=one.finding.value, subject=_loggable(one), count=count)
+
+    def _tell(self) -> None:
+        """One alert for each kind found, with their number; a storm is one alert, and the next ones are counted."""
+        now = self.place.store.now()
+        for finding, count in list(self._is_to_tell.items()):
+            first = self._first_told.get(finding, "")
+            example = f" The first: {first}." if finding in _LEAD_FINDINGS else ""
+            times = "once" if count == 1 else f"{count:,} times"
+            alert = Alert(
+                "system",
+                f"audit.{finding.value}.{now:%Y-%m-%d}",
+                self.place.fallback_destination,
+                AlertKind.CONTRADICTION,
+                now,
+                note=f"Found {times}: {_MEANING[finding]}.{example} More of this kind are counted, and told again after a day.",
+            )
+            self.place.store.audit.tell(finding, count, alert, TOLD_ONCE_IN)
+            del self._is_to_tell[finding]
+            self._first_told.pop(finding, None)
+
+
+def _loggable(one: Contradiction) -> str:
+    """The subject, but of a person's key, which is made of their address, no more than that it is one."""
+    return "person" if one.finding is Finding.PERSON_DANGLING else one.subject

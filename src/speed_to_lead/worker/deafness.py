@@ -1,0 +1,169 @@
+"""Ends this process when it lives but does nothing, so that whoever started it starts it again.
+
+Celery workers have been known to reconnect and never take a message again, and a hung socket holds the only thread of
+a solo worker for ever; Celery has no limit for either. So a thread of our own looks every few seconds, from a broker
+connection of its own:
+
+    deaf    messages wait in this worker's queues, and for DEAF_AFTER seconds it took none (a beat: it sent none)
+    stuck   it has been in one and the same task for STUCK_AFTER seconds
+
+Only seconds between two looks that both found the broker answering are counted: nobody is accused while the server is
+away or loads its data, nor after a pause in which this process itself stood still.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.signals import after_task_publish, task_postrun, task_prerun, task_received, task_revoked
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 2.0
+#: With a look to begin and one to end it, well inside half a minute.
+DEAF_AFTER = 20.0
+#: Routing, sweeping and auditing take seconds at most, also where every answer of the server takes its whole timeout.
+STUCK_AFTER = 60.0
+#: Looks further apart than this say nothing of the time between: the process stood still (SIGSTOP, a sleeping machine).
+LOOK_IS_OLD = 6.0
+#: Deliveries under way get this long to be noted.
+LAST_SECONDS = 3.0
+#: EX_TEMPFAIL: nothing is wrong that a restart does not mend.
+EXIT_CODE = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look found: when (seconds), messages waiting (None: the broker did not answer), taken and begun so far."""
+
+    at: float
+    waiting: int | None
+    taken: int
+    begun: int
+    is_busy: bool
+
+
+class Patience:
+    """How long this process has been deaf or stuck, over the looks so far."""
+
+    def __init__(self) -> None:
+        self._last: Look | None = None
+        self._deaf_for = 0.0
+        self._stuck_for = 0.0
+
+    def verdict(self, look: Look) -> str:
+        """`deaf`, `stuck`, or nothing."""
+        last, self._last = self._last, look
+        if last is None or last.waiting is None or look.waiting is None or look.at - last.at > LOOK_IS_OLD:
+            self._deaf_for = self._stuck_for = 0.0
+            return ""
+        passed = look.at - last.at
+        is_idle = look.taken == last.taken and not look.is_busy and not last.is_busy
+        self._deaf_for = self._deaf_for + passed if is_idle and look.waiting and last.waiting else 0.0
+        is_same_task = look.is_busy and last.is_busy and look.begun == last.begun
+        self._stuck_for = self._stuck_for + passed if is_same_task else 0.0
+        if self._stuck_for >= STUCK_AFTER:
+            return "stuck"
+        return "deaf" if self._deaf_for >= DEAF_AFTER else ""
+
+
+class Listener:
+    """Counts what this process takes, and ends it where it takes nothing."""
+
+    def __init__(self, app: Celery, what: str, last_wish: Callable[[], None] = lambda: None) -> None:
+        self._app = app
+        self._what = what  # "worker" or "beat"
+        self._last_wish = last_wish
+        self._taken = self._begun = self._ended = 0
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Count from now on, and look from a thread that does not keep the process alive."""
+        if self._what == "beat":
+            after_task_publish.connect(self._note_taken)
+        else:
+            # In the worker's own process whatever its pool is; what is revoked, expired ticks among them, was taken too.
+            task_received.connect(self._note_taken)
+            task_revoked.connect(self._note_taken)
+            task_prerun.connect(self._note_begun)
+            task_postrun.connect(self._note_ended)
+        threading.Thread(target=self._watch, name="deafness", daemon=True).start()
+
+    def stop(self) -> None:
+        """The process is stopping: it takes nothing any more, and rightly."""
+        self._stopping.set()
+
+    def _note_taken(self, **_: Any) -> None:
+        self._taken += 1
+
+    def _note_begun(self, **_: Any) -> None:
+        self._begun += 1
+
+    def _note_ended(self, **_: Any) -> None:
+        self._ended += 1
+
+    def _watch(self) -> None:
+        patience, broker = Patience(), _Broker(self._app)
+        while not self._stopping.wait(LOOK_EVERY):
+            waiting = broker.waiting()
+            if self._what == "beat" and waiting is not None:
+                waiting = 1  # a schedule of seconds has always something to send
+            look = Look(time.monotonic(), waiting, self._taken, self._begun, self._begun > self._ended)
+            verdict = patience.verdict(look)
+            if verdict and not self._stopping.is_set():
+                self._end(verdict, waiting)
+
+    def _end(self, verdict: str, waiting: int | None) -> None:
+        """Tell, let deliveries be noted, and go at once: the main thread may hang in a read that never ends."""
+        event = f"{self._what}.{verdict}"
+
+        def last_words() -> None:
+            log.error(event, pid=os.getpid(), waiting=waiting, exit_code=EXIT_CODE)
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            with suppress(Exception):
+                self._last_wish()
+
+        # In a thread, because whatever hangs the process may hang its output too.
+        speaking = threading.Thread(target=last_words, daemon=True)
+        speaking.start()
+        speaking.join(LAST_SECONDS + 1)
+        os._exit(EXIT_CODE)
+
+
+class _Broker:
+    """Asks the broker how many messages wait in this worker's queues, over a connection nobody else uses."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Any = None
+        self._channel: Any = None
+
+    def waiting(self) -> int | None:
+        """Messages that wait; None where the broker does not answer."""
+        try:
+            if self._channel is None:
+                self._connection = self._app.connection_for_read()
+                self._connection.connect()
+                self._channel = self._connection.channel()
+            # Not `passive`: kombu 5.7 then asks for the key without its prefix, and finds no queue.
+            return sum(
+                int(self._channel.queue_declare(queue).message_count)
+                for queue in self._app.amqp.queues.consume_from
+            )
+        except Exception:  # noqa: BLE001  the broker's errors are kombu's, redis's and the socket's; all mean "not now"
+            self._forget()
+            return None
+
+    def _forget(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        with suppress(Exception):
+            if connection is not None:
+                connection.collect()

@@ -1,0 +1,540 @@
+"""The auditor at work: it finds nothing in any life, finds what is damaged and mends it, and never says it twice."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.core.builders import rulebook
+from tests.flow.scene import NOT_DELIVERED, REFUSED, UNKNOWN, Scene, new_scene
+from tests.servers import ManualClock
+
+from speed_to_lead import auditor as auditing
+from speed_to_lead import flow
+from speed_to_lead.auditor import Auditor
+from speed_to_lead.core.audit import AlertFacts, Finding, audit_lead, repair_of
+from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.lead import AlertKind, Lead, ResponseKind
+from speed_to_lead.core.response import close_lead, reassign_lead
+from speed_to_lead.core.submission import Submission, person_keys
+from speed_to_lead.store.contract import Result, Store
+from speed_to_lead.store.memory import MemoryStore
+from speed_to_lead.store.redis_store import RedisStore
+
+SECONDS = 10.0  # a tick's time in tests: until both rounds are through
+
+
+@pytest.fixture
+def scene(store: Store, clock: ManualClock) -> Scene:
+    """A scene on each kind of store in turn."""
+    return new_scene(store, clock)
+
+
+def looked_twice(auditor: Auditor, scene: Scene, minutes: float = 0.1) -> dict[str, int]:
+    """What the auditor acted on after two looks, some seconds apart."""
+    before = auditor.acted_on.copy()
+    auditor.tick(SECONDS)
+    scene.later(minutes)
+    auditor.tick(SECONDS)
+    return {finding.value: count for finding, count in (auditor.acted_on - before).items()}
+
+
+# --- never cries wolf ------------------------------------------------------------------------------------------
+
+
+def _live(scene: Scene, chance: random.Random, between: Callable[[], None]) -> None:
+    """One random thing that may happen, with a look between any two calls of the store."""
+    ids = [lead.id for lead in scene.leads()]
+    teams = scene.place.config.rulebook.teams
+    match chance.randrange(10):
+        case 0 | 1:
+            scene.submit(email=f"person-{chance.randrange(6)}@example.com")
+        case 2:
+            scene.submit_body(b"no json")
+        case 3 | 4:
+            scene.route(reclaim=chance.random() < 0.3)
+        case 5:
+            scene.sweep()
+        case 6:
+            for double in scene.people.values():
+                double.answers = chance.choices([NOT_DELIVERED, REFUSED, UNKNOWN], k=chance.randrange(2))
+            scene.deliver()
+        case 7 if ids:
+            scene.respond(chance.choice(ids), chance.choice(list(ResponseKind)))
+        case 8 if ids:
+            lead_id = chance.choice(ids)
+            if scene.lead(lead_id).is_open and chance.random() < 0.7:
+                rep = chance.choice(["ana", "ben"])
+                flow.change_lead(
+                    scene.place, lead_id, lambda lead, now: reassign_lead(lead, teams, rep, "kim", now)
+                )
+            else:
+                flow.change_lead(scene.place, lead_id, lambda lead, now: close_lead(lead, "spam", "kim", now))
+        case _:
+            scene.later(chance.choice([0.01, 0.1, 0.4]))
+            scene.sweep()
+    between()
+
+
+class _Watched:
+    """A part of a store that lets the auditor look before every call."""
+
+    def __init__(self, part: Any, look: Callable[[], None]) -> None:
+        self._part, self._look = part, look
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._part, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            self._look()
+            return method(*given, **named)
+
+        return call
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32))
+def test_in_no_life_does_anything_contradict(seed: int) -> None:
+    """Births, touches, answers, pauses, alerts under way: the auditor looks between any two steps and suspects nothing.
+
+    Whatever the first look might mistake would be a suspicion; there must be none but a late clock's.
+    """
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    scene = new_scene(store, clock)
+    auditor = Auditor(scene.place)
+
+    def look() -> None:
+        auditor.tick(SECONDS)
+        assert {one.finding for one in auditor.suspicions} <= {Finding.OVERDUE}
+
+    place = scene.place
+    watched = replace(place, store=_spied(place.store, look))
+    living = replace(scene, place=watched)
+    chance = random.Random(seed)
+    for _ in range(40):
+        _live(living, chance, look)
+    assert {} == dict(auditor.acted_on)
+
+
+def _spied(store: Any, look: Callable[[], None]) -> Any:
+    return SimpleNamespace(
+        queue=_Watched(store.queue, look),
+        leads=_Watched(store.leads, look),
+        outbox=_Watched(store.outbox, look),
+        operations=store.operations,
+        audit=store.audit,
+        now=store.now,
+    )
+
+
+def test_what_is_gone_at_the_second_look_is_forgotten(scene: Scene) -> None:
+    """A contradiction that only one look saw is none, and begins anew when it is seen again."""
+    lead = scene.routed()
+    auditor = Auditor(scene.place)
+    scene.store.leads.mend_index(lead.id, lead.version, None)
+    auditor.tick(SECONDS)
+    scene.store.leads.mend_index(lead.id, lead.version, lead.next_at)
+    scene.later(0.1)
+    auditor.tick(SECONDS)
+    scene.store.leads.mend_index(lead.id, lead.version, None)
+    auditor.tick(SECONDS)
+    assert {} == dict(auditor.acted_on)
+
+
+def test_a_change_between_two_looks_makes_it_another_contradiction(scene: Scene) -> None:
+    """The second look must find the same at the same version; else the wait begins again."""
+    lead = scene.routed()
+    auditor = Auditor(scene.place)
+    scene.store.leads.mend_index(lead.id, lead.version, None)
+    auditor.tick(SECONDS)
+    scene.respond(lead.id, ResponseKind.ACKNOWLEDGED)  # writes the index too
+    changed = scene.lead(lead.id)
+    scene.store.leads.mend_index(lead.id, changed.version, None)
+    scene.later(0.1)
+    auditor.tick(SECONDS)
+    assert {} == dict(auditor.acted_on)
+    assert {"not_indexed": 1} == looked_twice(auditor, scene)
+
+
+# --- finds what is damaged, and mends it -----------------------------------------------------------------------
+
+
+def _redis(scene: Scene) -> Any:
+    within = scene.store.within  # type: ignore[attr-defined]
+    assert isinstance(within, RedisStore)
+    return within.server
+
+
+def _memory(scene: Scene) -> Any:
+    within = scene.store.within  # type: ignore[attr-defined]
+    return within.leads._state if isinstance(within, MemoryStore) else None
+
+
+def _lose_from_open(scene: Scene, lead: Lead) -> None:
+    if state := _memory(scene):
+        state.listed_open.discard(lead.id)
+    else:
+        _redis(scene).client.srem(_redis(scene).keys.open_leads, lead.id)
+
+
+def _leave_in_open(scene: Scene, lead: Lead) -> None:
+    scene.respond(lead.id)
+    if state := _memory(scene):
+        state.listed_open.add(lead.id)
+    else:
+        _redis(scene).client.sadd(_redis(scene).keys.open_leads, lead.id)
+
+
+def _lose_from_all(scene: Scene, lead: Lead) -> None:
+    if state := _memory(scene):
+        state.listed.discard(lead.id)
+    else:
+        _redis(scene).client.zrem(_redis(scene).keys.all_leads, lead.id)
+
+
+def _list_nobody(scene: Scene, _: Lead) -> None:
+    if state := _memory(scene):
+        state.listed_open.add("nobody")
+    else:
+        _redis(scene).client.sadd(_redis(scene).keys.open_leads, "nobody")
+
+
+def _lose_person(scene: Scene, lead: Lead) -> None:
+    (key,) = person_keys(lead.lead)
+    if state := _memory(scene):
+        del state.people[key]
+    else:
+        _redis(scene).client.delete(_redis(scene).keys.person(key))
+
+
+def _leave_person(scene: Scene, _: Lead) -> None:
+    if state := _memory(scene):
+        state.people["somebody"] = "nobody"
+    else:
+        _redis(scene).client.set(_redis(scene).keys.person("somebody"), "nobody")
+
+
+def _miscount(scene: Scene, lead: Lead) -> None:
+    if state := _memory(scene):
+        state.load[lead.rep] += 5
+    else:
+        _redis(scene).client.hincrby(_redis(scene).keys.load, lead.rep, 5)
+
+
+def _lose_alert(scene: Scene, _: Lead) -> None:
+    key = scene.waiting()[0]
+    if state := _memory(scene):
+        del state.alerts[key]
+    else:
+        server = _redis(scene)
+        server.client.hdel(server.keys.alerts, key)
+        server.client.zrem(server.keys.outbox(key.rpartition(":")[2]), key)
+
+
+def _put_off(scene: Scene, _: Lead) -> None:
+    key = scene.waiting()[0]
+    if state := _memory(scene):
+        state.alerts[key].next_at += timedelta(days=365)
+    else:
+        server = _redis(scene)
+        server.client.zincrby(server.keys.outbox(key.rpartition(":")[2]), 10**10, key)
+
+
+def _lease_for_ever(scene: Scene, _: Lead) -> None:
+    key = scene.waiting()[0]
+    at = scene.clock.now + timedelta(days=365)
+    if state := _memory(scene):
+        state.alerts[key].leased_until = at
+    else:
+        server = _redis(scene)
+        server.client.zadd(server.keys.leased(key.rpartition(":")[2]), {key: to_ms(at)})
+
+
+def _misindex(scene: Scene, lead: Lead) -> None:
+    scene.store.leads.mend_index(lead.id, lead.version, scene.clock.now + timedelta(days=1))
+
+
+def _leave_in_index(scene: Scene, lead: Lead) -> None:
+    answered = scene.respond(lead.id)
+    scene.store.leads.mend_index(lead.id, answered.version, scene.clock.now + timedelta(days=1))
+
+
+DAMAGES: dict[Finding, Callable[[Scene, Lead], None]] = {
+    Finding.NOT_INDEXED: lambda scene, lead: (
+        scene.store.leads.mend_index(lead.id, lead.version, None),
+        None,
+    )[1],
+    Finding.INDEXED_WRONG: _misindex,
+    Finding.INDEXED_DONE: _leave_in_index,
+    Finding.OPEN_UNLISTED: _lose_from_open,
+    Finding.DONE_LISTED: _leave_in_open,
+    Finding.UNLISTED: _lose_from_all,
+    Finding.NO_RECORD: _list_nobody,
+    Finding.PERSON_LOST: _lose_person,
+    Finding.PERSON_DANGLING: _leave_person,
+    Finding.LOAD_WRONG: _miscount,
+    Finding.ALERT_LOST: _lose_alert,
+    Finding.ALERT_PUT_OFF: _put_off,
+    Finding.LEASE_STUCK: _lease_for_ever,
+}
+
+
+@pytest.mark.parametrize("finding", DAMAGES, ids=lambda finding: finding.value)
+def test_damage_is_found_as_what_it_is_and_mended(scene: Scene, finding: Finding) -> None:
+    """Exactly that finding, counted once; afterwards nothing is left to find, and alerts arrive under their keys."""
+    scene.routed()
+    lead_id = scene.submit()
+    scene.route()
+    auditor = Auditor(scene.place)
+    auditor.tick(SECONDS)  # a round over everything, as an auditor that has been at work has done
+    alerts = scene.waiting()
+
+    DAMAGES[finding](scene, scene.lead(lead_id))
+    assert {finding.value: 1} == looked_twice(auditor, scene)
+
+    assert {} == looked_twice(auditor, scene)
+    assert set() == set(auditor.suspicions)
+    assert scene.store.operations.counters()[f"repaired:{finding.value}"] == 1
+    scene.check()
+    assert alerts == scene.waiting()
+    scene.deliver()
+    expected = ["lead.assigned 0%"] if scene.lead(lead_id).is_open else None
+    assert expected == scene.heard().get("ben-slack")
+
+
+@pytest.mark.parametrize("finding", [Finding.OPEN_UNLISTED, Finding.PERSON_LOST, Finding.ALERT_LOST])
+def test_a_repair_of_a_lead_raises_its_version_and_is_told_in_its_history(
+    scene: Scene, finding: Finding
+) -> None:
+    """Who decided on the version before is refused; who asks why, reads it."""
+    lead_id = scene.submit()
+    scene.route()
+    auditor = Auditor(scene.place)
+    DAMAGES[finding](scene, scene.lead(lead_id))
+    looked_twice(auditor, scene)
+    last = scene.store.leads.history(lead_id)[-1]
+    assert (2, "audit.repaired", [finding.value]) == (
+        scene.lead(lead_id).version,
+        last.event,
+        last.details["findings"],
+    )
+
+
+def test_a_repair_made_on_an_old_look_changes_nothing(scene: Scene) -> None:
+    """A change that came between wins: the version is another, or history has a line more."""
+    lead_id = scene.submit()
+    scene.route()
+    lead = scene.lead(lead_id)
+    _lose_from_open(scene, lead)
+    (facts,) = scene.store.audit.leads([lead_id])
+    (found,) = audit_lead(facts, scene.clock.now)
+    repair = repair_of(facts, (found,), None, scene.clock.now)
+    assert repair is not None
+    scene.deliver()  # history alone goes on
+    assert Result.STALE is scene.store.audit.repair(repair)
+    scene.respond(lead_id, ResponseKind.ACKNOWLEDGED)
+    assert Result.STALE is scene.store.audit.repair(
+        replace(repair, history_length=len(scene.events(lead_id)))
+    )
+
+
+def test_a_count_is_not_mended_once_somebody_came_or_went(scene: Scene) -> None:
+    """What was counted before the last change is out of date."""
+    lead = scene.routed()
+    scene.submit()
+    scene.submit()  # ben's, then ana's again
+    _miscount(scene, lead)
+    seen = scene.store.audit.load()
+    flow.route(scene.place, "router-1")
+    assert Result.STALE is scene.store.audit.mend_load("ana", seen.changes["ana"], seen.load["ana"], 1)
+    now = scene.store.audit.load()
+    assert Result.APPLIED is scene.store.audit.mend_load("ana", now.changes["ana"], now.load["ana"], 2)
+    scene.check()
+
+
+REDIS_ONLY: dict[Finding, Callable[[Any, str], object]] = {
+    Finding.ALERT_STRANDED: lambda server, key: server.client.zrem(server.keys.outbox("ana-slack"), key),
+    Finding.OUTBOX_UNNAMED: lambda server, key: server.client.srem(server.keys.outboxes, "ana-slack"),
+    Finding.ALERT_EMPTY: lambda server, key: server.client.zadd(
+        server.keys.outbox("ana-slack"), {"system:gone:ana-slack": 1}
+    ),
+}
+
+
+@pytest.mark.parametrize("finding", REDIS_ONLY, ids=lambda finding: finding.value)
+@pytest.mark.parametrize("store", ["fakeredis", pytest.param("real", marks=pytest.mark.real)], indirect=True)
+def test_an_alert_and_its_place_find_each_other_again(scene: Scene, finding: Finding) -> None:
+    """In Redis an alert and its place in an outbox are two things; in memory they are one."""
+    scene.submit()
+    scene.route()
+    auditor = Auditor(scene.place)
+    (key,) = scene.waiting()
+    REDIS_ONLY[finding](_redis(scene), key)
+
+    assert {finding.value: 1} == looked_twice(auditor, scene)
+
+    assert {} == looked_twice(auditor, scene)
+    assert 1 == scene.deliver()
+    assert scene.heard() == {"ana-slack": ["lead.assigned 0%"]}
+
+
+@pytest.mark.parametrize("store", ["fakeredis", pytest.param("real", marks=pytest.mark.real)], indirect=True)
+def test_a_lost_alert_keeps_the_attempts_it_had(scene: Scene) -> None:
+    """It may have been under way when its place was lost: the message then says that it may be a repeat."""
+    scene.submit()
+    scene.route()
+    claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, timedelta(seconds=20), at_once=4)
+    assert claimed is not None
+    _lose_alert(scene, scene.leads()[0])
+    looked_twice(Auditor(scene.place), scene, minutes=1)
+    scene.deliver()
+    (message,) = scene.people["ana-slack"].heard
+    assert (claimed.alert.key, True) == (message.key, message.possible_repeat)
+
+
+# --- tells what it cannot mend ---------------------------------------------------------------------------------
+
+
+def test_two_open_leads_of_one_person_are_told_of(scene: Scene) -> None:
+    """Which of them is right nobody but a person can say."""
+    first, second = scene.routed(), scene.routed()
+    (key,), (other,) = person_keys(first.lead), person_keys(second.lead)
+    assert key != other
+    if state := _memory(scene):
+        state.people[key] = second.id
+    else:
+        _redis(scene).client.set(_redis(scene).keys.person(key), second.id)
+    assert {"two_open": 1} == looked_twice(Auditor(scene.place), scene)
+    assert ["system:audit.two_open.2026-01-05:console"] == scene.waiting()
+
+
+def test_a_storm_of_one_kind_is_one_alert_that_counts(scene: Scene) -> None:
+    """Many leads that nobody came for are one alert a day; all of them are counted."""
+    for _ in range(7):
+        scene.submit()
+    scene.route()
+    scene.deliver()
+    scene.forget()
+    auditor = Auditor(scene.place)
+    scene.later(7)
+    looked_twice(auditor, scene, minutes=0.6)
+    scene.deliver()
+    looked_twice(auditor, scene, minutes=0.6)
+    scene.deliver()
+    (message,) = scene.people["console"].heard
+    assert (AlertKind.CONTRADICTION, "Found 7 times") == (message.kind, message.note[:13])
+    assert scene.store.operations.counters()["raised:overdue"] == 14
+
+    scene.later(60 * 24)
+    looked_twice(auditor, scene, minutes=0.6)
+    scene.deliver()
+    assert len(scene.people["console"].heard) == 2
+
+
+def test_books_that_do_not_balance_are_told_of(scene: Scene) -> None:
+    """A submission that vanished from the queue is not repaired, it is told."""
+    scene.submit()
+    if state := _memory(scene):
+        state.entries.clear()
+    else:
+        _redis(scene).client.xtrim(_redis(scene).keys.incoming, maxlen=0, approximate=False)
+    assert {"ledger": 1} == looked_twice(Auditor(scene.place), scene)
+    assert scene.waiting() == ["system:audit.ledger.2026-01-05:console"]
+
+
+@pytest.mark.parametrize("store", ["fakeredis", pytest.param("real", marks=pytest.mark.real)], indirect=True)
+def test_a_record_that_cannot_be_read_is_told_of(scene: Scene) -> None:
+    """Nobody watches such a lead; the others are audited all the same."""
+    broken, lost = scene.routed(), scene.routed()
+    server = _redis(scene)
+    server.client.hset(server.keys.lead(broken.id), "document", json.dumps([1]))
+    scene.store.leads.mend_index(lost.id, lost.version, None)
+    assert {"unreadable": 1, "not_indexed": 1} == looked_twice(Auditor(scene.place), scene)
+
+
+def test_a_lead_in_quarantine_is_remembered_once_a_day(scene: Scene) -> None:
+    """It was told of when it was put aside; whoever has forgotten it the day after hears again."""
+    lead = scene.routed()
+    scene.store.leads.quarantine(lead.id, "it cannot be worked on")
+    auditor = Auditor(scene.place)
+    assert {} == looked_twice(auditor, scene)
+    assert {"quarantined": 1} == looked_twice(auditor, scene, minutes=60 * 24)
+    assert ["system:audit.quarantined.2026-01-06:console"] == scene.waiting()
+
+
+def test_a_submission_nobody_takes_up_is_told_of(memory_store: MemoryStore, clock: ManualClock) -> None:
+    """Routers take up what another left within seconds; after minutes something is wrong with all of them."""
+    scene = new_scene(memory_store, clock)
+    scene.submit()
+    scene.store.queue.take("router-1", 1)
+    scene.later(6)
+    assert {"pending": 1} == looked_twice(Auditor(scene.place), scene, minutes=0.6)
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------
+
+
+def test_a_round_goes_on_over_ticks(memory_store: MemoryStore, clock: ManualClock) -> None:
+    """A tick ends when its time is over, and the next one goes on: a damage far behind is found all the same."""
+    scene = new_scene(memory_store, clock, rulebook())
+    for _ in range(350):
+        scene.submissions += 1
+        scene.store.queue.add(
+            Submission(
+                f"s{scene.submissions:04}", "demo", clock.now, _body(scene.submissions), "application/json"
+            )
+        )
+    flow.route(scene.place, "router-1")
+    flow.route(scene.place, "router-1")
+    last = scene.lead("s0350")
+    scene.store.leads.mend_index(last.id, last.version, None)
+    auditor = Auditor(scene.place)
+    auditor.tick(0.0)
+    assert set() == set(auditor.suspicions)
+    for _ in range(3):
+        auditor.tick(0.0)
+    assert [last.id] == [one.subject for one in auditor.suspicions]
+
+
+def _body(number: int) -> bytes:
+    return json.dumps({"email": f"person-{number}@example.com"}).encode()
+
+
+def test_suspicions_are_bounded(
+    memory_store: MemoryStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is wrong at once, no more is held than fits; the rest is found in later rounds."""
+    monkeypatch.setattr(auditing, "SUSPICIONS", 3)
+    scene = new_scene(memory_store, clock)
+    for _ in range(8):
+        lead = scene.routed()
+        scene.store.leads.mend_index(lead.id, lead.version, None)
+    auditor = Auditor(scene.place)
+    auditor.tick(SECONDS)
+    assert len(auditor.suspicions) == 3
+    for _ in range(5):
+        looked_twice(auditor, scene)
+    assert scene.store.operations.counters()["repaired:not_indexed"] == 8
+
+
+def test_every_finding_is_mended_or_has_words() -> None:
+    """A kind that is told of has its sentence; every kind is looked at again in one of the ways there are."""
+    raised = {finding for finding in Finding if not finding.is_repaired}
+    assert raised == set(auditing._MEANING)
+    looked_at_again = auditing._LEAD_FINDINGS | auditing._ALERT_FINDINGS
+    rounds = {
+        Finding.LOAD_WRONG,
+        Finding.PERSON_DANGLING,
+        Finding.LEDGER,
+        Finding.PENDING,
+        Finding.QUARANTINED,
+    }
+    assert set(Finding) == looked_at_again | rounds
+    assert AlertFacts("a:b:c", "c").is_kept
