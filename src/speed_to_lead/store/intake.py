@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.server import described, keepalive
@@ -47,7 +48,7 @@ _TIME = hiredis.pack_command(("TIME",))
 class Intake:
     """Stores submissions for one event loop."""
 
-    def __init__(self, url: str, key_prefix: str) -> None:
+    def __init__(self, url: str, key_prefix: str, vault: Vault = PLAIN) -> None:
         self._client: Any = Redis.from_url(
             url,
             socket_connect_timeout=ANSWER_TIMEOUT,
@@ -60,6 +61,7 @@ class Intake:
             protocol=2,
         )
         self._keys = Keys(key_prefix)
+        self._vault = vault
         self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
         self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
@@ -150,7 +152,9 @@ class Intake:
 
     async def _write(self, submissions: list[Submission]) -> list[object]:
         stream = self._keys.incoming
-        commands = [hiredis.pack_command(_xadd(stream, submission)) for submission in submissions]
+        commands = [
+            hiredis.pack_command(_xadd(stream, submission, self._vault)) for submission in submissions
+        ]
         answers = await _in_time(self._exchange(b"".join((*commands, _TIME)), len(commands) + 1))
         server_time = answers.pop()
         if isinstance(server_time, list):
@@ -201,8 +205,8 @@ def _size(submission: Submission) -> int:
     return len(submission.body) + sum(len(name) + len(value) for name, value in submission.headers.items())
 
 
-def _xadd(stream: str, submission: Submission) -> tuple[Any, ...]:
-    parts = [part for pair in stream_fields(submission).items() for part in pair]
+def _xadd(stream: str, submission: Submission, vault: Vault) -> tuple[Any, ...]:
+    parts = [part for pair in stream_fields(submission, vault).items() for part in pair]
     return ("XADD", stream, "*", *parts)
 
 

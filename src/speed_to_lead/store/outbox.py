@@ -8,6 +8,7 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, history_line
+from speed_to_lead.store.encryption import Vault
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is dead.
@@ -24,6 +25,7 @@ class RedisOutbox:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._vault = server.vault
 
     def add(self, alert: Alert, due: datetime) -> Result:
         """Put an alert about the system into the outbox."""
@@ -31,7 +33,7 @@ class RedisOutbox:
         answer = self._server.run_one(
             "add_alert",
             [keys.outbox(alert.destination), keys.alerts, keys.attempts, keys.outboxes],
-            [alert.destination, alert.key, alert_document(alert), to_ms(due)],
+            [alert.destination, alert.key, alert_document(alert, self._vault), to_ms(due)],
         )
         return Result(text(answer))
 
@@ -61,7 +63,7 @@ class RedisOutbox:
             key, document, attempts, unknown = answer
             if document is None:
                 continue
-            alert = _read_alert(document, attempts, unknown)
+            alert = _read_alert(document, attempts, unknown, self._vault)
             if alert is not None:
                 return ClaimedAlert(alert, token)
             self._put_off(destination, text(key), token, attempts, now)
@@ -114,9 +116,14 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                history_line(settlement.history) if settlement.history else "",
+                history_line(settlement.history, self._vault) if settlement.history else "",
                 *(
-                    (fallback.destination, fallback.key, alert_document(fallback), to_ms(fallback.decided_at))
+                    (
+                        fallback.destination,
+                        fallback.key,
+                        alert_document(fallback, self._vault),
+                        to_ms(fallback.decided_at),
+                    )
                     if fallback
                     else ("", "", "", "")
                 ),
@@ -163,15 +170,15 @@ class RedisOutbox:
             if document is not None:
                 counted = _ATTEMPTS.match(state or b"")
                 attempts, unknown = (int(counted[1]), int(counted[2])) if counted else (0, 0)
-                alert = _read_alert(document, attempts, unknown)
+                alert = _read_alert(document, attempts, unknown, self._vault)
                 if alert is not None:
                     found[key] = alert
         return found
 
 
-def _read_alert(document: bytes, attempts: int, unknown_attempts: int) -> Alert | None:
-    """The alert, or None where this release cannot read it."""
+def _read_alert(document: bytes, attempts: int, unknown_attempts: int, vault: Vault) -> Alert | None:
+    """The alert, or None where this release, or this process with its keys, cannot read it."""
     try:
-        return alert_from(document, attempts, unknown_attempts)
+        return alert_from(document, attempts, unknown_attempts, vault)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None

@@ -1,13 +1,15 @@
-"""The store on Redis or Valkey: its four parts on one connection, and the server's clock."""
+"""The store on Redis or Valkey: its five parts on one connection, and the server's clock."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from speed_to_lead.core.clock import from_ms
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.leads import RedisLeads
 from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
+from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
 from speed_to_lead.store.server import Server, connect, translated_errors
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 class RedisStore:
     """The store on one server. Safe to share between threads."""
 
-    def __init__(self, client: "redis.Redis", key_prefix: str = "stl") -> None:
-        self.server = Server(client, Keys(key_prefix))
+    def __init__(self, client: "redis.Redis", key_prefix: str = "stl", vault: Vault = PLAIN) -> None:
+        self.server = Server(client, Keys(key_prefix), vault)
         self.queue = RedisQueue(self.server)
         self.leads = RedisLeads(self.server)
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
+        self.privacy = RedisPrivacy(self.server)
 
     def now(self) -> datetime:
         """The server's time. Raises StoreUnavailable."""
@@ -36,6 +39,9 @@ class RedisStore:
         self.server.client.close()
 
 
-def open_store(url: str, key_prefix: str = "stl") -> RedisStore:
-    """The store at an address. Nothing is sent before the first use. Raises ValueError for an address that is none."""
-    return RedisStore(connect(url), key_prefix)
+def open_store(url: str, key_prefix: str = "stl", vault: Vault = PLAIN) -> RedisStore:
+    """The store at an address. Nothing is sent before the first use. Raises ValueError for an address that is none.
+
+    `vault` encrypts what is personal, and reads what was encrypted.
+    """
+    return RedisStore(connect(url), key_prefix, vault)

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 
 #: Without these a silent server holds a process for ever; redis-py alone would retry ten times.
@@ -41,12 +42,13 @@ class ScriptCall:
 
 
 class Server:
-    """One client, its key names and its loaded scripts."""
+    """One client, its key names, its loaded scripts, and the vault for what is personal."""
 
-    def __init__(self, client: "redis.Redis", keys: Keys) -> None:
+    def __init__(self, client: "redis.Redis", keys: Keys, vault: Vault = PLAIN) -> None:
         # redis-py's types answer unions of every protocol and of its asynchronous twin; ours is one of them.
         self.client: Any = client
         self.keys = keys
+        self.vault = vault
 
     def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """The answers of the scripts, sent in one pipeline. Each is atomic by itself. Raises StoreUnavailable.
