@@ -13,7 +13,7 @@ ROOT = Path(speed_to_lead.__file__).parent
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
 _GROUND = {"core", *MIDDLE, "settings", "logs"}
-_BELOW_TOP = {*_GROUND, "workplace", "flow"}
+_BELOW_TOP = {*_GROUND, "workplace", "flow", "privacy"}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{part: {"core"} for part in MIDDLE},
     "workplace": _GROUND,  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
+    "privacy": {*_GROUND, "workplace"},
     **dict.fromkeys(TOP, _BELOW_TOP),
 }
 MAY_IMPORT["cli"] = {*_BELOW_TOP, "worker", "web", "watchdog"}  # it starts the others
@@ -42,6 +43,7 @@ OWNERS: dict[str, set[str]] = {
     "smtplib": {"destinations"},
     "urllib.request": {"cli"},  # the demo posts its leads to our own hook, as a form tool would
     "http.client": set(),
+    "cryptography": {"store"},
 }
 
 VAGUE_NAMES = frozenset(

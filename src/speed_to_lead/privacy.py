@@ -8,6 +8,7 @@ A lead that is the person's goes, with everything that knows it. What only quote
 never lost because another person is named in it; the quotation is replaced by `[erased]`.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -134,25 +135,21 @@ def erase(
     what would be removed.
     """
     found = Found()
+    run = _Run(place, person, found, dry_run)
     patience = place.store.now() + IN_FLIGHT_PATIENCE
     for _ in range(WALKS):
         found.walks += 1
         found.remaining = []
-        is_waiting_only = True
+        kinds: set[str] = set()
         for held in _met(place, person, found.lead_ids, found):
-            kind = _handle(place, person, held, found, dry_run=dry_run)
+            kind = run.handle(held)
+            kinds.add(kind)
             found.counts[kind] += 1
-            if kind in ("waiting", "unreachable"):
-                found.remaining.append(f"{held.kind.value} {held.name}" if kind == "waiting" else held.name)
-            else:
-                is_waiting_only = False
-                found.remaining.append(f"{held.kind.value} {held.name}")
-        if dry_run or (not found.remaining and not place.store.leads.of_people(person.keys)):
+            found.remaining.append(f"{held.kind.value} {held.name}")
+        if dry_run or not (kinds or place.store.leads.of_people(person.keys)):
             break
-        if found.remaining and is_waiting_only:
-            if place.store.now() > patience or not any(
-                one.startswith(HeldKind.INCOMING) for one in found.remaining
-            ):
+        if kinds <= {"waiting", "unreachable"}:  # nothing that this program can do about it, now
+            if "waiting" not in kinds or place.store.now() > patience:
                 break
             pause()
     for kind in ("waiting", "unreachable"):
@@ -161,39 +158,53 @@ def erase(
     return found
 
 
-def _handle(place: Workplace, person: Person, held: Held, found: Found, *, dry_run: bool) -> str:
-    """Remove or redact one thing; what it is counted as."""
-    privacy = place.store.privacy
-    match held.kind:
-        case HeldKind.INCOMING:
-            if not _is_theirs(place, person, held.submission):
-                return "waiting"  # for its router; the next walk meets what it became
-            if not dry_run:
-                privacy.remove_submission(held.name, "submissions_erased")
-            return "submissions"
-        case HeldKind.LEAD:
-            return _handle_lead(place, person, held.name, found, dry_run=dry_run)
-        case HeldKind.DEAD_LETTER:
-            if not dry_run:
-                privacy.remove_dead_letter(held.name, "dead_letters_erased")
-            return "dead_letters"
-        case HeldKind.POINTER:
-            if not dry_run:
-                _remove_pointer(place, held, found)
-            return "pointers"
-        case HeldKind.HISTORY | HeldKind.ALERT:
-            owner = held.points_to or held.name
-            if owner in found.lead_ids:
-                if not dry_run:  # left behind, or written after the lead had gone
-                    alerts = [held.name] if held.kind is HeldKind.ALERT else []
-                    privacy.remove_lead(owner, None, ERASED, alerts=alerts)
-                return "remains"
-            if not dry_run:
-                lines = [_redacted_line(person, line) for line in held.text.split("\n")]
-                privacy.rewrite(held, "\n".join(lines))
-            return "redacted"
-        case _:
-            return "unreachable"
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One erasure under way; each of its verbs handles one thing that was met and answers what it is counted as."""
+
+    place: Workplace
+    person: Person
+    found: Found
+    dry_run: bool
+
+    def handle(self, held: Held) -> str:
+        match held.kind:
+            case HeldKind.INCOMING:
+                return self._submission(held)
+            case HeldKind.LEAD:
+                return _handle_lead(self.place, self.person, held.name, self.found, dry_run=self.dry_run)
+            case HeldKind.DEAD_LETTER:
+                if not self.dry_run:
+                    self.place.store.privacy.remove_dead_letter(held.name, "dead_letters_erased")
+                return "dead_letters"
+            case HeldKind.POINTER:
+                if not self.dry_run:
+                    _remove_pointer(self.place, self.person, held, self.found)
+                return "pointers"
+            case HeldKind.HISTORY | HeldKind.ALERT:
+                return self._line(held)
+            case HeldKind.OTHER:
+                return "unreachable"
+
+    def _submission(self, held: Held) -> str:
+        if not _is_theirs(self.place, self.person, held.submission):
+            return "waiting"  # for its router; the next walk meets what it became
+        if not self.dry_run:
+            self.place.store.privacy.remove_submission(held.name, "submissions_erased")
+        return "submissions"
+
+    def _line(self, held: Held) -> str:
+        """A history or an alert: of an erased lead (written after it had gone) it goes, of another's it is redacted."""
+        privacy, owner = self.place.store.privacy, held.points_to or held.name
+        is_theirs = owner in self.found.lead_ids
+        if is_theirs and not self.dry_run:
+            privacy.remove_lead(
+                owner, None, ERASED, alerts=[held.name] if held.kind is HeldKind.ALERT else []
+            )
+        elif not self.dry_run:
+            lines = [_redacted_line(self.person, line) for line in held.text.split("\n")]
+            privacy.rewrite(held, "\n".join(lines))
+        return "remains" if is_theirs else "redacted"
 
 
 def _is_theirs(place: Workplace, person: Person, submission: Submission | None) -> bool:
@@ -233,19 +244,18 @@ def _redact(place: Workplace, person: Person, lead: Lead) -> bool:
 
 
 def _redacted_line(person: Person, line: str) -> str:
-    import json  # noqa: PLC0415
-
     try:
         return json.dumps(person.redacted(json.loads(line)), ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         return person.redacted(line)
 
 
-def _remove_pointer(place: Workplace, held: Held, found: Found) -> None:
-    """A key that points to an erased lead, or to none; where it points to a lead, that lead goes with it."""
-    record = _lead(place, held.points_to) if held.points_to not in found.lead_ids else None
-    if record is None:
-        place.store.privacy.remove_lead(held.points_to, None, ERASED, pointers=[held.name])
+def _remove_pointer(place: Workplace, person: Person, held: Held, found: Found) -> None:
+    """A key that names an erased lead, or the person by digest: then the lead it points to is theirs, read or not."""
+    if held.name.removeprefix("person:") in person.keys and held.points_to not in found.lead_ids:
+        found.lead_ids.add(held.points_to)
+        _handle_lead(place, person, held.points_to, found, dry_run=False)
+    place.store.privacy.remove_lead(held.points_to, None, ERASED, pointers=[held.name])
 
 
 def _told(place: Workplace, lead: Lead) -> set[str]:
@@ -327,9 +337,7 @@ def _expire_leads(place: Workplace, retention: Retention, ids: list[str], now: d
     for lead in past:
         if lead.is_open:
             change = close_lead(lead, EXPIRED, "retention", now)
-            closed += (
-                change is not None and place.store.leads.change([change])[0] is Result.APPLIED
-            )
+            closed += change is not None and place.store.leads.change([change])[0] is Result.APPLIED
         elif remove_lead(place, lead.id, lead, EXPIRED, alerts) is Result.APPLIED:
             removed += 1
             log.info("lead.expired", lead_id=lead.id)

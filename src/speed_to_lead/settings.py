@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     api_keys: SecretStr = Field(
         SecretStr(""), description="Bearer keys of /v1, separated by commas, each 16 characters or more."
     )
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Fernet keys for personal data at rest, separated by commas: the first encrypts, all decrypt.",
+    )
     public_url: str = Field("", description="Address form tools and people reach us at, without a path.")
     fallback_destination: str = Field(
         "console", description="Destination that hears what no other one could be told."

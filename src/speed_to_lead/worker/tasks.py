@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from celery.signals import worker_init, worker_shutdown
 
-from speed_to_lead import flow
+from speed_to_lead import flow, privacy
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
@@ -27,6 +27,8 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 
 #: How long one tick of the auditor may keep the clock from its sweeps.
 AUDIT_SECONDS = 0.1
+#: And one tick of retention, which begins no batch after it.
+EXPIRE_SECONDS = 0.1
 #: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
 FORGET_CONSUMER_AFTER = timedelta(hours=1)
 
@@ -99,6 +101,21 @@ def audit(place: Workplace) -> None:
 
 
 _audit_cursor = [""]  # where this process's round of the auditor stands
+
+
+@task("expire")
+def expire(place: Workplace) -> None:
+    """Remove what has been kept as long as config says, as much as fits into a moment."""
+    retention = place.config.retention
+    started = time.monotonic()
+    while not retention.keeps_everything and time.monotonic() - started < EXPIRE_SECONDS:
+        expired = privacy.expire(place, retention, _expire_cursor[0])
+        _expire_cursor[0] = expired.cursor
+        if not expired.cursor:  # a whole round is done
+            break
+
+
+_expire_cursor = [0]  # where this process's round of retention stands
 
 
 @cache
