@@ -179,13 +179,14 @@ def test_an_unreadable_lead_of_theirs_goes(scene: Scene) -> None:
 
 def test_export_is_everything(scene: Scene) -> None:
     """Leads with history and touches, dead letters and what is in flight raw, and quotations elsewhere."""
-    first, second = a_life_of_kim(scene)
     scene.routed(email="sam@example.com", message="ask kim@example.com")
+    first, second = a_life_of_kim(scene)
     document = json.loads(json.dumps(privacy.export(scene.place, KIM)))
     assert [first, second] == [lead["id"] for lead in document["leads"]]
     assert [touch["fields"]["message"] for touch in document["leads"][1]["touches"]] == ["again"]
     assert document["leads"][0]["history"][0]["event"] == "lead.routed"
     assert ["not json: \\u006bim@example.com"] == [letter["body"] for letter in document["dead_letters"]]
+    assert len(document["in_flight"]) == 1
     assert {"lead"} == {one["kind"] for one in document["elsewhere"]} - {"pointer"}
     assert document["locked"] == 0
 

@@ -348,7 +348,7 @@ def _expire_dead_letters(place: Workplace, retention: Retention, now: datetime, 
     if retention.dead_letters is None:
         return 0
     privacy = place.store.privacy
-    ids = privacy.dead_letters_before(now - retention.dead_letters, limit)
+    ids = privacy.dead_letters_until(now - retention.dead_letters, limit)
     return sum(privacy.remove_dead_letter(i, "dead_letters_expired") is Result.APPLIED for i in ids)
 
 
@@ -356,5 +356,5 @@ def _expire_dead_alerts(place: Workplace, retention: Retention, now: datetime, l
     if retention.dead_alerts is None:
         return 0
     privacy = place.store.privacy
-    keys = privacy.dead_alerts_before(now - retention.dead_alerts, limit)
+    keys = privacy.dead_alerts_until(now - retention.dead_alerts, limit)
     return sum(privacy.remove_dead_alert(key, "dead_alerts_expired") is Result.APPLIED for key in keys)

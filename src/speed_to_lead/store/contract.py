@@ -373,14 +373,14 @@ class Privacy(Protocol):
     def rewrite(self, held: Held, new_text: str) -> Result:
         """Put another text in place of a history (the same number of lines) or an alert; STALE where it changed."""
 
-    def oldest(self, before: datetime, skip: int, limit: int) -> list[str]:
-        """Ids of leads received before then, oldest first, after `skip`."""
+    def oldest(self, until: datetime, skip: int, limit: int) -> list[str]:
+        """Ids of leads received until then, oldest first, after `skip`."""
 
-    def dead_letters_before(self, instant: datetime, limit: int) -> list[str]:
-        """Ids of dead letters buried before then, oldest first."""
+    def dead_letters_until(self, instant: datetime, limit: int) -> list[str]:
+        """Ids of dead letters buried until then, oldest first."""
 
-    def dead_alerts_before(self, instant: datetime, limit: int) -> list[str]:
-        """Keys of alerts given up before then, oldest first."""
+    def dead_alerts_until(self, instant: datetime, limit: int) -> list[str]:
+        """Keys of alerts given up until then, oldest first."""
 
     def note_erasure(self, erasure: Erasure) -> None:
         """Keep that an erasure happened."""

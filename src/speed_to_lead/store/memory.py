@@ -608,22 +608,22 @@ class MemoryPrivacy:
         waiting.alert = alert_from(new_text)
         return Result.APPLIED
 
-    def oldest(self, before: datetime, skip: int, limit: int) -> list[str]:
-        """Leads received before then, oldest first."""
+    def oldest(self, until: datetime, skip: int, limit: int) -> list[str]:
+        """Leads received until then, oldest first."""
         ordered = sorted((to_ms(lead.received_at), lead.id) for lead in self._state.leads.values())
-        return [lead_id for at, lead_id in ordered[skip : skip + limit] if at < to_ms(before)]
+        return [lead_id for at, lead_id in ordered[skip : skip + limit] if at <= to_ms(until)]
 
-    def dead_letters_before(self, instant: datetime, limit: int) -> list[str]:
-        """Dead letters buried before then, oldest first."""
+    def dead_letters_until(self, instant: datetime, limit: int) -> list[str]:
+        """Dead letters buried until then, oldest first."""
         found = sorted(
-            (letter.at, name) for name, letter in self._state.buried.items() if letter.at < instant
+            (letter.at, name) for name, letter in self._state.buried.items() if letter.at <= instant
         )
         return [name for _, name in found[:limit]]
 
-    def dead_alerts_before(self, instant: datetime, limit: int) -> list[str]:
-        """Alerts given up before then, oldest first."""
+    def dead_alerts_until(self, instant: datetime, limit: int) -> list[str]:
+        """Alerts given up until then, oldest first."""
         dead = ((w.dead_at, key) for key, w in self._state.alerts.items() if w.dead_at is not None)
-        return [key for at, key in sorted(dead) if at < instant][:limit]
+        return [key for at, key in sorted(dead) if at <= instant][:limit]
 
     def note_erasure(self, erasure: Erasure) -> None:
         """Keep that it happened."""

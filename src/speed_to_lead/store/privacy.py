@@ -286,23 +286,23 @@ class RedisPrivacy:
 
     # --- ageing ------------------------------------------------------------------------------------------------
 
-    def oldest(self, before: datetime, skip: int, limit: int) -> list[str]:
-        """Leads received before then, oldest first."""
+    def oldest(self, until: datetime, skip: int, limit: int) -> list[str]:
+        """Leads received until then, oldest first."""
         with translated_errors():
             found = self._client.zrange(self._keys.all_leads, skip, skip + limit - 1, withscores=True)
-        return [text(lead_id) for lead_id, at in found if at < to_ms(before)]
+        return [text(lead_id) for lead_id, at in found if at <= to_ms(until)]
 
-    def dead_letters_before(self, instant: datetime, limit: int) -> list[str]:
-        """Dead letters buried before then, oldest first."""
+    def dead_letters_until(self, instant: datetime, limit: int) -> list[str]:
+        """Dead letters buried until then, oldest first."""
         return self._older_than(self._keys.dead_letters, instant, limit)
 
-    def dead_alerts_before(self, instant: datetime, limit: int) -> list[str]:
-        """Alerts given up before then, oldest first."""
+    def dead_alerts_until(self, instant: datetime, limit: int) -> list[str]:
+        """Alerts given up until then, oldest first."""
         return self._older_than(self._keys.dead_alerts, instant, limit)
 
     def _older_than(self, key: str, instant: datetime, limit: int) -> list[str]:
         with translated_errors():
-            found = self._client.zrangebyscore(key, "-inf", f"({to_ms(instant)}", start=0, num=limit)
+            found = self._client.zrangebyscore(key, "-inf", to_ms(instant), start=0, num=limit)
         return [text(name) for name in found]
 
     # --- the record of erasures, and the server's log ----------------------------------------------------------
