@@ -62,7 +62,9 @@ def test_erase_removes_a_person_everywhere(scene: Scene) -> None:
     }
     counters = scene.store.operations.counters()
     assert (counters["leads"], counters["erased"]) == (3, 2)
-    assert scene.store.outbox.waiting(100) == [w for w in scene.store.outbox.waiting(100) if w[0].lead_id == other.id]
+    assert scene.store.outbox.waiting(100) == [
+        w for w in scene.store.outbox.waiting(100) if w[0].lead_id == other.id
+    ]
     assert "ana-slack" in found.told | {"ben-slack"}
     assert "442079460000" in found.phones
 
@@ -96,13 +98,17 @@ def test_somebody_elses_lead_is_redacted_not_lost(scene: Scene) -> None:
     """A lead that only quotes the person stays, with its clock and alerts, and without the quotation."""
     said = "ask kim@example.com or https://example.com/?m=kim%40example.com"
     lead = scene.routed(email="sam@example.com", message=said, **{"boss": "Kim <kim@example.com>"})
-    flow.change_lead(scene.place, lead.id, lambda one, now: close_lead(one, "spam from kim@example.com", "ana", now))
+    flow.change_lead(
+        scene.place, lead.id, lambda one, now: close_lead(one, "spam from kim@example.com", "ana", now)
+    )
     found = privacy.erase(scene.place, KIM)
     assert found.is_proven
     assert traces_of(scene, "kim@example", "kim%40example") == []
     kept = scene.lead(lead.id)
     assert (kept.lead.get("email"), kept.closed_reason) == ("sam@example.com", "spam from [erased]")
-    assert "spam from [erased]" in [entry.details.get("reason") for entry in scene.store.leads.history(lead.id)]
+    assert "spam from [erased]" in [
+        entry.details.get("reason") for entry in scene.store.leads.history(lead.id)
+    ]
     scene.check()
 
 
@@ -284,4 +290,6 @@ def test_nothing_comes_back(scene: Scene) -> None:
     change = close_lead(lead, "late", "ana", scene.clock())
     assert isinstance(change, LeadChange)
     assert scene.store.leads.change([change]) == [Result.GONE]
-    assert HeldKind.LEAD not in {held.kind for batch in scene.store.privacy.everything() for held in batch.held}
+    assert HeldKind.LEAD not in {
+        held.kind for batch in scene.store.privacy.everything() for held in batch.held
+    }
