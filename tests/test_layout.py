@@ -13,7 +13,7 @@ ROOT = Path(speed_to_lead.__file__).parent
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
 _GROUND = {"core", *MIDDLE, "address", "settings", "logs", "tracing"}
-_BELOW_TOP = {*_GROUND, "workplace", "flow", "auditor"}
+_BELOW_TOP = {*_GROUND, "workplace", "flow", "auditor", "privacy"}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workplace": _GROUND,  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
     "auditor": {*_GROUND, "workplace"},  # its own way to what is kept: it does not ask those it audits
+    "privacy": {*_GROUND, "workplace"},
     **dict.fromkeys(TOP, _BELOW_TOP),
 }
 MAY_IMPORT["cli"] = {*_BELOW_TOP, "worker", "web", "watchdog"}  # it starts the others
@@ -48,6 +49,7 @@ OWNERS: dict[str, set[str]] = {
     "opentelemetry": {"tracing"},
     "urllib.request": {"cli"},  # the demo posts its leads to our own hook, as a form tool would
     "http.client": set(),
+    "cryptography": {"store"},
 }
 
 VAGUE_NAMES = frozenset(

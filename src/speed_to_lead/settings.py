@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Keys of /v1 and the pages, separated by commas: NAME:SCOPES:HASH as `keys new` prints it.",
     )
+    encryption_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Fernet keys for personal data at rest, separated by commas: the first encrypts, all decrypt.",
+    )
     public_url: str = Field("", description="Address form tools and people reach us at, without a path.")
     fallback_destination: str = Field(
         "console", description="Destination that hears what no other one could be told."
@@ -118,6 +122,11 @@ class Settings(BaseSettings):
             return (self.data_dir / ADDRESS_FILE).read_text().strip() or None
         except OSError:
             return None
+
+
+def split_keys(value: SecretStr) -> tuple[str, ...]:
+    """The secrets of a setting that holds several, in order."""
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -15,8 +15,9 @@ from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
-from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
+from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
+from speed_to_lead.store.encryption import UnusableKeys, Vault
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ def open_workplace(settings: Settings) -> Workplace:
     config = read_config(settings.config_dir)
     refuse_unknown_fallback(settings, config)
     try:
-        store = open_store(url, settings.key_prefix, settings.confirm_replicas)
+        store = open_store(url, settings.key_prefix, settings.confirm_replicas, vault_of(settings))
     except ValueError:
         raise SettingsError(
             "REDIS_URL is no address; it begins with redis://, rediss://, unix:// or redis+sentinel://"
@@ -69,6 +70,14 @@ def open_workplace(settings: Settings) -> Workplace:
         settings.fallback_destination,
         settings.public_url,
     )
+
+
+def vault_of(settings: Settings) -> Vault:
+    """The vault of these settings. Raises SettingsError where its keys cannot be used."""
+    try:
+        return Vault(split_keys(settings.encryption_keys))
+    except UnusableKeys as error:
+        raise SettingsError(str(error)) from None
 
 
 def refuse_unknown_fallback(settings: Settings, config: Configuration) -> None:
@@ -93,6 +102,7 @@ def missing_secrets(config: Configuration, environment: Mapping[str, str]) -> di
 def open_workplace_or_exit() -> Workplace:
     """The workplace of this process's environment, its server checked; one plain sentence and exit 2 where it cannot be.
 
+    A store whose newest records need an encryption key that is not set is refused: every lead would go to quarantine.
     A server that evicts keys is refused: it would throw leads away when memory runs short. One that keeps nothing
     on disk is warned of. A server that does not answer yet is waited for by every task, so it is no reason to exit.
     """
@@ -104,11 +114,15 @@ def open_workplace_or_exit() -> Workplace:
         raise SystemExit(2) from None
     try:
         policy = place.store.operations.policy()
+        locked = place.store.privacy.locked_among_newest(LOCKED_AMONG)
     except StoreUnavailable as error:
         log.warning("store.away", error=str(error))
         return place
     if evicts(policy):
         print(f"speed-to-lead: {EVICTION.format(policy.maxmemory_policy)}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+    if locked:
+        print(f"speed-to-lead: {LOCKED.format(locked, LOCKED_AMONG)}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
     if policy.append_only is False:
         log.error("server.no_append_only_file", cost=NO_AOF)
@@ -133,6 +147,12 @@ DRIFT_SECONDS = 2.0
 EVICTION = (
     "the server's maxmemory-policy is {}, so it throws keys away when memory runs short, open leads among them; "
     "set `maxmemory-policy noeviction` (CONFIG SET maxmemory-policy noeviction, and in its configuration file)"
+)
+#: So many of the newest records are opened at the start, to see whether the keys for them are there.
+LOCKED_AMONG = 20
+LOCKED = (
+    "{} of the newest {} records need an encryption key that is not set, so their leads would be put aside as "
+    "unreadable; add the key to STL_ENCRYPTION_KEYS"
 )
 NO_AOF = (
     "the server keeps no append-only file, so a restart loses every lead since its last snapshot; "

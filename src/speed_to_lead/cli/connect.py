@@ -15,6 +15,7 @@ from speed_to_lead.cli.output import safe
 from speed_to_lead.config import ConfigError, Configuration
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.person import NobodyNamed
 from speed_to_lead.core.response import ImpossibleChange
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
@@ -23,7 +24,7 @@ from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import Store, StoreUnavailable, open_store
 from speed_to_lead.store.contract import UnreadableRecord
 from speed_to_lead.store.redis_store import RedisStore
-from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config
+from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config, vault_of
 
 #: What the first word of a server's refusal means, and what to do.
 _REFUSALS = {
@@ -65,8 +66,9 @@ def settings_of_this_shell() -> Settings:
 def opened_store() -> Iterator[Store]:
     """The store, for commands that need no rules. Raises SettingsError."""
     settings = settings_of_this_shell()
+    vault = vault_of(settings)
     try:
-        store = open_store(server_url(settings), settings.key_prefix, settings.confirm_replicas)
+        store = open_store(server_url(settings), settings.key_prefix, settings.confirm_replicas, vault)
     except ValueError:
         raise SettingsError(NO_ADDRESS) from None
     try:
@@ -149,7 +151,7 @@ def sentence_of(error: Exception) -> str | None:
             text = "the lead kept changing while this was decided; nothing was written, so try again"
         case UnreadableRecord():
             text = f"{error}; `speed-to-lead doctor` lists leads in quarantine"
-        case SettingsError() | ImpossibleChange() | UnusableInput() | NotFound():
+        case SettingsError() | ImpossibleChange() | UnusableInput() | NotFound() | NobodyNamed():
             text = str(error)
         case OSError():
             about = f"{error.filename}: " if error.filename else ""

@@ -30,7 +30,7 @@ from speed_to_lead.destinations.channel import RefusingChannel
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
-from speed_to_lead.workplace import evicts, read_config
+from speed_to_lead.workplace import evicts, read_config, vault_of
 
 #: Clocks may differ by this much before somebody should look.
 MAX_DRIFT = 1.0
@@ -39,6 +39,10 @@ KEY_NOTICE = timedelta(days=14)
 SHORTEST_TOKEN = 16
 #: The oldest server with the commands we use (ZADD GT, XAUTOCLAIM, ZMSCORE).
 LEAST_VERSION = (6, 2)
+
+
+#: Records opened to see whether the keys for them are set.
+LOOKED_AT_FOR_KEYS = 100
 
 
 class Severity(StrEnum):
@@ -313,7 +317,11 @@ def _server(settings: Settings, *, with_processes: bool) -> Iterator[Diagnosis]:
         )
         return
     try:
-        store = open_store(url, settings.key_prefix, settings.confirm_replicas)
+        store = open_store(url, settings.key_prefix, settings.confirm_replicas, vault_of(settings))
+    except SettingsError as error:
+        what, _, to_do = str(error).partition("; ")
+        yield Diagnosis(Severity.PROBLEM, f"settings: {what}", "every process refuses to start", to_do)
+        return
     except ValueError:
         yield Diagnosis(
             Severity.PROBLEM,
@@ -329,12 +337,30 @@ def _server(settings: Settings, *, with_processes: bool) -> Iterator[Diagnosis]:
         yield from _replicas(
             policy, settings.confirm_replicas, has_sentinels=sentinel_address(url) is not None
         )
+        yield from _encryption(store, settings)
         yield from _work(store, with_processes=with_processes)
     except StoreUnavailable as error:
         what, _, to_do = why_unavailable(error).partition("; ")
         yield Diagnosis(Severity.PROBLEM, what, "nothing can be stored, routed or alerted", to_do)
     finally:
         store.close()
+
+
+def _encryption(store: Store, settings: Settings) -> Iterator[Diagnosis]:
+    """Can what is encrypted be read?"""
+    locked = store.privacy.locked_among_newest(LOOKED_AT_FOR_KEYS)
+    if locked:
+        yield Diagnosis(
+            Severity.PROBLEM,
+            f"encryption: {counted(locked, 'record')} of the newest {LOOKED_AT_FOR_KEYS} "
+            f"{'needs' if locked == 1 else 'need'} a key that is not set",
+            "processes refuse to start, and those leads cannot be worked on",
+            "add the key to STL_ENCRYPTION_KEYS; the first encrypts, all decrypt",
+        )
+    elif settings.encryption_keys.get_secret_value():
+        yield Diagnosis(
+            Severity.OK, "encryption: personal data is encrypted, and the newest records can be read"
+        )
 
 
 def _policy(policy: ServerPolicy, named: str) -> Iterator[Diagnosis]:

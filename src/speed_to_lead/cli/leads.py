@@ -1,4 +1,7 @@
-"""`leads`: which leads there are, the whole story of one, and what people do to one."""
+"""`leads`: which leads there are, the whole story of one, and what people do to one.
+
+What people may ask about their own data (erase, export) is in privacy.py.
+"""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,6 +19,7 @@ from speed_to_lead.cli.connect import (
     settings_of_this_shell,
 )
 from speed_to_lead.cli.output import hint, safe, say, say_json, say_table, when
+from speed_to_lead.cli.privacy import erase, erasures, export, reencrypt
 from speed_to_lead.cli.rules import JsonOption, time_given
 from speed_to_lead.cli.story import say_story, standing
 from speed_to_lead.config import Configuration
@@ -24,7 +28,11 @@ from speed_to_lead.core.lead import Lead, LeadChange, LeadState, Response, Respo
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead, reassign_lead, record_response
 
-app = new_group("List and show leads; respond, reassign, close.")
+app = new_group("List and show leads; respond, reassign, close; export and erase a person.")
+app.command("export")(export)
+app.command("erase")(erase)
+app.command("erasures")(erasures)
+app.command("reencrypt")(reencrypt)
 
 LeadArgument = Annotated[str, typer.Argument(metavar="ID", help="The lead's id, as `leads list` shows it.")]
 ByOption = Annotated[str, typer.Option(metavar="WHO", help="Who did it.")]

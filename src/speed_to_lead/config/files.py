@@ -19,6 +19,7 @@ SECTIONS = {
     "routing.toml": ("rules", "default"),
     "intake.toml": ("forms",),
     "alerts.toml": ("destinations",),
+    "retention.toml": ("keep",),
 }
 REQUIRED = {
     "sources.toml": "it lists where leads come from",

@@ -1,4 +1,4 @@
-"""The whole config: six files → one rulebook, the forms and the destinations, or every mistake at once."""
+"""The whole config: seven files → one rulebook, the forms, the destinations and the retention, or every mistake at once."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from speed_to_lead.config.alerts import CONSOLE, read_destinations
 from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
+from speed_to_lead.config.retention import read_retention
 from speed_to_lead.config.routing import read_rules
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_taxonomy
@@ -17,6 +18,7 @@ from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA
@@ -30,6 +32,7 @@ class Configuration:
     rulebook: Rulebook
     forms: Mapping[str, Form]
     destinations: Mapping[str, Destination]
+    retention: Retention = Retention()  # noqa: RUF009 - a frozen value
 
 
 def load_config(
@@ -57,10 +60,12 @@ def load_config(
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
         why = f"there is no such file in {directory}, so the only destination is {CONSOLE.name}"
         notes.found.insert(0, Mistake("alerts.toml", "", why))
+    ages = files.table("retention.toml", notes)
+    retention = read_retention(ages) if ages else Retention()
     if notes.found or default is None:
         raise ConfigError(notes.found)
     rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
-    return Configuration(rulebook, forms, destinations)
+    return Configuration(rulebook, forms, destinations, retention)
 
 
 @dataclass(frozen=True, slots=True)

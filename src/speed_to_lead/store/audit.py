@@ -18,6 +18,7 @@ from speed_to_lead.store.documents import (
     history_line,
     lead_document,
 )
+from speed_to_lead.store.encryption import Vault
 from speed_to_lead.store.leads import read_record
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
@@ -33,6 +34,7 @@ class RedisAudit:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._vault = server.vault
 
     # --- leads
 
@@ -59,7 +61,9 @@ class RedisAudit:
             )
             for lead_id in lead_ids
         ])  # fmt: skip
-        looks = [_look(lead_id, answer) for lead_id, answer in zip(lead_ids, answers, strict=True)]
+        looks = [
+            _look(lead_id, answer, self._vault) for lead_id, answer in zip(lead_ids, answers, strict=True)
+        ]
         absent = self._absent([look for look in looks if look.lead is not None and look.lead.is_open])
         people = {
             look.lead_id: person_keys(look.lead.lead)
@@ -101,7 +105,7 @@ class RedisAudit:
             "length": repair.history_length,
             "received_at": str(to_ms(lead.received_at)),
             "next_at": str(to_ms(lead.next_at)) if lead.next_at else False,
-            "line": history_line(repair.entry),
+            "line": history_line(repair.entry, self._vault),
             "findings": [finding.value for finding in repair.findings],
             "people": [(names.index(people[key]) + 1, value or False) for key, value in repair.people],
             "alerts": [
@@ -110,12 +114,12 @@ class RedisAudit:
                     alert.destination,
                     alert.key,
                     str(to_ms(alert.decided_at)),
-                    alert_document(alert),
+                    alert_document(alert, self._vault),
                 )
                 for alert in repair.alerts
             ],
         }
-        return self._result("repair_lead", names, [dump(plan), lead_document(lead)])
+        return self._result("repair_lead", names, [dump(plan), lead_document(lead, self._vault)])
 
     def unlist(self, lead_id: str) -> Result:
         """Take a lead without record out of the open leads and the index."""
@@ -220,7 +224,7 @@ class RedisAudit:
             ],
             [
                 *(seen.key, seen.destination, int(seen.is_kept), _ms(seen.due_at), _ms(seen.leased_until)),
-                *(int(seen.is_dead), _ms(due), history_line(entry), _repaired(finding)),
+                *(int(seen.is_dead), _ms(due), history_line(entry, self._vault), _repaired(finding)),
             ],
         )
 
@@ -250,7 +254,7 @@ class RedisAudit:
             ],
             [
                 *(once_in // MILLISECOND, f"raised:{finding.value}", count, alert.destination),
-                *(alert.key, alert_document(alert), to_ms(alert.decided_at)),
+                *(alert.key, alert_document(alert, self._vault), to_ms(alert.decided_at)),
             ],
         )
 
@@ -291,7 +295,7 @@ class RedisAudit:
             pipe = self._client.pipeline(transaction=False)
             for other in others:
                 pipe.hget(self._keys.lead(other), "document")
-            records = [read_record(document) for document in pipe.execute()]
+            records = [read_record(document, self._vault) for document in pipe.execute()]
         is_open = (isinstance(record, Lead) and record.is_open for record in records)
         return points, frozenset(other for other, yes in zip(others, is_open, strict=True) if yes)
 
@@ -299,13 +303,13 @@ class RedisAudit:
         return Result(text(self._server.run_one(script, names, arguments)))
 
 
-def _look(lead_id: str, answer: Any) -> LeadFacts:
+def _look(lead_id: str, answer: Any, vault: Vault) -> LeadFacts:
     kind, document, lines, score, in_open, in_all = answer
-    record = read_record(document)
+    record = read_record(document, vault)
     is_readable = not isinstance(record, UnreadableRecord) and (text(kind) == "none") == (record is None)
     history: tuple[HistoryEntry, ...] = ()
     try:
-        history = tuple(history_entry(line) for line in lines)
+        history = tuple(history_entry(line, vault) for line in lines)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         is_readable = False
     return LeadFacts(

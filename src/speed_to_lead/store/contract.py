@@ -4,7 +4,7 @@ Instants are aware datetimes; what is stored is UTC milliseconds. Every change i
 written) where it was decided on something that has changed since.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -128,6 +128,78 @@ class ServerPolicy:
     drift: float
     replicas: int | None = None
     least_replicas: int | None = None
+
+
+class HeldKind(StrEnum):
+    """What a kept text is part of. `pointer` is a person key or a seen key, `other` whatever is none of the rest."""
+
+    INCOMING = "incoming"
+    LEAD = "lead"
+    HISTORY = "history"
+    ALERT = "alert"
+    DEAD_LETTER = "dead-letter"
+    POINTER = "pointer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing that is kept, as a text in which people can be looked for; `raw` as it stands in the store.
+
+    `name` is a lead's, entry's or dead letter's id, an alert's key, else the key's name without the prefix.
+    `points_to` is the lead of a pointer or of an alert. `is_locked`: encrypted with a key that is not set.
+    """
+
+    kind: HeldKind
+    name: str
+    text: str
+    raw: tuple[bytes, ...] = ()
+    points_to: str = ""
+    submission: Submission | None = None
+    note: str = ""
+    is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBatch:
+    """Some of what is kept, and how many keys of the server were opened for it."""
+
+    keys: int
+    held: Sequence[Held]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That a person was erased: when, by whom, for which request, how much. Nothing says who it was."""
+
+    at: datetime
+    by: str
+    reference: str
+    counts: Mapping[str, int]
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What one round of re-encryption came to. `in_flight`: submissions that wait for a router, left as they are."""
+
+    looked_at: int = 0
+    rewritten: int = 0
+    in_flight: int = 0
+    locked: int = 0
+    unreadable: int = 0
+    contended: int = 0
+
+    def __add__(self, other: "Resealed") -> "Resealed":
+        """Both together."""
+        return Resealed(
+            self.looked_at + other.looked_at,
+            self.rewritten + other.rewritten,
+            self.in_flight + other.in_flight,
+            self.locked + other.locked,
+            self.unreadable + other.unreadable,
+            self.contended + other.contended,
+        )
 
 
 class Queue(Protocol):
@@ -357,6 +429,71 @@ class Audit(Protocol):
         """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of its step was told lately."""
 
 
+class Privacy(Protocol):
+    """Everything that is kept of people, and how it leaves."""
+
+    def everything(self) -> Iterator[HeldBatch]:
+        """Every key, a batch at a time, what waits in the queue first. What is there throughout is met once or more."""
+
+    def alerts_of(self, lead_ids: Collection[str]) -> dict[str, list[str]]:
+        """The keys of the alerts, waiting and dead, of each of these leads that has any."""
+
+    def remove_lead(
+        self,
+        lead_id: str,
+        version: int | None,
+        counter: str,
+        *,
+        rep: str | None = None,
+        alerts: Sequence[str] = (),
+        pointers: Sequence[str] = (),
+    ) -> Result:
+        """Take a lead out of everything, in one piece, and count it in `counter`; STALE where it has changed since.
+
+        Version None: whatever record there is. `rep` is whose load an open lead counts in. `alerts` are cancelled;
+        `pointers` (`person:…`, `seen:…`) go where they still point to it. GONE: there was no record, only remains.
+        """
+
+    def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
+        """Drop a dead letter for good."""
+
+    def remove_submission(self, entry_id: str, counter: str) -> Result:
+        """Drop an entry of the queue unread; in the ledger it is a dead letter. GONE where it was settled meanwhile."""
+
+    def remove_dead_alert(self, key: str, counter: str) -> Result:
+        """Forget an alert that was given up."""
+
+    def rewrite(self, held: Held, new_text: str) -> Result:
+        """Put another text in place of a history (the same number of lines) or an alert; STALE where it changed."""
+
+    def oldest(self, until: datetime, skip: int, limit: int) -> list[str]:
+        """Ids of leads received until then, oldest first, after `skip`."""
+
+    def dead_letters_until(self, instant: datetime, limit: int) -> list[str]:
+        """Ids of dead letters buried until then, oldest first."""
+
+    def dead_alerts_until(self, instant: datetime, limit: int) -> list[str]:
+        """Keys of alerts given up until then, oldest first."""
+
+    def note_erasure(self, erasure: Erasure) -> None:
+        """Keep that an erasure happened."""
+
+    def erasures(self, limit: int) -> list[Erasure]:
+        """The newest erasures first."""
+
+    def rewrite_log(self) -> str:
+        """Ask the server to rewrite its log, which still holds what was erased: "started", or why not."""
+
+    def log_is_rewritten(self) -> bool | None:
+        """Whether that has ended well; None where the server keeps no log, or does not say."""
+
+    def locked_among_newest(self, limit: int) -> int:
+        """How many of the newest leads and dead letters need an encryption key that is not set."""
+
+    def reseal(self) -> Iterator[Resealed]:
+        """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""
+
+
 class Store(Protocol):
     """Everything that is kept."""
 
@@ -370,6 +507,8 @@ class Store(Protocol):
     def operations(self) -> Operations: ...  # noqa: D102
     @property
     def audit(self) -> Audit: ...  # noqa: D102
+    @property
+    def privacy(self) -> Privacy: ...  # noqa: D102
 
     def now(self) -> datetime:
         """The server's time: one clock for all hosts. Raises StoreUnavailable."""

@@ -1,7 +1,7 @@
 """Records as JSON: compact (no empty fields, instants as UTC milliseconds), and read back into the same value."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,13 @@ from speed_to_lead.core.lead import (
     Touch,
 )
 from speed_to_lead.core.submission import GenericLead
+from speed_to_lead.store.encryption import PLAIN, Vault
+
+#: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
+#: and reports need: ids, states, instants, team, rep, rule, source.
+PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
+#: Details of history in which somebody may have written a name.
+FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why"))
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -33,8 +40,8 @@ def dump(document: Mapping[str, Any]) -> str:
     return text
 
 
-def lead_document(lead: Lead) -> str:
-    """The record of a lead as it is stored."""
+def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:
+    """The record of a lead as it is stored; with keys, what is personal in it as one token."""
     document = {
         "id": lead.id,
         "version": lead.version,
@@ -68,12 +75,13 @@ def lead_document(lead: Lead) -> str:
         "trace": list(lead.trace),
         "traced": lead.traceparent[3:-3],  # between version and flags, which are the same for all
     }
-    return dump(_without_empty(document))
+    kept = _without_empty(document)
+    return dump(_sealed(kept, PERSONAL, vault) if vault.seals else kept)
 
 
-def lead_from(text: str | bytes) -> Lead:
-    """The lead of a stored record. Raises ValueError, KeyError or TypeError where it is not one."""
-    d = json.loads(text)
+def lead_from(text: str | bytes, vault: Vault = PLAIN) -> Lead:
+    """The lead of a stored record. Raises ValueError (MissingKey among them), KeyError or TypeError where it is not one."""
+    d = opened(json.loads(text), vault)
     return Lead(
         id=d["id"],
         version=d["version"],
@@ -108,30 +116,31 @@ def lead_from(text: str | bytes) -> Lead:
     )
 
 
-def alert_document(alert: Alert) -> str:
+def alert_document(alert: Alert, vault: Vault = PLAIN) -> str:
     """An alert as it is stored; its attempts are counted beside it."""
-    return dump(
-        _without_empty(
-            {
-                "lead_id": alert.lead_id,
-                "step": alert.step,
-                "destination": alert.destination,
-                "kind": alert.kind.value,
-                "decided_at": to_ms(alert.decided_at),
-                "late_seconds": alert.late_seconds,
-                "skipped_steps": list(alert.skipped_steps),
-                "team": alert.team,
-                "rep": alert.rep,
-                "note": alert.note,
-                "fallback_for": alert.fallback_for,
-            }
-        )
+    document = _without_empty(
+        {
+            "lead_id": alert.lead_id,
+            "step": alert.step,
+            "destination": alert.destination,
+            "kind": alert.kind.value,
+            "decided_at": to_ms(alert.decided_at),
+            "late_seconds": alert.late_seconds,
+            "skipped_steps": list(alert.skipped_steps),
+            "team": alert.team,
+            "rep": alert.rep,
+            "note": alert.note,
+            "fallback_for": alert.fallback_for,
+        }
     )
+    return dump(_sealed(document, ("note",), vault) if vault.seals and alert.note else document)
 
 
-def alert_from(text: str | bytes, attempts: int = 0, unknown_attempts: int = 0) -> Alert:
+def alert_from(
+    text: str | bytes, attempts: int = 0, unknown_attempts: int = 0, vault: Vault = PLAIN
+) -> Alert:
     """The alert of a stored document."""
-    d = json.loads(text)
+    d = opened(json.loads(text), vault)
     return Alert(
         lead_id=d.get("lead_id", ""),
         step=d.get("step", ""),
@@ -157,21 +166,48 @@ def decided_at(text: str | bytes) -> int:
         return 0
 
 
-def history_line(entry: HistoryEntry) -> str:
+def history_line(entry: HistoryEntry, vault: Vault = PLAIN) -> str:
     """One line of history as it is stored."""
-    return dump(
-        {
-            "at": to_ms(entry.at),
-            "event": entry.event,
-            **({"details": dict(entry.details)} if entry.details else {}),
-        }
-    )
+    document: dict[str, Any] = {"at": to_ms(entry.at), "event": entry.event}
+    if entry.details:
+        document["details"] = dict(entry.details)
+    if vault.seals and not FREE_TEXT_DETAILS.isdisjoint(entry.details):
+        document = _sealed(document, ("details",), vault)
+    return dump(document)
 
 
-def history_entry(line: str | bytes) -> HistoryEntry:
+def history_entry(line: str | bytes, vault: Vault = PLAIN) -> HistoryEntry:
     """The entry of a stored line."""
-    d = json.loads(line)
+    d = opened(json.loads(line), vault)
     return HistoryEntry(from_ms(d["at"]), d.get("event", ""), d.get("details", {}))
+
+
+def resealed(text: str | bytes, personal: Sequence[str], vault: Vault) -> str | None:
+    """The stored document under the first key; None where it is so already, or has nothing personal.
+
+    Raises MissingKey, and ValueError for what is no document.
+    """
+    d = json.loads(text)
+    if not isinstance(d, dict):
+        raise ValueError("it is no document")  # noqa: TRY004 - of the document, not of an argument
+    if "sealed" in d and vault.is_current(d["sealed"]):
+        return None
+    plain = opened(d, vault)
+    return dump(_sealed(plain, personal, vault)) if any(plain.get(name) for name in personal) else None
+
+
+def opened(document: Any, vault: Vault) -> Any:
+    """The document with what was sealed in its place. Raises MissingKey."""
+    if not isinstance(document, dict) or "sealed" not in document:
+        return document
+    kept = {name: value for name, value in document.items() if name != "sealed"}
+    return kept | json.loads(vault.open(document["sealed"]))
+
+
+def _sealed(document: Mapping[str, Any], personal: Sequence[str], vault: Vault) -> dict[str, Any]:
+    secret = {name: document[name] for name in personal if name in document}
+    kept = {name: value for name, value in document.items() if name not in secret}
+    return kept | {"sealed": vault.seal(dump(secret))}
 
 
 def _step_document(step: PlannedStep) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from speed_to_lead.address import sentinel_address
 from speed_to_lead.core.clock import MILLISECOND, from_ms
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.server import (
@@ -56,9 +57,10 @@ _TIME = hiredis.pack_command(("TIME",))
 class Intake:
     """Stores submissions for one event loop; with `confirm_replicas`, on so many replicas before anybody hears of it."""
 
-    def __init__(self, url: str, key_prefix: str, confirm_replicas: int = 0) -> None:
+    def __init__(self, url: str, key_prefix: str, confirm_replicas: int = 0, vault: Vault = PLAIN) -> None:
         self._client, self._sentinels = _connect(url)
         self._keys = Keys(key_prefix)
+        self._vault = vault
         self._confirm_replicas = confirm_replicas
         self._wait = hiredis.pack_command(wait_command(confirm_replicas)) if confirm_replicas else b""
         self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
@@ -160,7 +162,9 @@ class Intake:
 
     async def _write(self, submissions: list[Submission]) -> list[object]:
         stream = self._keys.incoming
-        commands = [hiredis.pack_command(_xadd(stream, submission)) for submission in submissions]
+        commands = [
+            hiredis.pack_command(_xadd(stream, submission, self._vault)) for submission in submissions
+        ]
         # The WAIT on the same connection, behind the writes it is about; and one for all of them.
         packed = b"".join((*commands, self._wait, _TIME))
         answers = await _in_time(self._exchange(packed, len(commands) + (2 if self._confirm_replicas else 1)))
@@ -243,8 +247,8 @@ def _size(submission: Submission) -> int:
     return len(submission.body) + sum(len(name) + len(value) for name, value in submission.headers.items())
 
 
-def _xadd(stream: str, submission: Submission) -> tuple[Any, ...]:
-    parts = [part for pair in stream_fields(submission).items() for part in pair]
+def _xadd(stream: str, submission: Submission, vault: Vault) -> tuple[Any, ...]:
+    parts = [part for pair in stream_fields(submission, vault).items() for part in pair]
     return ("XADD", stream, "*", *parts)
 
 

@@ -86,6 +86,11 @@ class Keys:
         return self._key("dead-letters")
 
     @property
+    def erasures(self) -> str:
+        """List: one JSON line for each erasure of a person, without a word about who it was."""
+        return self._key("erasures")
+
+    @property
     def heartbeats(self) -> str:
         """Sorted set: `stage@host:pid` by the UTC ms of its last sign of life."""
         return self._key("heartbeats")

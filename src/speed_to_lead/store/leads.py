@@ -20,6 +20,7 @@ from speed_to_lead.store.documents import (
     lead_document,
     lead_from,
 )
+from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
@@ -36,6 +37,7 @@ class RedisLeads:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._vault = server.vault
 
     def get(self, lead_id: str) -> Lead | None:
         """The lead, or None."""
@@ -55,7 +57,9 @@ class RedisLeads:
                 if isinstance(answer, Exception) and not _says_wrong_type(answer):
                     raise answer
         return [
-            UnreadableRecord("the record is not a hash") if _says_wrong_type(answer) else read_record(answer)
+            UnreadableRecord("the record is not a hash")
+            if _says_wrong_type(answer)
+            else read_record(answer, self._vault)
             for answer in answers
         ]
 
@@ -63,7 +67,7 @@ class RedisLeads:
         """What happened to the lead."""
         with translated_errors():
             lines = self._client.lrange(self._keys.history(lead_id), 0, -1)
-        return [history_entry(line) for line in lines]
+        return [history_entry(line, self._vault) for line in lines]
 
     def newest(
         self,
@@ -112,7 +116,7 @@ class RedisLeads:
 
     def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
         """Write changes to existing leads."""
-        calls = [change_call(self._keys, change, None) for change in changes]
+        calls = [change_call(self._keys, change, None, self._vault) for change in changes]
         return [Result(text(answer)) for answer in self._server.run(calls, confirmed=confirmed)]
 
     def confirm(self, lead: Lead) -> Result:
@@ -145,7 +149,7 @@ class RedisLeads:
         outbox = keys.outbox(alert.destination) if alert else keys.alerts
         names = [keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox]
         told = (
-            (alert.key, alert_document(alert), alert.destination, to_ms(alert.decided_at))
+            (alert.key, alert_document(alert, self._vault), alert.destination, to_ms(alert.decided_at))
             if alert
             else ("", "", "", "")
         )
@@ -208,17 +212,21 @@ def _says_wrong_type(answer: object) -> bool:
     return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
 
 
-def read_record(document: bytes | None) -> Lead | UnreadableRecord | None:
+def read_record(document: bytes | None, vault: Vault = PLAIN) -> Lead | UnreadableRecord | None:
     """The lead of a stored record; a record that is none is answered as an error value."""
     if document is None:
         return None
     try:
-        return lead_from(document)
+        return lead_from(document, vault)
+    except MissingKey as error:
+        return UnreadableRecord(f"the record cannot be read: {error}")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         return UnreadableRecord(f"the record cannot be read: {type(error).__name__}")
 
 
-def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None) -> ScriptCall:
+def change_call(
+    keys: Keys, change: LeadChange, settlement: Admit | Join | None, vault: Vault = PLAIN
+) -> ScriptCall:
     """The script call that writes one change, and settles its queue entry where it comes from one."""
     lead = change.lead
     names = [
@@ -267,7 +275,7 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
         "guards": guards,
         "sets": sets,
         "rotation": _rotation_plan(change),
-        "history": [history_line(entry) for entry in change.history],
+        "history": [history_line(entry, vault) for entry in change.history],
         "counters": dict(change.counters),
         "load": dict(change.load),
         "metrics": counts_of_settlement(settlement) if settlement else counts_of_change(change),
@@ -277,12 +285,12 @@ def change_call(keys: Keys, change: LeadChange, settlement: Admit | Join | None)
                 a.destination,
                 a.key,
                 str(to_ms(a.decided_at)),
-                alert_document(a),
+                alert_document(a, vault),
             )
             for a in change.alerts
         ],
     }
-    return ScriptCall("change_lead", names, [dump(plan), lead_document(lead)])
+    return ScriptCall("change_lead", names, [dump(plan), lead_document(lead, vault)])
 
 
 def confirm_read(server: Server, lead: Lead | None, alert_key: str = "", token: str = "") -> Result:

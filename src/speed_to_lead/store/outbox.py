@@ -9,6 +9,7 @@ from speed_to_lead.core.lead import Alert, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
+from speed_to_lead.store.encryption import Vault
 from speed_to_lead.store.leads import confirm_read
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -26,6 +27,7 @@ class RedisOutbox:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._vault = server.vault
 
     def add(self, alert: Alert, due: datetime) -> Result:
         """Put an alert about the system into the outbox."""
@@ -33,7 +35,7 @@ class RedisOutbox:
         answer = self._server.run_one(
             "add_alert",
             [keys.outbox(alert.destination), keys.alerts, keys.attempts, keys.outboxes],
-            [alert.destination, alert.key, alert_document(alert), to_ms(due)],
+            [alert.destination, alert.key, alert_document(alert, self._vault), to_ms(due)],
         )
         return Result(text(answer))
 
@@ -63,7 +65,7 @@ class RedisOutbox:
             key, document, attempts, unknown = answer
             if document is None:
                 continue
-            alert = _read_alert(document, attempts, unknown)
+            alert = _read_alert(document, attempts, unknown, self._vault)
             if alert is not None:
                 return ClaimedAlert(alert, token)
             self._put_off(destination, text(key), token, attempts, now)
@@ -125,9 +127,14 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                history_line(settlement.history) if settlement.history else "",
+                history_line(settlement.history, self._vault) if settlement.history else "",
                 *(
-                    (fallback.destination, fallback.key, alert_document(fallback), to_ms(fallback.decided_at))
+                    (
+                        fallback.destination,
+                        fallback.key,
+                        alert_document(fallback, self._vault),
+                        to_ms(fallback.decided_at),
+                    )
                     if fallback
                     else ("", "", "", "")
                 ),
@@ -176,15 +183,15 @@ class RedisOutbox:
             if document is not None:
                 counted = _ATTEMPTS.match(state or b"")
                 attempts, unknown = (int(counted[1]), int(counted[2])) if counted else (0, 0)
-                alert = _read_alert(document, attempts, unknown)
+                alert = _read_alert(document, attempts, unknown, self._vault)
                 if alert is not None:
                     found[key] = alert
         return found
 
 
-def _read_alert(document: bytes, attempts: int, unknown_attempts: int) -> Alert | None:
-    """The alert, or None where this release cannot read it."""
+def _read_alert(document: bytes, attempts: int, unknown_attempts: int, vault: Vault) -> Alert | None:
+    """The alert, or None where this release, or this process with its keys, cannot read it."""
     try:
-        return alert_from(document, attempts, unknown_attempts)
+        return alert_from(document, attempts, unknown_attempts, vault)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None

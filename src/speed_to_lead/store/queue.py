@@ -1,7 +1,9 @@
 """The queue: a stream any program may add to, read by the consumer group `router`; and the dead letters."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter,
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import QueueEntry, Result
 from speed_to_lead.store.documents import dump
+from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
 from speed_to_lead.store.leads import change_call, keep_ms
 from speed_to_lead.store.server import (
     ScriptCall,
@@ -37,13 +40,14 @@ class RedisQueue:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._vault = server.vault
 
     def add(self, submission: Submission) -> None:
         """Store one submission."""
         replicas = self._server.confirm_replicas
         with translated_errors():
             pipe = self._client.pipeline(transaction=False)
-            pipe.xadd(self._keys.incoming, stream_fields(submission))
+            pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
             if replicas:
                 pipe.execute_command(*wait_command(replicas))
             _, *held_by = pipe.execute()
@@ -57,7 +61,7 @@ class RedisQueue:
         )
         entries = _entries(streams)
         now_ms = self._now_ms() if entries else 0
-        return [queue_entry(entry_id, fields, now_ms) for entry_id, fields in entries]
+        return [queue_entry(entry_id, fields, now_ms, vault=self._vault) for entry_id, fields in entries]
 
     def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
         """Entries left behind by a router that died or froze."""
@@ -77,7 +81,7 @@ class RedisQueue:
             self._forget_deleted([entry_id for entry_id in deliveries if entry_id not in entries])
         now_ms = self._now_ms()
         return [
-            queue_entry(entry_id, fields, now_ms, deliveries[entry_id])
+            queue_entry(entry_id, fields, now_ms, deliveries[entry_id], self._vault)
             for entry_id, fields in entries.items()
         ]
 
@@ -134,7 +138,7 @@ class RedisQueue:
             fields = self._client.hgetall(self._keys.dead_letter(submission_id))
         if not fields:
             return None
-        entry = queue_entry(b"0-0", fields, self._now_ms())
+        entry = queue_entry(b"0-0", fields, self._now_ms(), vault=self._vault)
         return DeadLetter(entry.submission, text(fields[b"error"]), from_ms(int(fields[b"buried_at"])))
 
     def replay(self, submission_id: str) -> Result:
@@ -173,17 +177,14 @@ class RedisQueue:
                 raise
             at = from_ms(seconds * 1000 + microseconds // 1000)
             why = f"its record cannot be written: {type(error).__name__}"
-            return self._call(
-                Bury(
-                    settlement.entry_id, queue_entry(found[0][0], found[0][1], to_ms(at)).submission, why, at
-                )
-            )
+            entry = queue_entry(found[0][0], found[0][1], to_ms(at), vault=self._vault)
+            return self._call(Bury(settlement.entry_id, entry.submission, why, at))
 
     def _call(self, settlement: Settlement) -> ScriptCall:
         keys = self._keys
         match settlement:
             case Admit() | Join():
-                return change_call(keys, settlement.change, settlement)
+                return change_call(keys, settlement.change, settlement, self._vault)
             case Drop():
                 return ScriptCall(
                     "drop_submission",
@@ -200,11 +201,12 @@ class RedisQueue:
             case Bury():
                 submission = settlement.submission
                 fields = {
-                    **stream_fields(submission),
+                    **stream_fields(submission, self._vault),
                     "error": settlement.error,
                     "buried_at": to_ms(settlement.at),
                 }
                 other = other_id(submission)
+                same_by = "same_by" if "same_by" in fields else "body"
                 return ScriptCall(
                     "bury_submission",
                     [
@@ -220,10 +222,11 @@ class RedisQueue:
                         GROUP,
                         submission.id,
                         to_ms(settlement.at),
-                        submission.body,
+                        fields[same_by],
                         other,
                         dump(counts_of_settlement(settlement)),
                         dump(counts_of_repeated_burial(settlement)),
+                        same_by,
                         *(part for pair in fields.items() for part in pair),
                     ],
                 )
@@ -257,8 +260,15 @@ def make_group(client: Any, stream: str) -> None:
             raise
 
 
-def stream_fields(submission: Submission) -> dict[Any, Any]:
-    """A submission as the fields of a stream entry (docs/redis-keys.md)."""
+@dataclass(frozen=True, slots=True)
+class SealedSubmission(Submission):
+    """A submission whose body this process has no key for. It is kept as it came, so that one with the key can read it."""
+
+    sealed_headers: str = ""
+
+
+def stream_fields(submission: Submission, vault: Vault = PLAIN) -> dict[Any, Any]:
+    """A submission as the fields of a stream entry (docs/redis-keys.md); with keys, body and headers as tokens."""
     fields: dict[str, Any] = {
         "id": submission.id,
         "form": submission.form.encode("utf-8", "backslashreplace"),
@@ -266,13 +276,25 @@ def stream_fields(submission: Submission) -> dict[Any, Any]:
         "body": submission.body,
         "content_type": submission.content_type.encode("utf-8", "backslashreplace"),
     }
+    if isinstance(submission, SealedSubmission):
+        fields |= {"sealed": 1} | (
+            {"headers": submission.sealed_headers} if submission.sealed_headers else {}
+        )
+        return fields
     if submission.headers:
         fields["headers"] = json.dumps(dict(submission.headers))
+    if vault.seals:
+        fields |= {name: vault.seal(fields[name]) for name in ("body", "headers") if name in fields}
+        fields |= {"sealed": 1, "same_by": vault.digest(submission.body)}
     return fields
 
 
 def queue_entry(
-    entry_id: bytes, fields: Mapping[bytes, bytes], now_ms: int, deliveries: int = 1
+    entry_id: bytes,
+    fields: Mapping[bytes, bytes],
+    now_ms: int,
+    deliveries: int = 1,
+    vault: Vault = PLAIN,
 ) -> QueueEntry:
     """The entry as a value. Any program may add to the stream, so every field may be missing or wrong.
 
@@ -293,13 +315,16 @@ def queue_entry(
             problem = "received_at is no number of milliseconds since 1970 (seconds, perhaps?)"
         else:
             received_ms = min(given_ms, added_ms)
-    headers: dict[str, str] = {}
-    if fields.get(b"headers"):
+    is_locked = False
+    if fields.get(b"sealed"):
         try:
-            parsed = json.loads(fields[b"headers"])
-            headers = {str(name).lower(): str(value) for name, value in parsed.items()}
-        except (ValueError, AttributeError, RecursionError):
-            problem = "headers is not a JSON object"
+            fields = {**fields, **_opened(fields, vault)}
+        except MissingKey as error:
+            problem, is_locked = str(error), True
+    headers: dict[str, str] = {}
+    if fields.get(b"headers") and not is_locked:
+        found = _headers(fields[b"headers"])
+        headers, problem = (found, problem) if found is not None else ({}, "headers is not a JSON object")
     body = fields.get(b"body")
     if body is None:
         problem = "the entry has no body"
@@ -316,7 +341,25 @@ def queue_entry(
         content_type=text(fields.get(b"content_type", b"")),
         headers=headers,
     )
+    if is_locked:
+        submission = _locked(submission, text(fields.get(b"headers", b"")))
     return QueueEntry(text(entry_id), submission, deliveries, problem)
+
+
+def _headers(raw: bytes) -> dict[str, str] | None:
+    try:
+        return {str(name).lower(): str(value) for name, value in json.loads(raw).items()}
+    except (ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _locked(submission: Submission, sealed_headers: str) -> SealedSubmission:
+    given = {one.name: getattr(submission, one.name) for one in dataclasses.fields(submission)}
+    return SealedSubmission(**given, sealed_headers=sealed_headers)
+
+
+def _opened(fields: Mapping[bytes, bytes], vault: Vault) -> dict[bytes, bytes]:
+    return {name: vault.open(fields[name]) for name in (b"body", b"headers") if fields.get(name)}
 
 
 def _entries(streams: Any) -> list[tuple[bytes, Mapping[bytes, bytes]]]:

@@ -15,6 +15,7 @@ from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from speed_to_lead.address import SentinelAddress, sentinel_address
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 
 #: Without these a silent server holds a process for ever; redis-py alone would retry ten times.
@@ -48,13 +49,16 @@ class ScriptCall:
 
 
 class Server:
-    """One client, its key names and its loaded scripts; how many replicas must hold what is confirmed."""
+    """One client, its key names, its loaded scripts, how many replicas must hold what is confirmed, and the vault."""
 
-    def __init__(self, client: "redis.Redis", keys: Keys, confirm_replicas: int = 0) -> None:
+    def __init__(
+        self, client: "redis.Redis", keys: Keys, confirm_replicas: int = 0, vault: Vault = PLAIN
+    ) -> None:
         # redis-py's types answer unions of every protocol and of its asynchronous twin; ours is one of them.
         self.client: Any = client
         self.keys = keys
         self.confirm_replicas = confirm_replicas
+        self.vault = vault
 
     def run(self, calls: Sequence[ScriptCall], *, confirmed: bool = False) -> list[Any]:
         """The answers of the scripts, sent in one pipeline. Each is atomic by itself. Raises StoreUnavailable.

@@ -17,7 +17,7 @@ from speed_to_lead.settings import Settings, SettingsError
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.app import create_app
 from speed_to_lead.web.protocol import LimitedHttp
-from speed_to_lead.workplace import Workplace
+from speed_to_lead.workplace import Workplace, vault_of
 
 log = structlog.get_logger()
 
@@ -46,9 +46,8 @@ def serve(
     except CannotListen as error:
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
         return 2
-    app = create_app(
-        place, settings, Intake(url, settings.key_prefix, settings.confirm_replicas), hint, environment
-    )
+    intake = Intake(url, settings.key_prefix, settings.confirm_replicas, vault_of(settings))
+    app = create_app(place, settings, intake, hint, environment)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -36,6 +36,8 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 #: up to a second later (celery 5.6.3, kombu 5.7.0).
 SWEEP_EVERY = 0.25
 AUDIT_EVERY = 2.0
+#: What is past its age goes a batch at a time: at this pace a million leads are walked in about an hour.
+EXPIRE_EVERY = 5.0
 #: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
@@ -98,6 +100,7 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.route*": {"queue": "route"},
             "speed_to_lead.sweep": {"queue": "clock"},
             "speed_to_lead.audit": {"queue": "clock"},
+            "speed_to_lead.expire": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
         },
         # No limit: a solo worker runs each message as it comes, so none waits in it. With a limit, a message whose
@@ -114,6 +117,7 @@ def make_app(settings: Settings) -> Celery:
             "sweep": _every(SWEEP_EVERY, "sweep"),
             "deliver": _every(1.0, "deliver"),
             "audit": _every(AUDIT_EVERY, "audit"),
+            "expire": _every(EXPIRE_EVERY, "expire"),
         },
         beat_max_loop_interval=SWEEP_EVERY,
         beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import structlog
 from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutting_down
 
-from speed_to_lead import flow
+from speed_to_lead import flow, privacy
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
@@ -28,6 +29,8 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 
 #: How long one tick of the auditor may keep the clock from its sweeps.
 AUDIT_SECONDS = 0.1
+#: And one tick of retention, which begins no batch after it.
+EXPIRE_SECONDS = 0.1
 #: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
 STOP_SECONDS = 15.0
 
@@ -96,6 +99,21 @@ def audit(place: Workplace) -> None:
 def auditor() -> Auditor:
     """This process's auditor; it knows where its rounds stand."""
     return Auditor(workplace())
+
+
+@task("expire")
+def expire(place: Workplace) -> None:
+    """Remove what has been kept as long as config says, as much as fits into a moment."""
+    retention = place.config.retention
+    started = time.monotonic()
+    while not retention.keeps_everything and time.monotonic() - started < EXPIRE_SECONDS:
+        expired = privacy.expire(place, retention, _expire_cursor[0])
+        _expire_cursor[0] = expired.cursor
+        if not expired.cursor:  # a whole round is done
+            break
+
+
+_expire_cursor = [0]  # where this process's round of retention stands
 
 
 @cache

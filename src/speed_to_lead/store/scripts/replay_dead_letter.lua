@@ -11,7 +11,7 @@ end
 
 local kept = {}
 for i = 1, #fields, 2 do
-  if fields[i] ~= 'error' and fields[i] ~= 'buried_at' then
+  if fields[i] ~= 'error' and fields[i] ~= 'buried_at' and fields[i] ~= 'same_by' then
     kept[#kept + 1] = fields[i]
     kept[#kept + 1] = fields[i + 1]
   end

@@ -1,0 +1,296 @@
+"""Erasing and exporting a person, and retention: on memory, fakeredis and a real server, with the whole flow around it."""
+
+import json
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.flow.scene import REFUSED, Scene, new_scene
+from tests.servers import ManualClock
+from tests.store.builders import picture
+
+from speed_to_lead import flow, privacy
+from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
+from speed_to_lead.core.person import person_named
+from speed_to_lead.core.response import close_lead
+from speed_to_lead.core.retention import Retention
+from speed_to_lead.store.contract import HeldKind, Result, Store
+
+KIM = person_named("kim@example.com")
+
+
+@pytest.fixture
+def scene(store: Store, clock: ManualClock) -> Scene:
+    """A scene on each kind of store in turn."""
+    return new_scene(store, clock)
+
+
+def traces_of(scene: Scene, *words: str) -> list[str]:
+    """Where the store still holds one of these words: a picture of everything, not the walk that is tested."""
+    whole = str(picture(scene.place.store.within)).casefold()  # type: ignore[attr-defined]
+    return [word for word in (*words, *KIM.keys) if word in whole]
+
+
+def a_life_of_kim(scene: Scene) -> tuple[str, str]:
+    """Kim everywhere: an answered lead, an open one with a touch and alerts, a dead letter, one in flight."""
+    first = scene.routed(email="Kim@Example.com", phone="+44 20 7946 0000", message="Hello")
+    scene.respond(first.id)
+    scene.later(1)
+    second = scene.routed(email="kim@example.com", name="Kim Doe")
+    scene.submit(email="KIM@example.com ", message="again")
+    scene.route()
+    scene.live(5)
+    scene.submit_body(b"not json: \\u006bim@example.com")
+    scene.route()
+    scene.submit(email="kim@example.com", message="and again")
+    return first.id, second.id
+
+
+def test_erase_removes_a_person_everywhere(scene: Scene) -> None:
+    """Nothing of them is left anywhere, the books balance, loads are right, and nobody else loses anything."""
+    other = scene.routed(email="joakim@example.com")
+    leads = a_life_of_kim(scene)
+    assert traces_of(scene, "kim doe", leads[0]) != []
+    found = privacy.erase(scene.place, KIM)
+    assert found.is_proven
+    assert traces_of(scene, " kim@", "'kim@", '"kim@', "kim doe", *leads) == []
+    scene.check()
+    assert [other.id] == [lead.id for lead in scene.leads()]
+    assert scene.lead(other.id).lead.get("email") == "joakim@example.com"
+    assert {"leads": 2, "dead_letters": 1, "submissions": 1} == {
+        name: found.counts[name] for name in ("leads", "dead_letters", "submissions")
+    }
+    counters = scene.store.operations.counters()
+    assert (counters["leads"], counters["erased"]) == (3, 2)
+    assert scene.store.outbox.waiting(100) == [
+        w for w in scene.store.outbox.waiting(100) if w[0].lead_id == other.id
+    ]
+    assert "ana-slack" in found.told | {"ben-slack"}
+    assert "442079460000" in found.phones
+
+
+def test_the_person_may_come_again(scene: Scene) -> None:
+    """After an erasure the same person, with the same words, is a new lead."""
+    scene.routed(email="kim@example.com", message="x")
+    privacy.erase(scene.place, KIM)
+    again = scene.routed(email="kim@example.com", message="x")
+    assert again.is_open
+
+
+def test_dry_run_changes_nothing(scene: Scene) -> None:
+    """A dry run counts, and the store is as it was."""
+    a_life_of_kim(scene)
+    before = picture(scene.place.store.within)  # type: ignore[attr-defined]
+    found = privacy.erase(scene.place, KIM, dry_run=True)
+    assert found.counts["leads"] == 2
+    assert before == picture(scene.place.store.within)  # type: ignore[attr-defined]
+
+
+def test_erase_by_phone(scene: Scene) -> None:
+    """A phone number finds its leads however it was written."""
+    scene.routed(email="kim@example.com", phone="0044 (20) 7946-0000")
+    scene.routed(email="", phone=442079460000)
+    found = privacy.erase(scene.place, person_named("+44 20 7946 0000"))
+    assert (found.is_proven, found.counts["leads"], scene.leads()) == (True, 2, [])
+
+
+def test_somebody_elses_lead_is_redacted_not_lost(scene: Scene) -> None:
+    """A lead that only quotes the person stays, with its clock and alerts, and without the quotation."""
+    said = "ask kim@example.com or https://example.com/?m=kim%40example.com"
+    lead = scene.routed(email="sam@example.com", message=said, boss="Kim <kim@example.com>")
+    flow.change_lead(
+        scene.place, lead.id, lambda one, now: close_lead(one, "spam from kim@example.com", "ana", now)
+    )
+    found = privacy.erase(scene.place, KIM)
+    assert found.is_proven
+    assert traces_of(scene, "kim@example", "kim%40example") == []
+    kept = scene.lead(lead.id)
+    assert (kept.lead.get("email"), kept.closed_reason) == ("sam@example.com", "spam from [erased]")
+    assert "spam from [erased]" in [
+        entry.details.get("reason") for entry in scene.store.leads.history(lead.id)
+    ]
+    scene.check()
+
+
+def test_somebody_elses_submission_is_left_to_its_router(scene: Scene) -> None:
+    """In flight it is not touched; it is redacted once it is routed, and unproven where no router comes."""
+    scene.submit(email="sam@example.com", message="ask kim@example.com")
+    found = privacy.erase(scene.place, KIM, pause=lambda: scene.later(1))
+    assert (found.is_proven, len(found.remaining)) == (False, 1)
+    found = privacy.erase(scene.place, KIM, pause=scene.route)
+    assert found.is_proven
+    assert scene.leads()[0].lead.get("message") == "ask [erased]"
+
+
+def test_a_submission_routed_meanwhile_is_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A router that takes the person's submission in the middle of a walk does not bring them back."""
+    a_life_of_kim(scene)
+    everything = scene.store.privacy.everything
+    rounds = iter(range(3))
+
+    def racing() -> Any:
+        for batch in everything():
+            if next(rounds, None) is not None:
+                scene.submit(email="kim@example.com", message="meanwhile")
+                scene.route()
+            yield batch
+
+    monkeypatch.setattr(scene.store.privacy, "everything", racing)
+    assert privacy.erase(scene.place, KIM).is_proven
+    assert scene.leads() == []
+    scene.check()
+
+
+def test_a_change_meanwhile_is_not_overwritten(scene: Scene) -> None:
+    """A removal decided on an old version is refused, and writes nothing."""
+    lead = scene.routed(email="kim@example.com")
+    scene.respond(lead.id, ResponseKind.ACKNOWLEDGED)
+    assert privacy.remove_lead(scene.place, lead.id, lead, "erased") is Result.STALE
+    assert scene.lead(lead.id).version == lead.version + 1
+    scene.check()
+
+
+def test_an_alert_under_way_is_cancelled(scene: Scene) -> None:
+    """A courier that holds an alert of an erased lead says nothing more, and no trace of it is left."""
+    lead_id = scene.submit(email="kim@example.com")
+    scene.route()
+    (destination,) = flow.destinations_due(scene.place)
+    claimed = scene.store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    assert claimed is not None
+    assert privacy.erase(scene.place, KIM).is_proven
+    flow._deliver_one(scene.place, claimed, scene.clock(), math.inf)
+    assert (scene.heard(), scene.waiting(), traces_of(scene, lead_id)) == ({}, [], [])
+
+
+def test_dead_alerts_go_with_the_lead(scene: Scene) -> None:
+    """An alert that was given up goes too, and is not counted as cancelled again."""
+    scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
+    lead = scene.routed(email="kim@example.com")
+    dead = len(scene.dead_alerts())
+    assert dead == 1
+    privacy.erase(scene.place, KIM)
+    assert (scene.dead_alerts(), traces_of(scene, lead.id)) == ([], [])
+
+
+def test_an_unreadable_lead_of_theirs_goes(scene: Scene) -> None:
+    """A record nobody can read, whose bytes name the person, is removed as well."""
+    if not hasattr(scene.place.store.within, "server"):  # type: ignore[attr-defined]
+        pytest.skip("the store in memory holds values, not bytes")
+    server = scene.place.store.within.server  # type: ignore[attr-defined]
+    lead = scene.routed(email="kim@example.com")
+    server.client.hset(server.keys.lead(lead.id), "document", b'{"email":"kim@example.com"')
+    assert privacy.erase(scene.place, KIM).is_proven
+    assert traces_of(scene, lead.id, "kim@example") == []
+
+
+def test_export_is_everything(scene: Scene) -> None:
+    """Leads with history and touches, dead letters and what is in flight raw, and quotations elsewhere."""
+    scene.routed(email="sam@example.com", message="ask kim@example.com")
+    first, second = a_life_of_kim(scene)
+    document = json.loads(json.dumps(privacy.export(scene.place, KIM)))
+    assert [first, second] == [lead["id"] for lead in document["leads"]]
+    assert [touch["fields"]["message"] for touch in document["leads"][1]["touches"]] == ["again"]
+    assert document["leads"][0]["history"][0]["event"] == "lead.routed"
+    assert ["not json: \\u006bim@example.com"] == [letter["body"] for letter in document["dead_letters"]]
+    assert len(document["in_flight"]) == 1
+    assert {"lead"} == {one["kind"] for one in document["elsewhere"]} - {"pointer"}
+    assert document["locked"] == 0
+
+
+# --- retention -------------------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+def expire_all(scene: Scene, retention: Retention) -> privacy.Expired:
+    """One whole round, in small batches."""
+    total = privacy.Expired()
+    while True:
+        one = privacy.expire(scene.place, retention, total.cursor, limit=2)
+        total = privacy.Expired(
+            one.cursor, total.leads + one.leads, total.closed + one.closed,
+            total.dead_letters + one.dead_letters, total.dead_alerts + one.dead_alerts,
+        )  # fmt: skip
+        scene.check()
+        if not one.cursor:
+            return total
+
+
+def test_expire_removes_what_is_past_its_age(scene: Scene) -> None:
+    """Answered and closed leads go at their ages with all that points to them; open ones stay, whatever their age."""
+    open_leads = [scene.routed().id for _ in range(3)]
+    answered = scene.routed(email="kim@example.com")
+    closed = scene.routed()
+    scene.respond(answered.id)
+    flow.change_lead(scene.place, closed.id, lambda one, now: close_lead(one, "spam", "ana", now))
+    retention = Retention(answered=2 * DAY, closed=DAY)
+    scene.later(24 * 60 - 1)
+    assert expire_all(scene, retention).leads == 0
+    scene.later(1)
+    assert (expire_all(scene, retention).leads, scene.store.leads.get(closed.id)) == (1, None)
+    scene.later(24 * 60)
+    assert (expire_all(scene, retention).leads, expire_all(scene, retention).leads) == (1, 0)
+    assert set(open_leads) == {lead.id for lead in scene.leads()}
+    assert traces_of(scene, "kim@example") == []
+    assert scene.store.operations.counters()["expired"] == 2
+
+
+def test_a_later_lead_keeps_the_person_key(scene: Scene) -> None:
+    """Removing an old lead leaves the person's newer one findable."""
+    old = scene.routed(email="kim@example.com")
+    scene.respond(old.id)
+    scene.later(60 * 24)
+    new = scene.routed(email="kim@example.com", message="again")
+    assert expire_all(scene, Retention(answered=DAY)).leads == 1
+    assert list(scene.store.leads.of_people(KIM.keys).values()) == [new.id]
+
+
+def test_an_unanswered_lead_is_closed_first(scene: Scene) -> None:
+    """Where config says so, a lead whose ladder is done is closed as expired, and ages from then."""
+    lead = scene.routed()
+    retention = Retention(unanswered=DAY, closed=DAY)
+    scene.later(60 * 48)
+    assert expire_all(scene, retention).closed == 0  # its steps have not been decided yet
+    scene.sweep()
+    assert expire_all(scene, retention).closed == 1
+    assert scene.lead(lead.id).closed_reason == "expired"
+    assert expire_all(scene, retention).leads == 0
+    scene.later(60 * 24)
+    assert expire_all(scene, retention).leads == 1
+
+
+def test_dead_letters_and_dead_alerts_expire(scene: Scene) -> None:
+    """Each at its own age; the books still balance."""
+    scene.submit_body(b"broken")
+    scene.route()
+    scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
+    scene.routed()
+    retention = Retention(dead_letters=DAY, dead_alerts=2 * DAY)
+    assert expire_all(scene, retention) == privacy.Expired()
+    scene.later(24 * 60 + 1)
+    assert (expire_all(scene, retention).dead_letters, len(scene.dead_alerts())) == (1, 1)
+    scene.later(24 * 60)
+    assert (expire_all(scene, retention).dead_alerts, scene.dead_alerts()) == (1, [])
+
+
+def test_two_at_once_are_harmless(scene: Scene) -> None:
+    """Two that decided on the same leads remove and count each of them once."""
+    leads: list[Lead] = [scene.routed() for _ in range(4)]
+    answered = [scene.respond(lead.id) for lead in leads]
+    results = [privacy.remove_lead(scene.place, lead.id, lead, "expired") for lead in (*answered, *answered)]
+    assert results == [Result.APPLIED] * 4 + [Result.GONE] * 4
+    assert scene.store.operations.counters()["expired"] == 4
+    scene.check()
+
+
+def test_nothing_comes_back(scene: Scene) -> None:
+    """A change decided before the removal is refused: the lead is gone."""
+    lead = scene.routed()
+    privacy.remove_lead(scene.place, lead.id, lead, "expired")
+    change = close_lead(lead, "late", "ana", scene.clock())
+    assert isinstance(change, LeadChange)
+    assert scene.store.leads.change([change]) == [Result.GONE]
+    assert HeldKind.LEAD not in {
+        held.kind for batch in scene.store.privacy.everything() for held in batch.held
+    }
