@@ -148,19 +148,20 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
 def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        settlements = _decide_round(place, waiting, place.store.now())
-        results = place.store.queue.settle(settlements)
-        stale: list[Reading] = []
-        for reading, settlement, result in zip(waiting, settlements, results, strict=True):
+        decisions = _decide_round(place, waiting, place.store.now())
+        decided = [(reading, decision) for reading, decision in decisions if decision is not None]
+        later = [reading for reading, decision in decisions if decision is None]
+        results = place.store.queue.settle([decision for _, decision in decided])
+        for (reading, settlement), result in zip(decided, results, strict=True):
             if result in (Result.STALE, Result.GONE):
-                stale.append(reading)
+                later.append(reading)
                 continue
             settled += 1
             if result is Result.APPLIED:
                 _log_settlement(settlement)
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
-        refused += len(stale) == len(waiting)
-        waiting = stale
+        refused += len(later) == len(waiting)
+        waiting = later
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
@@ -187,7 +188,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> list[Settlement]:
+def _decide_round(
+    place: Workplace, readings: list[Reading], now: datetime
+) -> list[tuple[Reading, Settlement | None]]:
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
@@ -197,15 +200,15 @@ def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> l
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally)
-    settlements: list[Settlement] = []
+    decisions: list[tuple[Reading, Settlement | None]] = []
     for reading in readings:
         settlement = _attempt(settlement_of, reading, facts, rulebook, now)
         if isinstance(settlement, Exception):
             kind = type(settlement).__name__
             log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
-        settlements.append(settlement)
-    return settlements
+        decisions.append((reading, settlement))
+    return decisions
 
 
 def _log_settlement(settlement: Settlement) -> None:

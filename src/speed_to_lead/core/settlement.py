@@ -1,7 +1,7 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -168,7 +168,8 @@ class SubmissionFacts:
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
     `records`: those leads, and any whose id is a submission's own; an error stands for one that cannot be read.
-    `routes`: by entry, what the rules give it.
+    `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
+    written: what repeats one of those is nothing yet, for the store may refuse the first.
     """
 
     known: dict[str, str]
@@ -176,6 +177,7 @@ class SubmissionFacts:
     records: dict[str, Lead | Exception | None]
     routes: Mapping[str, Route | Exception]
     tally: Tally
+    hoped_for: set[str] = field(default_factory=set)
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
@@ -184,8 +186,7 @@ class SubmissionFacts:
         self.records[lead.id] = lead
         for person in reading.people:
             self.by_person[person] = lead.id
-        for name in (reading.submission.id, reading.key.key if reading.key else ""):
-            self.known[name] = lead.id
+        self.hoped_for.update(reading.names)
 
 
 def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
@@ -197,8 +198,13 @@ def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
     )
 
 
-def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime) -> Settlement:
+def settlement_of(
+    reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
+) -> Settlement | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
+
+    None for one that repeats another of this batch: ask again when that one is written. Dropped now, it would stay
+    dropped where the first is refused, and what it left would make the first look like a duplicate too.
 
     A lead or touch is noted in `facts`. Raises what made its route impossible.
     """
@@ -214,6 +220,8 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
     if parsed.is_test:
         return Drop(entry_id, "tests", submission.id)
     for name in (submission.id, key.key):
+        if name in facts.hoped_for:
+            return None
         if name in facts.known:
             return Drop(entry_id, "duplicates", submission.id, facts.known[name])
     lead_id = reading.lead_id(facts.records)
