@@ -149,6 +149,7 @@ class Fleet:
             return
         if member.process is not None:
             code = member.process.returncode
+            self._journal.write("note", text=f"{member.name} ended, process {member.process.pid}, exit code {code}")
             if not member.was_struck:
                 self._note(f"{member.name} ended by itself with exit code {code}: {self._last_words(member)}")
             member.process = None
@@ -159,6 +160,7 @@ class Fleet:
                 member.was_struck, member.kill_at = False, None
                 member.lives += 1
                 member.process = launch(command, member.environment, member.log, cwd=ROOT)
+                self._journal.write("note", text=f"{member.name} started, process {member.process.pid}")
 
     def _note(self, text: str) -> None:
         self.surprises.append(text)

@@ -198,7 +198,7 @@ def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
     )
 
 
-def settlement_of(
+def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true of it
     reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
 ) -> Settlement | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
