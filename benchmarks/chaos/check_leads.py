@@ -72,17 +72,14 @@ def receipt_is_right(evidence: Evidence, tally: Tally) -> None:
             continue
         tally.saw()
         received = ms_of(lead["received_at"])
-        answered = [post for post in submitted.posts if lead["id"] == post["answer"]]
-        if any(_is_within(evidence, received, post) for post in answered or submitted.posts):
+        if any(_is_within(evidence, received, post) for post in submitted.posts):
             continue
         # A web that was held took the request long after its tool had hung up: before that there was no answer.
         unanswered = [post for post in submitted.posts if post["status"] != 200 and post["sent"] <= received]
         if unanswered and received <= max(post["at"] for post in unanswered) + 60_000:
             tally.excuse("taken from a connection whose form tool had hung up")
-        elif any(
-            evidence.offsets(post["sent"]) != [0] or evidence.offsets(post["at"]) != [0]
-            for post in submitted.posts
-        ):
+        elif evidence.clock_stepped_during(lead):
+            # What stands in the queue from a time that has not come yet counts as received now.
             tally.excuse("the server's clock stepped meanwhile")
         else:
             times = [(text_of(post["sent"]), text_of(post["at"]), post["status"]) for post in submitted.posts]
@@ -183,6 +180,9 @@ def breaches_are_right(evidence: Evidence, tally: Tally) -> None:
         tally.saw()
         story, deadline = story_of(lead), ms_of(lead["deadline"])
         stopped = story.stopped_at
+        if evidence.clock_stepped_during(lead):
+            tally.excuse("the server's clock stepped meanwhile")
+            continue
         if story.breached > 1:
             tally.broken(f"breached {story.breached} times", lead["id"])
         if bool(story.breached) != (lead["breached_at"] is not None):

@@ -1,6 +1,7 @@
 """Nothing lost, nothing doubled, nothing invented: what became of every submission (promises 1 and 9)."""
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 from benchmarks.chaos.business_time import ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence, Submitted
@@ -136,7 +137,7 @@ def one_lead_a_person(evidence: Evidence, tally: Tally) -> None:
     for leads in by_person.values():
         tally.saw()
         leads.sort(key=lambda lead: ms_of(lead["history"][0]["at"]))
-        for first, second in zip(leads, leads[1:], strict=False):
+        for first, second in pairwise(leads):
             _look_at_pair(evidence, tally, first, second)
 
 
@@ -146,8 +147,8 @@ def _look_at_pair(evidence: Evidence, tally: Tally, first: Document, second: Doc
     if stopped is not None and routed >= stopped:
         return
     if stopped is None or routed < stopped - DECISION_MS:
-        if stopped is not None and evidence.clock_stepped_during(second):
-            tally.excuse("the server's clock stepped meanwhile")
+        if any(map(evidence.is_of_wrong_clock, _instants(first, second))):
+            tally.excuse("the server's clock stepped: which came first cannot be said")
         elif stopped is not None and evidence.struck(
             routed, stopped, "freeze-router", "server-", "network-", "kill-all"
         ):
@@ -155,6 +156,12 @@ def _look_at_pair(evidence: Evidence, tally: Tally, first: Document, second: Doc
         else:
             until = "is open still" if stopped is None else f"was open until {text_of(stopped)}"
             tally.broken(f"DOUBLED: made at {text_of(routed)}, while {first['id']} {until}", second["id"])
+
+
+def _instants(first: Document, second: Document) -> list[int]:
+    """When each was made, and when the first was answered: what their order follows from."""
+    stops = [ms_of(entry["at"]) for entry in first["history"] if entry["event"] in STOPPING]
+    return [ms_of(first["history"][0]["at"]), *stops[:1], ms_of(second["history"][0]["at"])]
 
 
 def ledger_balances(evidence: Evidence, tally: Tally) -> None:

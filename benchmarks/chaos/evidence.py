@@ -141,14 +141,19 @@ class Evidence:
         return [0, *steps]
 
     def clock_stepped_during(self, lead: Document) -> bool:
-        """Whether the server's clock stepped in the life of a lead: its instants cannot be compared then."""
-        instants = [ms_of(entry["at"]) for entry in lead["history"]] + [ms_of(lead["received_at"])]
-        first, last = min(instants), max(instants)
+        """Whether one of a lead's instants was taken, or may have been, while the server's clock was wrong."""
+        if not any(fault.step for fault in self.faults):
+            return False
+        instants = [ms_of(entry["at"]) for entry in lead["history"]]
+        return any(self.is_of_wrong_clock(at) for at in (*instants, ms_of(lead["received_at"])))
+
+    def is_of_wrong_clock(self, inside: int) -> bool:
+        """Whether this instant of the server's clock may have been taken while that clock was wrong."""
         return any(
-            fault.begin - STEP_NOTICED_MS - abs(fault.step) <= last
-            and first <= fault.end + STEP_NOTICED_MS + abs(fault.step)
+            fault.begin + ahead - STEP_NOTICED_MS <= inside <= fault.end + ahead + STEP_NOTICED_MS
             for fault in self.faults
             if fault.step
+            for ahead in (0, fault.step)
         )
 
 

@@ -1,5 +1,6 @@
 """The report of a run: a table of promises, then each finding; worth reading on a terminal."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ def print_report(
     findings: Sequence[Finding], journal_path: Path, command: str, console: Console | None = None
 ) -> None:
     """Print what happened, what was checked, and what was found. `command` repeats the run."""
-    out = console or Console(highlight=False, soft_wrap=True)
+    out = console or _console()
     _print_world(out, journal_path)
     tallies: list[Tally] = getattr(findings, "tallies", [])
     _print_promises(out, tallies)
@@ -28,7 +29,7 @@ def print_report(
         for figure in tally.figures:
             out.print(Text(f"  {figure}"))
         for why, count in tally.excused.items():
-            out.print(Text(f"  excused, {tally.check}: {count:,} × {why}"))
+            out.print(Text(f"  excused, {tally.check}: {count:,} of {tally.cases:,}: {why}"))
     if not findings:
         out.print(Text("\nNothing lost, nothing doubled: no promise was broken.", "bold green"))
         return
@@ -43,6 +44,11 @@ def print_report(
             out.print(Text(f"  {check}: {count - SHOWN:,} more like these"))
     out.print(Text(f"\nThe same again: {command}"))
     out.print(Text(f"What the world saw: {journal_path}"))
+
+
+def _console() -> Console:
+    """Standard output; a file has no width, so lines are as long as they are."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 
 def _print_world(out: Console, journal_path: Path) -> None:

@@ -226,7 +226,8 @@ class _Http(BaseHTTPRequestHandler):
                 # The status of a webhook is its whole answer; Slack's is in the body, which never ends here.
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
                 self.wfile.flush()
-                self._drip(b" " * 12, pause=0.5)
+                with contextlib.suppress(OSError):  # nobody listens to the end of it
+                    self._drip(b" " * 12, pause=0.5)
                 return UNKNOWN if is_slack else HEARD
         return self._answer_as_slack(way)
 

@@ -107,10 +107,8 @@ class Traffic:
         if lot < 0.05 and self._taken:  # the tool did not hear our 200, or somebody pressed "send again"
             return [dice.choice(self._taken)]
         if lot < 0.10:
-            return [
-                self._parcel(kind, self._new_person())
-                for kind in (dice.choice(("test", "unreadable", "forged")),)
-            ]
+            kinds = sorted({kind for tool in TOOLS for kind in tool.kinds})
+            return [self._parcel(dice.choice(kinds), self._new_person())]
         if lot < 0.25 and self._people:  # somebody comes back
             return [self._parcel("lead", dice.choice(self._people))]
         person = self._new_person()
