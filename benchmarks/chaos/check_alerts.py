@@ -1,12 +1,13 @@
 """The alerts: each is heard, under one name, once but where promise 6 allows, and never after an answer."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from benchmarks.chaos.business_time import ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence
 from benchmarks.chaos.rules import DESTINATIONS, recognises_repeats
 from benchmarks.chaos.sink import HEARD, REFUSED, UNKNOWN
-from benchmarks.chaos.story import Expected, Story, story_of
+from benchmarks.chaos.story import Expected, Story
 from benchmarks.chaos.verdict import Check, Tally
 
 #: Between an instant of the server's clock and what the sink sees of it, undisturbed.
@@ -25,7 +26,7 @@ def each_alert_is_heard(evidence: Evidence, tally: Tally) -> None:
     """What a step called for was heard by each of its targets, or was given up and heard by the one who stands in."""
     receipts = _receipts(evidence)
     waiting = {alert["key"]: alert for alert in evidence.waiting_alerts}
-    for story in _stories(evidence):
+    for story in evidence.stories.values():
         for nobody in story.nobody:
             tally.broken(f"NOBODY HEARD: {nobody}", story.lead["id"])
         for expected in story.expected.values():
@@ -60,7 +61,7 @@ def _look_at_unsettled(
 
 def nothing_else_is_heard(evidence: Evidence, tally: Tally) -> None:
     """No alert arrives that no step called for, and each says under which name it goes."""
-    stories = {story.lead["id"]: story for story in _stories(evidence)}
+    stories = evidence.stories
     for receipt in evidence.receipts:
         tally.saw()
         if receipt["type"].startswith("system"):
@@ -118,80 +119,85 @@ def repeats_are_allowed(evidence: Evidence, tally: Tally) -> None:
 
 def none_after_an_answer(evidence: Evidence, tally: Tally) -> None:
     """Nothing is decided after somebody answered, and nothing decided before is sent long after."""
-    stories = {story.lead["id"]: story for story in _stories(evidence)}
-    for story in stories.values():
+    for story in evidence.stories.values():
         tally.saw()
         for expected in story.expected.values():
-            is_fallback = "~" in expected.step
-            if story.stopped_at is not None and expected.decided_at > story.stopped_at and not is_fallback:
-                if evidence.clock_stepped_during(story.lead):
-                    tally.excuse("the server's clock stepped meanwhile")
-                else:
-                    tally.broken(f"step {expected.step} was decided after the answer", story.lead["id"])
+            # A fallback is decided by its courier, about an alert that was decided before.
+            if story.stopped_at is None or expected.decided_at <= story.stopped_at or "~" in expected.step:
+                continue
+            if evidence.clock_stepped_during(story.lead):
+                tally.excuse("the server's clock stepped meanwhile")
+            else:
+                tally.broken(f"step {expected.step} was decided after the answer", story.lead["id"])
     for receipt in evidence.receipts:
-        story = stories.get(receipt["lead"])
-        if story is None or story.stopped_at is None:
-            continue
-        tally.saw()
-        late = receipt["started"] - story.stopped_at
-        if late <= 0:
-            continue
-        what = f"{receipt['key']} arrived {late / 1000:.1f} s after the answer"
-        if late <= ON_ITS_WAY_MS:
-            tally.excuse("on its way already when somebody answered (within 2 s)")
-        elif evidence.clock_stepped_during(story.lead):
-            tally.excuse("the server's clock stepped meanwhile")
-        elif evidence.struck(
-            story.stopped_at - ON_ITS_WAY_MS, receipt["started"], "freeze-courier", "freeze-all", aftermath=0
-        ):
-            tally.excuse("in the hands of a courier that was stopped")
-        else:
-            tally.broken(what, receipt["lead"])
+        story = evidence.stories.get(receipt["lead"])
+        if story is not None and story.stopped_at is not None:
+            tally.saw()
+            _look_at_arrival(evidence, tally, receipt, story, story.stopped_at)
+
+
+def _look_at_arrival(
+    evidence: Evidence, tally: Tally, receipt: Document, story: Story, stopped_at: int
+) -> None:
+    late = receipt["started"] - stopped_at
+    if late <= 0:
+        return
+    held = evidence.struck(stopped_at - ON_ITS_WAY_MS, receipt["started"], "freeze-courier", aftermath=0)
+    if late <= ON_ITS_WAY_MS:
+        tally.excuse("on its way already when somebody answered (within 2 s)")
+    elif evidence.clock_stepped_during(story.lead):
+        tally.excuse("the server's clock stepped meanwhile")
+    elif held:
+        tally.excuse("in the hands of a courier that was stopped")
+    else:
+        tally.broken(f"{receipt['key']} arrived {late / 1000:.1f} s after the answer", receipt["lead"])
 
 
 def alerts_say_the_truth(evidence: Evidence, tally: Tally) -> None:
     """Type, rep, deadline, lateness and skipped steps in an alert are those of the record."""
-    stories = {story.lead["id"]: story for story in _stories(evidence)}
     for receipt in evidence.receipts:
-        story = stories.get(receipt["lead"])
+        story = evidence.stories.get(receipt["lead"])
         expected = story.expected.get((receipt["step"], receipt["destination"])) if story else None
-        data = receipt["data"]
-        if story is None or expected is None or "late_seconds" not in data:
+        if story is None or expected is None or "late_seconds" not in receipt["data"]:
             continue  # told to people only
         tally.saw()
-        lead, key = story.lead, receipt["key"]
-        if receipt["type"] != expected.type:
-            tally.broken(f"{key} calls itself {receipt['type']}, the rules say {expected.type}", lead["id"])
-        if data["deadline"] is None or ms_of(data["deadline"]) != ms_of(lead["deadline"]):
-            tally.broken(f"{key} names the deadline {data['deadline']}, it is {lead['deadline']}", lead["id"])
-        if tuple(data["skipped_steps"]) != expected.skipped:
-            tally.broken(
-                f"{key} names {data['skipped_steps']} as skipped, history {expected.skipped}", lead["id"]
-            )
-        if ms_of(data["decided_at"]) != expected.decided_at:
-            tally.broken(
-                f"{key} was decided {data['decided_at']}, by history {text_of(expected.decided_at)}",
-                lead["id"],
-            )
-        elif "~" not in expected.step:
-            late = 0.0 if expected.step_at is None else (expected.decided_at - expected.step_at) / 1000
-            if abs(max(late, 0.0) - data["late_seconds"]) > 0.0015:
-                tally.broken(f"{key} says {data['late_seconds']} s late, it was {late} s", lead["id"])
-        around = [
-            rep
-            for offset in evidence.offsets(receipt["started"])
-            for rep in story.reps_around(receipt["started"] + offset, ON_ITS_WAY_MS, ON_ITS_WAY_MS)
-        ]
-        if data["rep"] not in around:
-            if evidence.struck(
-                receipt["started"] - ON_ITS_WAY_MS, receipt["started"], "freeze-", "clock-of-server"
-            ):
-                tally.excuse("written by a courier that was stopped before it sent it")
-            else:
-                tally.broken(
-                    f"{key} names {data['rep']}, history {around} at {text_of(receipt['started'])}",
-                    lead["id"],
-                )
+        for wrong in _untrue(receipt, story.lead, expected):
+            tally.broken(f"{receipt['key']} {wrong}", story.lead["id"])
+        _look_at_rep(evidence, tally, receipt, story)
+
+
+def _untrue(receipt: Document, lead: Document, expected: Expected) -> Iterator[str]:
+    data = receipt["data"]
+    if receipt["type"] != expected.type:
+        yield f"calls itself {receipt['type']}, the rules say {expected.type}"
+    if data["deadline"] is None or ms_of(data["deadline"]) != ms_of(lead["deadline"]):
+        yield f"names the deadline {data['deadline']}, it is {lead['deadline']}"
+    if tuple(data["skipped_steps"]) != expected.skipped:
+        yield f"names {data['skipped_steps']} as skipped, history {expected.skipped}"
+    if ms_of(data["decided_at"]) != expected.decided_at:
+        yield f"was decided {data['decided_at']}, by history {text_of(expected.decided_at)}"
+    elif "~" not in expected.step:
+        late = 0.0 if expected.step_at is None else max((expected.decided_at - expected.step_at) / 1000, 0.0)
+        if abs(late - data["late_seconds"]) > 0.0015:
+            yield f"says {data['late_seconds']} s late, it was {late} s"
+
+
+def _look_at_rep(evidence: Evidence, tally: Tally, receipt: Document, story: Story) -> None:
+    """The rep an alert names had the lead when it was sent."""
+    sent, named = receipt["started"], receipt["data"]["rep"]
+    around = {
+        rep
+        for ahead in evidence.offsets(sent)
+        for rep in story.reps_around(sent + ahead, ON_ITS_WAY_MS, ON_ITS_WAY_MS)
+    }
+    if named in around:
+        return
+    if evidence.struck(sent - ON_ITS_WAY_MS, sent, "freeze-courier", "clock-of-server"):
+        tally.excuse("written by a courier that was stopped before it sent it")
+    elif evidence.clock_stepped_during(story.lead):
+        tally.excuse("the server's clock stepped meanwhile")
+    else:
+        tally.broken(f"{receipt['key']} names {named}, history {around} at {text_of(sent)}", story.lead["id"])
 
 
 def dead_alerts_were_told(evidence: Evidence, tally: Tally) -> None:
@@ -199,7 +205,7 @@ def dead_alerts_were_told(evidence: Evidence, tally: Tally) -> None:
     dead = {alert["key"] for alert in evidence.dead_alerts}
     given_up = {
         expected.key
-        for story in _stories(evidence)
+        for story in evidence.stories.values()
         for expected in story.expected.values()
         if any(name == "alert.given_up" for name, _ in expected.endings)
     }
@@ -218,7 +224,7 @@ def one_trouble_is_one_s_own(evidence: Evidence, tally: Tally) -> None:
         for name, receipts in _receipts(evidence).items()
         if any(r["outcome"] == HEARD for r in receipts)
     }
-    for story in _stories(evidence):
+    for story in evidence.stories.values():
         if evidence.clock_stepped_during(story.lead):
             continue
         for expected in story.expected.values():
@@ -246,10 +252,6 @@ def _receipts(evidence: Evidence) -> dict[_Name, list[Document]]:
         if not receipt["type"].startswith("system"):
             found[receipt["lead"], receipt["step"], receipt["destination"]].append(receipt)
     return {name: receipts for name, receipts in found.items() if name[2] in DESTINATIONS}
-
-
-def _stories(evidence: Evidence) -> list[Story]:
-    return [story_of(lead) for lead in evidence.leads.values()]
 
 
 CHECKS = (

@@ -5,7 +5,8 @@ from collections import Counter
 from benchmarks.chaos.business_time import deadline_of, instant_of_step, ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence
 from benchmarks.chaos.rules import FORMS, SLAS, TEAMS, route_of
-from benchmarks.chaos.story import Story, story_of
+from benchmarks.chaos.story import Story
+from benchmarks.chaos.tools import MARK
 from benchmarks.chaos.verdict import Check, Tally
 
 #: The web tells the time from what the server last said; nearer than this it need not be.
@@ -64,10 +65,7 @@ def deadlines_are_right(evidence: Evidence, tally: Tally) -> None:
 def receipt_is_right(evidence: Evidence, tally: Tally) -> None:
     """received_at lies between the sending and the answer of a POST that brought the lead."""
     for lead in evidence.leads.values():
-        place = next(
-            place for places in evidence.places.values() for place in places if place.submission == lead["id"]
-        )
-        submitted = evidence.submitted.get(place.key)
+        submitted = evidence.submitted.get(str(lead["custom"].get(MARK)))
         if submitted is None:
             continue
         tally.saw()
@@ -96,7 +94,7 @@ def one_rep_at_a_time(evidence: Evidence, tally: Tally) -> None:
     """The rep changes by what history says and by nothing else, and the record agrees."""
     for lead in evidence.leads.values():
         tally.saw()
-        story = story_of(lead)
+        story = evidence.stories[lead["id"]]
         if not story.changes:
             continue
         if story.reps[-1][1] != lead["rep"]:
@@ -115,7 +113,7 @@ def history_is_whole(evidence: Evidence, tally: Tally) -> None:
     """Each version of the record has its lines of history, in order, and nothing in them is impossible."""
     for lead in evidence.leads.values():
         tally.saw()
-        story = story_of(lead)
+        story = evidence.stories[lead["id"]]
         for wrong in story.wrong:
             tally.broken(wrong, lead["id"])
         if len(story.changes) != lead["version"]:
@@ -152,33 +150,34 @@ def responses_are_recorded_once(evidence: Evidence, tally: Tally) -> None:
             if count > 1:
                 tally.broken(f"response {proof} stands there {count} times", lead["id"])
     for told in evidence.responds:
-        lead = evidence.leads.get(told["of"] or told["lead"])
-        if told["status"] == 200 and lead is None:
-            tally.broken(f"a {told['kind']} was answered 200 for a lead that is not there", told["of"])
-        if told["status"] != 200 or lead is None:
-            continue
-        tally.saw()
-        match told["action"]:
-            case "responses":
-                if told["evidence"] not in {response["evidence"] for response in lead["responses"]}:
-                    tally.broken(
-                        f"LOST: response {told['kind']} of {told['by']} was answered 200", lead["id"]
-                    )
-                elif told["kind"] != "acknowledged" and lead["state"] == "open":
-                    tally.broken(
-                        f"response {told['kind']} was answered 200, and the lead is open", lead["id"]
-                    )
-            case "close" if lead["state"] != "closed":
-                tally.broken("LOST: closing was answered 200, and the lead is not closed", lead["id"])
-            case "reassign" if told["rep"] not in (*lead["reps_before"], lead["rep"]):
-                tally.broken(f"LOST: passing on to {told['rep']} was answered 200", lead["id"])
+        if told["status"] == 200:
+            tally.saw()
+            wrong = _wrong_with(told, evidence.leads.get(told["of"]))
+            if wrong:
+                tally.broken(wrong, told["of"])
+
+
+def _wrong_with(told: Document, lead: Document | None) -> str:
+    """What is missing of a deed that was answered 200; "" where nothing is."""
+    if lead is None:
+        return f"a {told['kind']} was answered 200 for a lead that is not there"
+    match told["action"]:
+        case "responses" if told["evidence"] not in {response["evidence"] for response in lead["responses"]}:
+            return f"LOST: response {told['kind']} of {told['by']} was answered 200"
+        case "responses" if told["kind"] != "acknowledged" and lead["state"] == "open":
+            return f"response {told['kind']} was answered 200, and the lead is open"
+        case "close" if lead["state"] != "closed":
+            return "LOST: closing was answered 200, and the lead is not closed"
+        case "reassign" if told["rep"] not in (*lead["reps_before"], lead["rep"]):
+            return f"LOST: passing on to {told['rep']} was answered 200"
+    return ""
 
 
 def breaches_are_right(evidence: Evidence, tally: Tally) -> None:
     """A lead is breached, once, exactly where nobody had answered at its deadline."""
     for lead in evidence.leads.values():
         tally.saw()
-        story, deadline = story_of(lead), ms_of(lead["deadline"])
+        story, deadline = evidence.stories[lead["id"]], ms_of(lead["deadline"])
         stopped = story.stopped_at
         if evidence.clock_stepped_during(lead):
             tally.excuse("the server's clock stepped meanwhile")
@@ -211,7 +210,7 @@ def load_is_right(evidence: Evidence, tally: Tally) -> None:
 def steps_are_decided(evidence: Evidence, tally: Tally) -> None:
     """Each step that came due before somebody answered was decided, or is named by a later one that skipped it."""
     for lead in evidence.leads.values():
-        story = story_of(lead)
+        story = evidence.stories[lead["id"]]
         for step in lead["steps"]:
             at = ms_of(step["at"])
             until = evidence.checked_at if story.stopped_at is None else story.stopped_at
@@ -234,7 +233,7 @@ def steps_are_in_time(evidence: Evidence, tally: Tally) -> None:
     """Undisturbed, a step is decided within seconds of its instant."""
     lags: list[int] = []
     for lead in evidence.leads.values():
-        for name, decided, at in story_of(lead).decided:
+        for name, decided, at in evidence.stories[lead["id"]].decided:
             tally.saw()
             lags.append(decided - at)
             if decided - at <= DETECTION_MS:

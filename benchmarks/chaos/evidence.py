@@ -16,6 +16,7 @@ import redis
 
 from benchmarks.chaos.business_time import ms_of
 from benchmarks.chaos.journal import events
+from benchmarks.chaos.story import Story, story_of
 from benchmarks.chaos.tools import MARK
 
 Document = Mapping[str, Any]
@@ -96,6 +97,15 @@ class Evidence:
     checked_at: int = 0
     _submitted: dict[str, Submitted] | None = None
     _places: dict[str, list[Place]] | None = None
+    _stories: dict[str, Story] | None = None
+    _of_wrong_clock: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def stories(self) -> dict[str, Story]:
+        """The story of each lead, by its id."""
+        if self._stories is None:
+            self._stories = {lead["id"]: story_of(lead) for lead in self.leads.values()}
+        return self._stories
 
     @property
     def submitted(self) -> dict[str, Submitted]:
@@ -142,10 +152,10 @@ class Evidence:
 
     def clock_stepped_during(self, lead: Document) -> bool:
         """Whether one of a lead's instants was taken, or may have been, while the server's clock was wrong."""
-        if not any(fault.step for fault in self.faults):
-            return False
-        instants = [ms_of(entry["at"]) for entry in lead["history"]]
-        return any(self.is_of_wrong_clock(at) for at in (*instants, ms_of(lead["received_at"])))
+        if lead["id"] not in self._of_wrong_clock:
+            instants = [ms_of(entry["at"]) for entry in lead["history"]] + [ms_of(lead["received_at"])]
+            self._of_wrong_clock[lead["id"]] = any(map(self.is_of_wrong_clock, instants))
+        return self._of_wrong_clock[lead["id"]]
 
     def is_of_wrong_clock(self, inside: int) -> bool:
         """Whether this instant of the server's clock may have been taken while that clock was wrong."""

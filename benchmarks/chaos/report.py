@@ -58,9 +58,9 @@ def _print_world(out: Console, journal_path: Path) -> None:
         Counter(r["outcome"] for r in seen.receipts),
     )
     taken = sum(post["status"] == 200 for post in seen.posts)
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in posts.most_common())
     lines = [
-        f"{len(seen.submitted):,} submissions in {len(seen.posts):,} posts, {taken:,} of them answered 200"
-        f" ({', '.join(f'{count:,} {kind}' for kind, count in posts.most_common())})",
+        f"{len(seen.submitted):,} submissions in {len(seen.posts):,} posts, {taken:,} of them answered 200 ({kinds})",
         f"{len(seen.responds):,} posts of responders",
         f"{len(seen.receipts):,} alerts at the sink ({', '.join(f'{n:,} {what}' for what, n in receipts.most_common())})",
         f"{len(seen.faults):,} faults of {len({fault.name for fault in seen.faults}):,} kinds",

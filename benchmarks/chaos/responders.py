@@ -130,7 +130,7 @@ class Responders:
                 self._hands.submit(self._act, deed, tries)
 
     def _act(self, deed: _Deed, tries: int) -> None:
-        url = random.choice(self._urls)  # noqa: S311 - which web answers is chance
+        url = random.choice(self._urls)  # which web answers is chance
         sent = now_ms()
         status, result, of = 0, "", ""
         try:

@@ -30,10 +30,10 @@ class Calendar:
 
 CALENDARS: Final[Mapping[str, Calendar]] = {
     "always": Calendar("UTC", ("00:00-24:00",)),
-    # Four minutes open, one minute closed, so that short runs meet closed time as well.
+    # Eighteen minutes open, two closed, so that a run meets closed time as well.
     "breaks": Calendar(
         "Asia/Kolkata",
-        tuple(f"{m // 60:02}:{m % 60:02}-{(m + 4) // 60:02}:{(m + 4) % 60:02}" for m in range(0, 1440, 5)),
+        tuple(f"{m // 60:02}:{m % 60:02}-{(m + 18) // 60:02}:{(m + 18) % 60:02}" for m in range(0, 1440, 20)),
     ),
 }
 

@@ -131,6 +131,24 @@ _HTTP_WAYS: Final = (
 _SLACK_WAYS: Final = (*_HTTP_WAYS, "not ok", "not ok word", "rate limited", "perhaps", "empty")
 _FOR_EVER: Final = frozenset({"400", "410", "redirect", "not ok", "not ok word", "550"})
 
+_Headers = tuple[tuple[str, str], ...]
+
+#: Ways that are an answer: status, body, headers, and what came of the alert.
+_IN_WORDS: Final[Mapping[str, tuple[int, bytes, _Headers, str]]] = {
+    **{status: (int(status), b"no", (), REFUSED) for status in ("400", "408", "410", "429", "500", "503")},
+    # A gateway speaks for somebody who may have taken it.
+    "502": (502, b"a gateway's page", (), UNKNOWN),
+    "504": (504, b"a gateway's page", (), UNKNOWN),
+    "503 later": (503, b"later", (("Retry-After", "2"),), REFUSED),
+    "429 later": (429, b"later", (("Retry-After", "5"),), REFUSED),
+    "429 fraction": (429, b'{"retry_after": 0.75}', (("Retry-After", "0.75"),), REFUSED),
+    "not ok": (200, b'{"ok":false,"error":"channel_not_found"}', (), REFUSED),
+    "not ok word": (403, b"action_prohibited", (), REFUSED),
+    "rate limited": (200, b'{"ok":false,"error":"ratelimited"}', (("Retry-After", "1"),), REFUSED),
+    "perhaps": (200, b'{"ok":false,"error":"fatal_error"}', (), UNKNOWN),
+    "empty": (200, b"", (), UNKNOWN),
+}
+
 
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
@@ -179,75 +197,48 @@ class _Http(BaseHTTPRequestHandler):
 
     def _answer_as(self, way: str, kind: str) -> str:
         """Answer in one way; the outcome."""
-        sink = self.server.sink
         is_slack = kind == "slack"
+        if way == "":
+            self._answer(200, b"ok" if is_slack else b'{"taken":true}')
+            return HEARD
+        if way in _IN_WORDS:
+            status, body, headers, outcome = _IN_WORDS[way]
+            self._answer(status, body, *headers)
+            return outcome
+        if way == "503 date":
+            self._answer(503, b"later", ("Retry-After", formatdate(time.time() + 3, usegmt=True)))
+            return REFUSED
+        if way == "redirect":
+            there = f"{self.server.sink.url}/webhook/nobody/x"
+            self._answer(self.server.sink.roll("301", "302", "307", "308"), b"", ("Location", there))
+            return REFUSED
+        if way == "drip body":
+            return self._drip_body(is_slack=is_slack)
+        self._break(way)
+        return UNKNOWN
+
+    def _drip_body(self, *, is_slack: bool) -> str:
+        """The status of a webhook is its whole answer; Slack's is in the body, which never ends here."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
+        self.wfile.flush()
+        with contextlib.suppress(OSError):  # nobody listens to the end of it
+            self._drip(b" " * 12, pause=0.5)
+        return UNKNOWN if is_slack else HEARD
+
+    def _break(self, way: str) -> None:
+        """No answer, or none that anybody could read."""
+        self.close_connection = True
         match way:
-            case "":
-                self._answer(200, b"ok" if is_slack else b'{"taken":true}')
-                return HEARD
-            case "500" | "408" | "400" | "410" | "503" | "429":
-                self._answer(int(way), b"no")
-                return REFUSED
-            case "502" | "504":  # a gateway speaks for somebody who may have taken it
-                self._answer(int(way), b"a gateway's page")
-                return UNKNOWN
-            case "503 later" | "429 later":
-                self._answer(int(way[:3]), b"later", ("Retry-After", sink.roll("1", "2", "5")))
-                return REFUSED
-            case "429 fraction":
-                self._answer(429, b'{"retry_after": 0.75}', ("Retry-After", "0.75"))
-                return REFUSED
-            case "503 date":
-                self._answer(503, b"later", ("Retry-After", formatdate(time.time() + 3, usegmt=True)))
-                return REFUSED
-            case "redirect":
-                self._answer(
-                    sink.roll("301", "302", "307", "308"), b"", ("Location", f"{sink.url}/webhook/nobody/x")
-                )
-                return REFUSED
             case "hang":
-                sink.wait(HANG_SECONDS)
-                self.close_connection = True
-                return UNKNOWN
+                self.server.sink.wait(HANG_SECONDS)
             case "reset":
                 _reset(self.connection)
-                self.close_connection = True
-                return UNKNOWN
             case "half":
                 self._raw(b"HTTP/1.1 200 OK\r\nContent-Le")
-                return UNKNOWN
             case "no http":
                 self._raw(b"SSH-2.0-OpenSSH_9.6\r\n")
-                return UNKNOWN
             case "drip head":
                 self._drip(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", pause=1.0)
-                return UNKNOWN
-            case "drip body":
-                # The status of a webhook is its whole answer; Slack's is in the body, which never ends here.
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
-                self.wfile.flush()
-                with contextlib.suppress(OSError):  # nobody listens to the end of it
-                    self._drip(b" " * 12, pause=0.5)
-                return UNKNOWN if is_slack else HEARD
-        return self._answer_as_slack(way)
-
-    def _answer_as_slack(self, way: str) -> str:
-        match way:
-            case "not ok":
-                self._answer(200, b'{"ok":false,"error":"channel_not_found"}')
-                return REFUSED
-            case "not ok word":
-                self._answer(403, b"action_prohibited")
-                return REFUSED
-            case "rate limited":
-                self._answer(200, b'{"ok":false,"error":"ratelimited"}', ("Retry-After", "1"))
-                return REFUSED
-            case "perhaps":
-                self._answer(200, b'{"ok":false,"error":"fatal_error"}')
-                return UNKNOWN
-            case _:
-                self._answer(200, b"")
-                return UNKNOWN
 
     def _answer(self, status: int | str, body: bytes, *headers: tuple[str, str]) -> None:
         lines = [f"HTTP/1.1 {status} {'OK' if status == 200 else 'So'}", f"Content-Length: {len(body)}"]

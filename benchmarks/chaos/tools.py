@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

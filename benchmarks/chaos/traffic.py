@@ -170,7 +170,7 @@ class Traffic:
     def _post(self, parcel: _Parcel, tries: int) -> tuple[int, str]:
         """One try: the status (0 where no answer came) and Retry-After."""
         tool, submission = parcel.tool, parcel.submission
-        url = random.choice(self._urls)  # noqa: S311 - which web answers is chance, not part of the plan
+        url = random.choice(self._urls)  # which web answers is chance, not part of the plan
         headers = tool.headers(parcel.body, submission)
         if tool.provider == "api":
             headers["authorization"] = f"Bearer {self._api_key}"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from benchmarks.chaos import rules, sink, traffic
 from benchmarks.chaos.journal import Journal, events
 from benchmarks.chaos.people import PERSONAL, new_person, person_of
 from benchmarks.chaos.responders import Responders
 from benchmarks.chaos.tools import MARK, TOOLS, Submission, Tool
+
 from speed_to_lead import forms
 from speed_to_lead.core.delivery import Outcome
 from speed_to_lead.core.lead import AlertKind
@@ -166,7 +166,7 @@ def web(answer: Callable[[str, int], tuple[int, dict[str, Any]]]) -> Iterator[st
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as its base class calls it
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
