@@ -130,10 +130,10 @@ def none_after_an_answer(evidence: Evidence, tally: Tally) -> None:
             else:
                 tally.broken(f"step {expected.step} was decided after the answer", story.lead["id"])
     for receipt in evidence.receipts:
-        story = evidence.stories.get(receipt["lead"])
-        if story is not None and story.stopped_at is not None:
+        answered = evidence.stories.get(receipt["lead"])
+        if answered is not None and answered.stopped_at is not None:
             tally.saw()
-            _look_at_arrival(evidence, tally, receipt, story, story.stopped_at)
+            _look_at_arrival(evidence, tally, receipt, answered, answered.stopped_at)
 
 
 def _look_at_arrival(

@@ -234,7 +234,8 @@ class PublicFaces:
 
     def status(self) -> Document:
         """Depths, and the server's time."""
-        return self._get("/v1/status")
+        status: Document = self._get("/v1/status")
+        return status
 
     def command(self, words: str) -> Any:
         """What a command says with --json."""

@@ -384,7 +384,7 @@ class _Smtp(socketserver.StreamRequestHandler):
 
 def _mail_receipt(destination: str, content: bytes) -> _Receipt:
     mail = email.message_from_bytes(content, policy=email.policy.default)
-    part = mail.get_body(("plain",))  # type: ignore[attr-defined]  # what the default policy makes of it
+    part = mail.get_body(("plain",))
     receipt = _by_small_print(destination, part.get_content() if part is not None else "")
     receipt.data = {**receipt.data, "message_id": str(mail["Message-ID"])}
     return receipt

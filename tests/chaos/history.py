@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.chaos.evidence import Evidence, Fault
+from benchmarks.chaos.evidence import Document, Evidence, Fault
 from benchmarks.chaos.rules import SLAS
 from benchmarks.chaos.tools import MARK
 
@@ -23,7 +23,7 @@ def iso(at: int) -> str:
 
 def sound_run() -> Evidence:
     """A lead that was touched and answered, one that nobody answered, and some noise; all of it in order."""
-    posts = [
+    posts: list[Document] = [
         post("s1", "typeform-demo", SAM, "a1"),
         post("s2", "open-page", SAM, "a-touch", at=900),
         post("s1", "typeform-demo", SAM, "a-again", at=2_000),
@@ -116,7 +116,7 @@ def _steps(sla: str, instants: list[int], done: list[str]) -> list[dict[str, Any
 
 
 def _record(lead_id: str, **given: Any) -> dict[str, Any]:
-    empty = {
+    empty: dict[str, Any] = {
         "received_at": iso(0), "breached_at": None, "reps_before": [], "responses": [], "touches": [],
     }  # fmt: skip
     return {"id": lead_id} | empty | given

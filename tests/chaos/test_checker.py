@@ -61,14 +61,14 @@ def count(evidence: Evidence, **more: int) -> None:
     }
 
 
-def test_a_sound_run_is_found_sound():
+def test_a_sound_run_is_found_sound() -> None:
     """Nothing is found in a run in which nothing went wrong, and every check has looked at something."""
     findings = checker.judge(sound_run())
     assert [] == list(findings)
     assert [] == [tally.check for tally in findings.tallies if not tally.cases]
 
 
-def test_the_checker_knows_nothing_of_the_product():
+def test_the_checker_knows_nothing_of_the_product() -> None:
     """No file of the checker imports speed_to_lead: what it judges by is its own."""
     assert len(CHECKER) > 12
     for file in CHECKER:
@@ -447,14 +447,14 @@ SABOTAGES: list[tuple[Callable[[Evidence], None], set[str]]] = [
 
 
 @pytest.mark.parametrize(("sabotage", "expected"), SABOTAGES, ids=[one.__name__ for one, _ in SABOTAGES])
-def test_what_is_wrong_is_found(sabotage, expected):
+def test_what_is_wrong_is_found(sabotage: Callable[[Evidence], None], expected: set[str]) -> None:
     """One thing made wrong is found by the check it concerns, and by no other."""
     evidence = sound_run()
     sabotage(evidence)
     assert expected == found_in(evidence)
 
 
-def test_every_check_can_fail():
+def test_every_check_can_fail() -> None:
     """Each check finds something in one of the sabotaged runs; those that only measure are named here."""
     can_fail = {name for _, names in SABOTAGES for name in names}
     assert {check.name for check in checker.CHECKS} == can_fail | {"delivery"}
@@ -463,7 +463,7 @@ def test_every_check_can_fail():
 # --- what is excused, and what is not --------------------------------------------------------------------------
 
 
-def test_a_repeat_is_excused_where_a_courier_was_killed_between_post_and_note():
+def test_a_repeat_is_excused_where_a_courier_was_killed_between_post_and_note() -> None:
     """Promise 6: after a crash between the POST and the note an alert comes again, under the same name."""
     evidence = sound_run()
     send_twice(evidence)
@@ -474,7 +474,7 @@ def test_a_repeat_is_excused_where_a_courier_was_killed_between_post_and_note():
 @pytest.mark.parametrize(
     "name", ["kill-web", "freeze-clock", "broker-deleted", "hints-stuck", "index-damaged"]
 )
-def test_a_repeat_is_not_excused_by_what_does_not_concern_it(name):
+def test_a_repeat_is_not_excused_by_what_does_not_concern_it(name: str) -> None:
     """What happens to others than the courier and its server excuses no repeat."""
     evidence = sound_run()
     send_twice(evidence)
@@ -482,7 +482,7 @@ def test_a_repeat_is_not_excused_by_what_does_not_concern_it(name):
     assert {"repeats"} == found_in(evidence)
 
 
-def test_a_repeat_is_not_excused_by_a_courier_that_was_killed_later():
+def test_a_repeat_is_not_excused_by_a_courier_that_was_killed_later() -> None:
     """A fault excuses what it can have caused, and nothing before it."""
     evidence = sound_run()
     send_twice(evidence)
@@ -490,7 +490,7 @@ def test_a_repeat_is_not_excused_by_a_courier_that_was_killed_later():
     assert {"repeats"} == found_in(evidence)
 
 
-def test_late_is_excused_while_the_clocks_are_held_up():
+def test_late_is_excused_while_the_clocks_are_held_up() -> None:
     """A step decided late is no finding where something that a clock needs was broken."""
     evidence = sound_run()
     decide_late(evidence)
@@ -498,7 +498,7 @@ def test_late_is_excused_while_the_clocks_are_held_up():
     assert set() == found_in(evidence)
 
 
-def test_what_nobody_answered_with_200_may_be_there_or_not():
+def test_what_nobody_answered_with_200_may_be_there_or_not() -> None:
     """A submission whose tool heard no 200 is a lead, or none; both are right."""
     evidence = sound_run()
     evidence.posts.append(post("s9", "open-page", "new@people.example.com", "", status=0))
@@ -509,7 +509,7 @@ def test_what_nobody_answered_with_200_may_be_there_or_not():
     assert set() == found_in(evidence)
 
 
-def test_a_second_lead_of_a_person_is_right_once_the_first_is_answered():
+def test_a_second_lead_of_a_person_is_right_once_the_first_is_answered() -> None:
     """An answered person who comes back is a new lead."""
     evidence = sound_run()
     give_a_person_two_leads(evidence)
@@ -519,7 +519,7 @@ def test_a_second_lead_of_a_person_is_right_once_the_first_is_answered():
     assert "person" not in found_in(evidence)
 
 
-def test_instants_are_not_compared_where_the_servers_clock_stepped():
+def test_instants_are_not_compared_where_the_servers_clock_stepped() -> None:
     """What was decided late by a clock that stepped is excused; what was lost is not."""
     evidence = sound_run()
     decide_late(evidence)
@@ -540,6 +540,6 @@ def test_instants_are_not_compared_where_the_servers_clock_stepped():
         ("today", "beta", "2026-11-22T18:28:30.000+00:00", "2026-11-23T18:28:00.000+00:00"),
     ],
 )
-def test_deadlines_of_our_own(sla, team, received, due):
+def test_deadlines_of_our_own(sla: str, team: str, received: str, due: str) -> None:
     """The checker's arithmetic, by hand: eighteen minutes open, two closed, in a zone half an hour off."""
     assert business_time.ms_of(due) == business_time.deadline_of(sla, team, business_time.ms_of(received))

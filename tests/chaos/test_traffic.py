@@ -51,14 +51,14 @@ def wait_until(claim: Callable[[], bool], what: str, seconds: float = 10.0) -> N
 # --- nobody is forgotten ---------------------------------------------------------------------------------------
 
 
-def test_every_form_tool_takes_part():
+def test_every_form_tool_takes_part() -> None:
     """A provider that speed-to-lead takes has a form tool here, or it would never be tried under chaos."""
     assert set(forms.PROVIDERS) == {tool.provider for tool in TOOLS} - {"api"}
     assert {tool.form for tool in TOOLS} == {*rules.FORMS, "api"}
     assert {form.provider for form in rules.FORMS.values()} == set(forms.PROVIDERS)
 
 
-def test_every_kind_of_destination_takes_part():
+def test_every_kind_of_destination_takes_part() -> None:
     """A kind of destination has a receiver here, and is among the destinations, or says why it cannot be."""
     assert set(KINDS) == set(rules.RECEIVERS)
     can_be = {kind for kind, receiver in rules.RECEIVERS.items() if receiver.configure is not None}
@@ -66,7 +66,7 @@ def test_every_kind_of_destination_takes_part():
     assert all(receiver.why_not for kind, receiver in rules.RECEIVERS.items() if kind not in can_be)
 
 
-def test_a_destination_is_said_to_know_repeats_as_it_does(tmp_path):
+def test_a_destination_is_said_to_know_repeats_as_it_does(tmp_path: Path) -> None:
     """What the checker allows a kind is what the kind claims of itself."""
     environment = rules.write_config(tmp_path, "http://127.0.0.1:9")
     with new_http_client() as http:
@@ -76,7 +76,7 @@ def test_a_destination_is_said_to_know_repeats_as_it_does(tmp_path):
                 assert rules.recognises_repeats(name) == channel.recognises_repeats
 
 
-def test_the_rules_are_good(tmp_path):
+def test_the_rules_are_good(tmp_path: Path) -> None:
     """What is written is read by speed-to-lead as it was meant."""
     rules.write_config(tmp_path, "http://127.0.0.1:9")
     config = read_config(tmp_path)
@@ -99,12 +99,14 @@ def stored(tool: Tool, kind: str) -> tuple[forms.WebhookRequest, Stored, Submiss
     body = tool.body(submission)
     headers = tool.headers(body, submission)
     request = forms.WebhookRequest("POST", f"{rules.PUBLIC_URL}/hooks/{tool.form}", headers, body)
-    kept = {name: headers[name] for name in ("webhook-id", "idempotency-key") if name in headers}
+    kept: dict[str, str] = {
+        name: headers[name] for name in ("webhook-id", "idempotency-key") if name in headers
+    }
     return request, Stored("id", tool.form, NOW, body, headers["content-type"], kept), submission
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.form)
-def test_what_a_tool_sends_is_genuine_and_can_be_read(tool, tmp_path):
+def test_what_a_tool_sends_is_genuine_and_can_be_read(tool: Tool, tmp_path: Path) -> None:
     """Its leads are taken and name their person and their submission; its tests are tests; what is forged is refused."""
     environment = rules.write_config(tmp_path, "http://127.0.0.1:9")
     form = API_FORM if tool.provider == "api" else read_config(tmp_path).forms[tool.form]
@@ -126,7 +128,7 @@ def test_what_a_tool_sends_is_genuine_and_can_be_read(tool, tmp_path):
         assert PERSONAL.search(str(parsed.lead.display_name))
 
 
-def test_people_are_one_person_however_they_write():
+def test_people_are_one_person_however_they_write() -> None:
     """The same person in other letters is the same person to the checker."""
     dice = random.Random(3)
     for number in range(50):
@@ -134,7 +136,7 @@ def test_people_are_one_person_however_they_write():
         assert {person.key} == {person_of(person.fields(dice)) for _ in range(20)}
 
 
-def test_a_tool_gives_up_where_its_vendor_does():
+def test_a_tool_gives_up_where_its_vendor_does() -> None:
     """Typeform never comes back after 404 or 410; HubSpot not after another 4xx than 429; both do after 503."""
     by_form = {tool.form: tool for tool in TOOLS}
     assert by_form["typeform-demo"].wait_after(1, 410, "") is None
@@ -180,7 +182,9 @@ def web(answer: Callable[[str, int], tuple[int, dict[str, Any]]]) -> Iterator[st
         server.server_close()
 
 
-def test_what_was_not_taken_is_sent_again_until_it_is(journal, monkeypatch):
+def test_what_was_not_taken_is_sent_again_until_it_is(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tool that hears 503 sends the same submission again; the journal has each try and what was answered."""
     monkeypatch.setattr(traffic, "TOOLS", [tool for tool in TOOLS if tool.provider == "api"])
     with web(lambda _path, number: (503, {}) if number <= 2 else (200, {"id": f"i{number}"})) as url:
@@ -194,7 +198,7 @@ def test_what_was_not_taken_is_sent_again_until_it_is(journal, monkeypatch):
     assert refused <= {post["submission"] for post in posts if post["status"] == 200 and post["answer"]}
 
 
-def test_traffic_has_all_that_happens(journal):
+def test_traffic_has_all_that_happens(journal: Journal) -> None:
     """New people, people who come back, exact repeats, tests, what cannot be read, and forgeries."""
     with web(lambda path, _number: (200, {"id": "x"})) as url:
         flow = traffic.Traffic(journal, url, 5, 300.0, "a-key")
@@ -210,7 +214,7 @@ def test_traffic_has_all_that_happens(journal):
     assert len(set(people.values())) < len(people)
 
 
-def test_responders_answer_what_they_hear_of(journal):
+def test_responders_answer_what_they_hear_of(journal: Journal) -> None:
     """Leads of hook answers and of alerts are answered, passed on and closed, and some of it is told twice."""
     for number in range(60):
         journal.write("post", kind="lead", answer=f"l{number}")
@@ -242,8 +246,11 @@ QUICK = [
 ]
 
 
+FarSide = tuple[sink.Sink, Journal, Callable[[str], Any]]
+
+
 @pytest.fixture(scope="module")
-def far_side(tmp_path_factory) -> Iterator[tuple[sink.Sink, Journal, Callable[[str], Any]]]:
+def far_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSide]:
     """A sink, and speed-to-lead's own ways to it."""
     directory = tmp_path_factory.mktemp("sink")
     journal = Journal(directory / "journal.jsonl")
@@ -259,7 +266,9 @@ def far_side(tmp_path_factory) -> Iterator[tuple[sink.Sink, Journal, Callable[[s
 
 
 @pytest.mark.parametrize(("destination", "way"), QUICK)
-def test_the_sink_and_the_sender_agree(destination, way, far_side, monkeypatch):
+def test_the_sink_and_the_sender_agree(
+    destination: str, way: str, far_side: FarSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the sink notes as heard was delivered, what it refused was not, and of the rest the sender is not sure."""
     there, journal, channel = far_side
     monkeypatch.setattr(there, "mood", lambda _name, _ways: way)
@@ -281,7 +290,7 @@ def test_the_sink_and_the_sender_agree(destination, way, far_side, monkeypatch):
     assert (noted["outcome"] == sink.UNKNOWN) == (outcome is Outcome.UNKNOWN)
 
 
-def test_the_last_resort_is_never_refused_for_ever(far_side):
+def test_the_last_resort_is_never_refused_for_ever(far_side: FarSide) -> None:
     """Whatever the trouble, the fallback can be told in the end; the others are refused for ever now and then."""
     there, _, _ = far_side
     there.trouble = True
