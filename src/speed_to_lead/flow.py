@@ -67,6 +67,9 @@ RECLAIMS = 50
 SWEEP_BATCH = 500
 #: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
 LEASE = timedelta(seconds=20)
+#: A courier that took longer than this from its claim to the send (it was stopped, its machine slept) does not send: its
+#: lease may be over before it has noted what came of it, and what it read of the lead is old.
+HELD_UP = timedelta(seconds=4)
 #: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
 NOTE_TRIES = 4
 #: Alerts on their way to one destination at a time.
@@ -151,7 +154,7 @@ def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
         decisions = _decide_round(place, waiting, place.store.now())
         decided = [(reading, decision) for reading, decision in decisions if decision is not None]
         later = [reading for reading, decision in decisions if decision is None]
-        results = place.store.queue.settle([decision for _, decision in decided])
+        results = _write(place, [decision for _, decision in decided])
         for (reading, settlement), result in zip(decided, results, strict=True):
             if result in (Result.STALE, Result.GONE):
                 later.append(reading)
@@ -165,6 +168,41 @@ def _settle_readings(place: Workplace, waiting: list[Reading]) -> Routed:
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
+
+
+def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
+    """Write what a round decided: first the first change of each lead, then the second of each, and so on.
+
+    A second change was decided on what the first would make of the lead. Where the first is refused, so is the
+    second, unsent: the version it expects may be there all the same, written by somebody else, and it would undo that.
+    """
+    results = [Result.STALE] * len(settlements)
+    rounds: list[list[int]] = [[]]
+    changes_of: dict[str, int] = {}
+    for number, settlement in enumerate(settlements):
+        earlier = 0
+        if (lead_id := _lead_of(settlement)) is not None:
+            earlier = changes_of.get(lead_id, 0)
+            changes_of[lead_id] = earlier + 1
+        if earlier == len(rounds):
+            rounds.append([])
+        rounds[earlier].append(number)
+    refused: set[str] = set()
+    for numbers in rounds:
+        sent = [number for number in numbers if _lead_of(settlements[number]) not in refused]
+        answers = place.store.queue.settle([settlements[number] for number in sent])
+        for number, answer in zip(sent, answers, strict=True):
+            results[number] = answer
+            lead_id = _lead_of(settlements[number])
+            # Also where somebody else settled the entry: what they wrote is not what we went on from.
+            if lead_id is not None and answer is not Result.APPLIED:
+                refused.add(lead_id)
+    return results
+
+
+def _lead_of(settlement: Settlement) -> str | None:
+    """The lead a settlement changes, if any."""
+    return settlement.change.lead.id if isinstance(settlement, (Admit, Join)) else None
 
 
 def _read(place: Workplace, entry: QueueEntry) -> Reading:
@@ -368,16 +406,17 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     while go_on():
+        began = time.monotonic()
         now = place.store.now()
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, claimed, now)
+        _deliver_one(place, claimed, now, began)
     return settled
 
 
-def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None:
+def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, began: float) -> None:
     alert = claimed.alert
     if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
@@ -400,6 +439,17 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime) -> None
         )
         return
     started = time.monotonic()
+    if started - began > HELD_UP.total_seconds():
+        at = _now_after(place, now, began)
+        _note_attempt(
+            place,
+            claimed,
+            RetryAt(at),
+            alert.unknown_attempts,
+            at,
+            "its courier was held up before it sent it",
+        )
+        return
     attempt = _attempt(channel.send, message, now)
     now = _now_after(place, now, started)
     if isinstance(attempt, Exception):

@@ -1,8 +1,10 @@
 """Couriers: retry as data, fallback, and what a crash, a slow destination or a store that is away may not do."""
 
 import contextlib
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -214,6 +216,22 @@ def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
         len(scene.people["ana-slack"].heard),
         scene.heard()["managers"],
     ) == (MAX_ATTEMPTS, ["lead.assigned 0%~ana-slack"])
+
+
+def test_a_courier_that_was_held_up_does_not_send_what_it_read_long_ago(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between claim and send, it gives the alert back: another may have sent it, or somebody answered."""
+    ticks = iter([0.0, 30.0])
+    monkeypatch.setattr(flow, "time", SimpleNamespace(monotonic=lambda: next(ticks, 30.0), sleep=time.sleep))
+    lead = scene.routed()
+    assert [] == scene.people["ana-slack"].heard
+    assert ["lead.routed", "alert.failed"] == scene.events(lead.id)[:2]
+
+    scene.deliver()
+
+    assert [f"{lead.id}:0%:ana-slack"] == all_keys(scene.people["ana-slack"].heard)
+    assert not scene.people["ana-slack"].heard[0].possible_repeat
 
 
 def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene) -> None:

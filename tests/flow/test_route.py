@@ -359,6 +359,37 @@ def test_a_repeat_in_the_same_batch_does_not_make_the_first_a_duplicate_of_itsel
     assert "call me" in messages
 
 
+def test_a_change_between_reading_and_writing_is_not_undone_by_the_second_touch_of_a_batch(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two touches of one lead are one batch; meanwhile somebody answers it.
+
+    The first touch is refused: the record moved on. The second was decided on what the first would have written,
+    whose version is by now that of the answer: it must not pass for it.
+    """
+    lead = scene.routed(email="kim@example.com")
+    for message in ("first", "second"):
+        scene.submit(email="kim@example.com", message=message)
+    settle = type(scene.store.queue).settle
+    answered: list[str] = []
+
+    def after_an_answer(self: Any, settlements: Sequence[Settlement]) -> list[Result]:
+        if not answered:
+            answered.append(lead.id)
+            scene.respond(lead.id)
+        return settle(self, settlements)
+
+    monkeypatch.setattr(type(scene.store.queue), "settle", after_an_answer)
+    scene.route()
+
+    assert [response.by for response in scene.lead(lead.id).responses] == ["ana"]
+    assert len(scene.store.leads.history(lead.id)) == len(
+        {str(e) for e in scene.store.leads.history(lead.id)}
+    )
+    assert scene.counts() == {"leads": 2, "touches": 1}
+    assert [touch.lead.get("message") for one in scene.leads() for touch in one.touches] == ["second"]
+
+
 def test_two_programs_that_choose_the_same_id_in_one_batch_are_two_leads(scene: Scene) -> None:
     """Neither is a duplicate of the other."""
     for form, email in (("demo", "ann@example.com"), ("api", "bob@example.com")):
