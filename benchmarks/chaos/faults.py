@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -54,10 +55,18 @@ class World:
     hosts_clock: Clock | None = None
     #: Faults that could not be done or undone: the run proves nothing then.
     broken: list[str] = field(default_factory=list)
+    #: One for each group: a fault that takes longer than planned keeps the next of its group waiting.
+    turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
 
 def strike(world: World, blow: Blow, over: threading.Event) -> None:
-    """Do it, note its beginning and end, and never raise."""
+    """Do it, note its beginning and end, and never raise. Those of one group wait for each other."""
+    group = FAULTS[blow.fault].group
+    with world.turns[group] if group else contextlib.nullcontext():
+        _strike(world, blow, over)
+
+
+def _strike(world: World, blow: Blow, over: threading.Event) -> None:
     details = {"target": blow.target, "seconds": blow.seconds, "amount": blow.amount}
     if blow.fault in CLOCK_FAULTS:
         details["step"] = step_of(blow)
