@@ -53,6 +53,9 @@ def make_app(settings: Settings) -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # never give up
+        # A server that refuses writes (full, read-only after a failover, its disk in trouble) is waited for like one
+        # that is away. Otherwise workers exit, and a platform that backs off starts them again minutes too late.
+        broker_channel_error_retry=True,
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
