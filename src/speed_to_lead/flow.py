@@ -69,7 +69,8 @@ RECLAIMS = 50
 SWEEP_BATCH = 500
 #: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
 LEASE = timedelta(seconds=20)
-#: A courier that has not begun to send by then was stopped in between, and might send after its lease is over.
+#: A courier that has not begun to send this long after its claim (it was stopped, its machine slept) leaves the alert
+#: to others: it might send after its lease is over, and what it read of the lead is old.
 BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
 #: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
 NOTE_TRIES = 4
@@ -178,12 +179,13 @@ def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
 def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span]) -> Routed:
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        settlements = _decide_round(place, waiting, place.store.now())
-        results = place.store.queue.settle(settlements)
-        stale: list[Reading] = []
-        for reading, settlement, result in zip(waiting, settlements, results, strict=True):
+        decisions = _decide_round(place, waiting, place.store.now())
+        decided = [(reading, decision) for reading, decision in decisions if decision is not None]
+        later = [reading for reading, decision in decisions if decision is None]
+        results = _write(place, [decision for _, decision in decided])
+        for (reading, settlement), result in zip(decided, results, strict=True):
             if result in (Result.STALE, Result.GONE):
-                stale.append(reading)
+                later.append(reading)
                 continue
             settled += 1
             if result is Result.APPLIED:
@@ -192,11 +194,46 @@ def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[st
                 with span.current():
                     _log_settlement(settlement)
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
-        refused += len(stale) == len(waiting)
-        waiting = stale
+        refused += len(later) == len(waiting)
+        waiting = later
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
+
+
+def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
+    """Write what a round decided: first the first change of each lead, then the second of each, and so on.
+
+    A second change was decided on what the first would make of the lead. Where the first is refused, so is the
+    second, unsent: the version it expects may be there all the same, written by somebody else, and it would undo that.
+    """
+    results = [Result.STALE] * len(settlements)
+    rounds: list[list[int]] = [[]]
+    changes_of: dict[str, int] = {}
+    for number, settlement in enumerate(settlements):
+        earlier = 0
+        if (lead_id := _lead_of(settlement)) is not None:
+            earlier = changes_of.get(lead_id, 0)
+            changes_of[lead_id] = earlier + 1
+        if earlier == len(rounds):
+            rounds.append([])
+        rounds[earlier].append(number)
+    refused: set[str] = set()
+    for numbers in rounds:
+        sent = [number for number in numbers if _lead_of(settlements[number]) not in refused]
+        answers = place.store.queue.settle([settlements[number] for number in sent])
+        for number, answer in zip(sent, answers, strict=True):
+            results[number] = answer
+            lead_id = _lead_of(settlements[number])
+            # Also where somebody else settled the entry: what they wrote is not what we went on from.
+            if lead_id is not None and answer is not Result.APPLIED:
+                refused.add(lead_id)
+    return results
+
+
+def _lead_of(settlement: Settlement) -> str | None:
+    """The lead a settlement changes, if any."""
+    return settlement.change.lead.id if isinstance(settlement, (Admit, Join)) else None
 
 
 def _read(place: Workplace, entry: QueueEntry) -> Reading:
@@ -220,7 +257,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> list[Settlement]:
+def _decide_round(
+    place: Workplace, readings: list[Reading], now: datetime
+) -> list[tuple[Reading, Settlement | None]]:
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
@@ -230,15 +269,15 @@ def _decide_round(place: Workplace, readings: list[Reading], now: datetime) -> l
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally)
-    settlements: list[Settlement] = []
+    decisions: list[tuple[Reading, Settlement | None]] = []
     for reading in readings:
         settlement = _attempt(settlement_of, reading, facts, rulebook, now)
         if isinstance(settlement, Exception):
             kind = type(settlement).__name__
             log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
-        settlements.append(settlement)
-    return settlements
+        decisions.append((reading, settlement))
+    return decisions
 
 
 def _traced(settlement: Settlement) -> dict[str, str]:
@@ -421,8 +460,8 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     while go_on():
-        now = place.store.now()
         send_before = time.monotonic() + BEGIN_WITHIN.total_seconds()
+        now = place.store.now()
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break

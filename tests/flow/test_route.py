@@ -13,7 +13,7 @@ from tests.servers import ManualClock, wait_until
 from speed_to_lead import flow
 from speed_to_lead.core import settlement
 from speed_to_lead.core.routing import MAX_TOUCHES, route_of
-from speed_to_lead.core.settlement import Settlement
+from speed_to_lead.core.settlement import Admit, Join, Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Result, StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
@@ -325,6 +325,81 @@ def test_contention_that_never_ends_leaves_the_entry_pending_for_a_later_look(
     monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
     scene.route(reclaim=True)
     assert scene.counts() == {"leads": 1}
+
+
+@pytest.mark.parametrize("touches", [False, True])
+def test_a_repeat_in_the_same_batch_does_not_make_the_first_a_duplicate_of_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, touches: bool
+) -> None:
+    """The first is refused once, as happens beside a second router: it is decided again, and is a lead or a touch.
+
+    Both bear the id their sender chose, as everything does that is sent with an Idempotency-Key.
+    """
+    if touches:
+        scene.routed(email="kim@example.com")
+    body = b'{"email": "kim@example.com", "message": "call me"}'
+    for _ in range(2):
+        scene.store.queue.add(Submission("of-the-sender", "demo", scene.clock.now, body, "application/json"))
+    settle = type(scene.store.queue).settle
+    refused: list[Settlement] = []
+
+    def refuses_the_first(self: Any, settlements: Sequence[Settlement]) -> list[Result]:
+        if refused or not isinstance(settlements[0], (Admit, Join)):
+            return settle(self, settlements)
+        refused.append(settlements[0])
+        return [Result.STALE, *settle(self, settlements[1:])]
+
+    monkeypatch.setattr(type(scene.store.queue), "settle", refuses_the_first)
+    scene.route()
+
+    assert len(refused) == 1
+    assert scene.counts() == {"leads": 1, "duplicates": 1} | ({"touches": 1} if touches else {})
+    messages = [lead.lead.get("message") for lead in scene.leads()]
+    messages += [touch.lead.get("message") for lead in scene.leads() for touch in lead.touches]
+    assert "call me" in messages
+
+
+def test_a_change_between_reading_and_writing_is_not_undone_by_the_second_touch_of_a_batch(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two touches of one lead are one batch; meanwhile somebody answers it.
+
+    The first touch is refused: the record moved on. The second was decided on what the first would have written,
+    whose version is by now that of the answer: it must not pass for it.
+    """
+    lead = scene.routed(email="kim@example.com")
+    for message in ("first", "second"):
+        scene.submit(email="kim@example.com", message=message)
+    settle = type(scene.store.queue).settle
+    answered: list[str] = []
+
+    def after_an_answer(self: Any, settlements: Sequence[Settlement]) -> list[Result]:
+        if not answered:
+            answered.append(lead.id)
+            scene.respond(lead.id)
+        return settle(self, settlements)
+
+    monkeypatch.setattr(type(scene.store.queue), "settle", after_an_answer)
+    scene.route()
+
+    assert [response.by for response in scene.lead(lead.id).responses] == ["ana"]
+    assert len(scene.store.leads.history(lead.id)) == len(
+        {str(e) for e in scene.store.leads.history(lead.id)}
+    )
+    assert scene.counts() == {"leads": 2, "touches": 1}
+    assert [touch.lead.get("message") for one in scene.leads() for touch in one.touches] == ["second"]
+
+
+def test_two_programs_that_choose_the_same_id_in_one_batch_are_two_leads(scene: Scene) -> None:
+    """Neither is a duplicate of the other."""
+    for form, email in (("demo", "ann@example.com"), ("api", "bob@example.com")):
+        body = json.dumps({"email": email}).encode()
+        scene.store.queue.add(Submission("42", form, scene.clock.now, body, "application/json"))
+
+    scene.route()
+
+    assert {"ann@example.com", "bob@example.com"} == {lead.lead.get("email") for lead in scene.leads()}
+    assert scene.counts() == {"leads": 2}
 
 
 @pytest.mark.real

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 from tests.servers import wait_until
 from tests.worker.site import WORKERS, Site, doubled, nothing_is_lost_or_doubled
 
@@ -89,6 +90,32 @@ def test_a_frozen_server_is_worked_with_again_when_it_thaws(site: Site) -> None:
 
     site.wait_for_alert(lead_id, seconds=20)
     assert {name: one.process.returncode for name, one in running.items() if not one.is_running} == {}
+
+
+@pytest.mark.parametrize(
+    ("refuse", "mend"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["OOM", "READONLY"],
+)
+def test_a_server_that_refuses_writes_ends_no_process(
+    site: Site, refuse: tuple[str, ...], mend: tuple[str, ...]
+) -> None:
+    """Full, or a replica since a failover: whoever runs waits, and works with it again within seconds."""
+    running = site.start("web", *WORKERS, "beat", "watchdog")
+    site.wait_for_alert(site.submit(1)[0])
+    with redis.Redis.from_url(site.server.url) as client:
+        client.execute_command(*refuse)
+        time.sleep(4)  # how long it lasts: several ticks of every stage
+        client.execute_command(*mend)
+
+    lead_id = _submitted_as_soon_as_possible(site)
+
+    site.wait_for_alert(lead_id, seconds=20)
+    assert {name: one.process.returncode for name, one in running.items() if not one.is_running} == {}
+    wait_until(lambda: set(WORKERS) <= site.stages(), "every stage at work", 20)
 
 
 def test_a_courier_killed_between_the_post_and_the_note_repeats_under_the_same_key(

@@ -23,13 +23,15 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     From `attempted` on it stops the clock, once: the first such response is the one that counts. A response
     after that is kept as evidence. Whether it was in time follows from when it happened, not from when we heard
     of it or from when the clock last looked; a breach that was noted stays noted. The clock of whoever tells us
-    may run a little ahead, or count whole seconds: such an instant is taken as now, or as that of receipt.
+    may run a little ahead, or count whole seconds: such an instant is taken as now, or as that of receipt. So is
+    one that nobody gave, where the server's own clock was set back since receipt.
 
     Raises ImpossibleChange for an instant before the lead came or in the future.
     """
     if response.at > now + CLOCK_TOLERANCE:
         raise ImpossibleChange(f"at is {to_iso(response.at)}, which is in the future; leave it out for now")
-    if response.at < lead.received_at.replace(microsecond=0):
+    was_given = response.at != response.recorded_at
+    if was_given and response.at < lead.received_at.replace(microsecond=0):
         raise ImpossibleChange(
             f"at is {to_iso(response.at)}, before the lead was received ({to_iso(lead.received_at)}); check the time zone"
         )

@@ -1,7 +1,7 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -169,7 +169,8 @@ class SubmissionFacts:
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
     `records`: those leads, and any whose id is a submission's own; an error stands for one that cannot be read.
-    `routes`: by entry, what the rules give it.
+    `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
+    written: what repeats one of those is nothing yet, for the store may refuse the first.
     """
 
     known: dict[str, str]
@@ -177,6 +178,7 @@ class SubmissionFacts:
     records: dict[str, Lead | Exception | None]
     routes: Mapping[str, Route | Exception]
     tally: Tally
+    hoped_for: set[str] = field(default_factory=set)
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
@@ -185,8 +187,7 @@ class SubmissionFacts:
         self.records[lead.id] = lead
         for person in reading.people:
             self.by_person[person] = lead.id
-        for name in (reading.submission.id, reading.key.key if reading.key else ""):
-            self.known[name] = lead.id
+        self.hoped_for.update(reading.names)
 
 
 def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
@@ -198,8 +199,13 @@ def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
     )
 
 
-def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime) -> Settlement:
+def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may be true of it
+    reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
+) -> Settlement | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
+
+    None for one that repeats another of this batch: ask again when that one is written. Dropped now, it would stay
+    dropped where the first is refused, and what it left would make the first look like a duplicate too.
 
     A lead or touch is noted in `facts`. Raises what made its route impossible.
     """
@@ -215,6 +221,8 @@ def settlement_of(reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, 
     if parsed.is_test:
         return Drop(entry_id, "tests", submission.id, form=form.name)
     for name in (submission.id, key.key):
+        if name in facts.hoped_for:
+            return None
         if name in facts.known:
             return Drop(entry_id, "duplicates", submission.id, facts.known[name], form.name)
     lead_id = reading.lead_id(facts.records)

@@ -162,6 +162,7 @@ class Intake:
 
     async def _write(self, submissions: list[Submission]) -> list[object]:
         stream = self._keys.incoming
+        asked_at = time.monotonic()
         commands = [
             hiredis.pack_command(_xadd(stream, submission, self._vault)) for submission in submissions
         ]
@@ -170,8 +171,10 @@ class Intake:
         answers = await _in_time(self._exchange(packed, len(commands) + (2 if self._confirm_replicas else 1)))
         server_time = answers.pop()
         if isinstance(server_time, list):
-            self._note_time((int(server_time[0]), int(server_time[1])))
+            self._note_time((int(server_time[0]), int(server_time[1])), asked_at)
         answers, held_by = answers[: len(submissions)], answers[len(submissions) :]
+        if len(answers) != len(submissions):
+            raise StoreUnavailable("the server gave too few answers")
         self._refuse_unconfirmed(held_by)
         return answers
 
@@ -206,11 +209,20 @@ class Intake:
             await pool.release(connection)
 
     async def _ask_time(self) -> None:
-        self._note_time(await _in_time(self._client.time(), CLOCK_TIMEOUT))
+        asked_at = time.monotonic()
+        self._note_time(await _in_time(self._client.time(), CLOCK_TIMEOUT), asked_at)
 
-    def _note_time(self, server_time: tuple[int, int]) -> None:
-        self._noted_at = time.monotonic(), time.time()
-        self._ahead = server_time[0] + server_time[1] / 1e6 - self._noted_at[0]
+    def _note_time(self, server_time: tuple[int, int], asked_at: float) -> None:
+        """Correct what we know of the server's clock by as much as this answer proves, and by no more.
+
+        It read its clock some time between the question and the answer. A slow answer proves little: taken at its
+        word, a second on the way would date the next submissions a second before they were sent.
+        """
+        answered_at = time.monotonic()
+        server = server_time[0] + server_time[1] / 1e6
+        least, most = server - answered_at, server - asked_at
+        self._ahead = min(max(self._ahead, least), most) if self._knows_time() else least
+        self._noted_at = answered_at, time.time()
 
     def _knows_time(self) -> bool:
         """Whether it was told lately, by both of our clocks: the monotonic one stands still while a machine sleeps."""

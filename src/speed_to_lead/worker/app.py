@@ -86,8 +86,9 @@ def make_app(settings: Settings) -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # never give up
-        # A server that takes no writes for a while (NOREPLICAS after a failover, READONLY, MISCONF) is like one that
-        # is away: without this every worker ends at its first refusal.
+        # A server that takes no writes for a while (NOREPLICAS or READONLY after a failover, full, its disk in trouble) is
+        # waited for like one that is away. Otherwise every worker ends at its first refusal, and a platform that backs
+        # off starts it again minutes too late.
         broker_channel_error_retry=True,
         accept_content=["json"],
         task_serializer="json",
