@@ -165,11 +165,40 @@ def test_no_condition_takes_long(value: str) -> None:
     assert time.perf_counter() - began < SECONDS
 
 
-WORDS = (
-    "email phone custom form_response answers properties value field type test submitted_at definition fields title "
-    "hidden vid form-submissions \\ud83d"
-).split()
-ODD = 'NaN -Infinity 1e400 -1e400 -0 0.1e-400 true null "\\ud800" "\\udc00\\ud800" "\\u0000" "{{{{"'.split()
+WORDS = [
+    "email",
+    "phone",
+    "custom",
+    "form_response",
+    "answers",
+    "properties",
+    "value",
+    "field",
+    "type",
+    "test",
+    "submitted_at",
+    "definition",
+    "fields",
+    "title",
+    "hidden",
+    "vid",
+    "form-submissions",
+    "\\ud83d",
+]
+ODD = [
+    "NaN",
+    "-Infinity",
+    "1e400",
+    "-1e400",
+    "-0",
+    "0.1e-400",
+    "true",
+    "null",
+    '"\\ud800"',
+    '"\\udc00\\ud800"',
+    '"\\u0000"',
+    '"{{{{"',
+]
 
 
 def _object(pairs: list[tuple[str, str]]) -> str:
@@ -178,8 +207,10 @@ def _object(pairs: list[tuple[str, str]]) -> str:
 
 hostile_json = st.recursive(
     st.sampled_from([*ODD, "9" * 5000, "1" + "0" * 400]) | st.text(max_size=20).map(json.dumps),
-    lambda inner: st.lists(inner, max_size=4).map(lambda parts: f"[{','.join(parts)}]")
-    | st.lists(st.tuples(st.sampled_from(WORDS), inner), max_size=6).map(_object),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda parts: f"[{','.join(parts)}]")
+        | st.lists(st.tuples(st.sampled_from(WORDS), inner), max_size=6).map(_object)
+    ),
     max_leaves=25,
 )
 
