@@ -53,7 +53,6 @@ def test_every_process_works_with_the_rights_documented(site: Site) -> None:
                 "CONFIG SET dir /tmp",
                 "SHUTDOWN NOSAVE",
                 "REPLICAOF NO ONE",
-                "DEBUG SLEEP 0",
                 "ACL LIST",
                 "MONITOR",
                 "GET other",
