@@ -59,7 +59,9 @@ def test_up_runs_everything_and_ends_with_nothing_left(start: Start) -> None:
     wait_until(lambda: "clock@" in " ".join(up.left()) and up.child("clock@") != clock, "another clock", 10)
 
     files = [up.data / name for name in ("redis-url", "secrets.env")]
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    files += [file for file in up.data.rglob("*.aof") if file.is_file()]
+    assert len(files) > 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}  # leads and secrets, for us alone
     password = files[0].read_text().partition(":@")[2] or files[0].read_text().split(":")[2].partition("@")[0]
     assert password not in up.output
     assert password not in " ".join(up.left())

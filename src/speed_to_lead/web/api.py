@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBasic, HTTPBearer
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -46,9 +46,17 @@ def _as_text(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+#: The pattern is for readers of the description: blanks alone are empty once they are stripped.
+Word = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-Filter = Annotated[Word | None, BeforeValidator(_none_where_blank)]
+Filter = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None,
+    AfterValidator(_none_where_blank),
+]
 
 
 class _Strict(BaseModel):
@@ -132,6 +140,9 @@ _TOO_LARGE: dict[int | str, dict[str, Any]] = {
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "No such lead, or not routed yet."}
 }
+#: What is certainly taken. More is: a form may write an address or a number in many ways.
+_ADDRESS = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$"
+_NUMBER = r"^\+?[1-9][0-9 ()/.-]*$"
 _LEADS_BODY = {
     "requestBody": {
         "required": True,
@@ -140,7 +151,18 @@ _LEADS_BODY = {
                 "schema": {
                     "type": "object",
                     "description": "The generic lead. One of email and phone is needed; unknown keys are kept under custom.",
-                    "properties": {"email": {"type": "string"}, "phone": {"type": "string"}},
+                    "anyOf": [
+                        {
+                            "required": ["email"],
+                            "properties": {
+                                "email": {"type": "string", "pattern": _ADDRESS, "maxLength": 254}
+                            },
+                        },
+                        {
+                            "required": ["phone"],
+                            "properties": {"phone": {"type": "string", "pattern": _NUMBER, "maxLength": 100}},
+                        },
+                    ],
                     "additionalProperties": True,
                 },
                 "example": {"email": "ana@example.com", "company": "Example", "source": "demo_request"},
