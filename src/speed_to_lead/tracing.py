@@ -14,7 +14,7 @@ Attributes are ids and names of config, never anything a person said (docs/promi
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import structlog
@@ -95,6 +95,7 @@ class Span:
 
 
 _NONE = Span()
+_OFF = nullcontext(_NONE)
 
 
 def start(name: str, parent: str = "", *, link: str = "", since: int = 0, **attributes: str) -> Span:
@@ -124,12 +125,17 @@ def start(name: str, parent: str = "", *, link: str = "", since: int = 0, **attr
     return Span(span)
 
 
-@contextmanager
-def span(name: str, parent: str = "", *, link: str = "", since: int = 0, **attributes: str) -> Iterator[Span]:
+def span(
+    name: str, parent: str = "", *, link: str = "", since: int = 0, **attributes: str
+) -> AbstractContextManager[Span]:
     """A span around a piece of work; an exception is noted by its kind alone, for its text may quote a lead."""
     if _tracer is None:
-        yield _NONE
-        return
+        return _OFF
+    return _started(name, parent, link, since, attributes)
+
+
+@contextmanager
+def _started(name: str, parent: str, link: str, since: int, attributes: Mapping[str, str]) -> Iterator[Span]:
     started = start(name, parent, link=link, since=since, **attributes)
     try:
         with started.current():

@@ -1,11 +1,13 @@
 """/metrics: who may read it, what it says, in which format; labels that stay few; a store that is away."""
 
+import asyncio
 import json
 import random
 import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,13 +17,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_text
+from starlette.types import Message, Scope
 from tests.servers import ManualClock, RealServer
 from tests.web.conftest import AUTHORIZED, LEAD, Web, place_of, route_all, typeform_signature
 
 from speed_to_lead import flow
 from speed_to_lead.core.metrics import HISTOGRAMS
 from speed_to_lead.core.submission import Submission
+from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.memory import MemoryStore
+from speed_to_lead.web.hooks import Hooks
 from speed_to_lead.web.metrics import METRICS, PREFIX, Reading, Scrape, read_store
 from speed_to_lead.workplace import Workplace
 
@@ -217,6 +222,25 @@ def test_hooks_of_strangers_make_one_series(web: Web) -> None:
     assert answers() == before
 
 
+def test_names_of_strangers_are_not_even_kept(web: Web) -> None:
+    """Whoever tries names without end must not fill this process's memory either."""
+    hooks = Hooks(web.place, Intake("redis://127.0.0.1:1/0", "none"), lambda: None, "", {})
+
+    async def try_names() -> None:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b""}
+
+        async def send(_message: Message) -> None:
+            pass
+
+        for number in range(50):
+            scope: Scope = {"type": "http", "method": "POST", "path": f"/hooks/{number}", "headers": []}
+            await hooks(scope, receive, send)
+
+    asyncio.run(try_names())
+    assert hooks.answers == {("other", 400): 50}
+
+
 def test_name_that_left_config_is_other(web: Web) -> None:
     """The dead are added up, so that a renamed team does not stay for ever; the oldest of them counts as oldest."""
     place = place_of(web.store)
@@ -273,14 +297,21 @@ def test_store_that_is_away_or_silent_is_told_not_failed(
     frozen_web.http.post("/hooks/open", content=b"{}")
     assert scraped(frozen_web)["store_up", ()] == 1
     restartable_server.freeze()
-    begun = time.monotonic()
-    silent = scraped(frozen_web)
-    took = time.monotonic() - begun
+    with ThreadPoolExecutor(1) as pool:
+        begun = time.monotonic()
+        scrape = pool.submit(scraped, frozen_web)
+        alive = []
+        while not scrape.done():
+            answered = time.monotonic()
+            httpx.get(f"{frozen_web.url}/healthz", timeout=20, trust_env=False)
+            alive.append(time.monotonic() - answered)
+        silent, took = scrape.result(), time.monotonic() - begun
     restartable_server.thaw()
     restartable_server.stop(kill=True)
     away = scraped(frozen_web)
     restartable_server.start()
     assert took < 8
+    assert max(alive) < 3  # nobody else waits for the scrape
     for found in (silent, away):
         assert found["store_up", ()] == 0
         assert found["hook_answers_total", ("open", "200")] == 1

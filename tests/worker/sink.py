@@ -21,6 +21,7 @@ class Received:
     at: float
     key: str
     body: dict[str, Any]
+    traceparent: str = ""
 
     @property
     def step(self) -> str:
@@ -114,4 +115,6 @@ class Sink:
         genuine = named["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
         with self._lock:
             self.forged += not genuine
-            self._received.append(Received(at, named["webhook-id"], json.loads(body)))
+            self._received.append(
+                Received(at, named["webhook-id"], json.loads(body), named.get("traceparent", ""))
+            )
