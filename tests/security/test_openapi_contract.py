@@ -23,7 +23,7 @@ OPERATIONS = (
     "GET /v1/ledger",
     "GET /v1/status",
 )
-#: Of each operation, good ones and bad ones each: half a minute on a busy machine. 200 found no more than these do.
+#: Of each operation, good ones and bad ones each: half a minute on a busy machine.
 EXAMPLES = 15
 
 
