@@ -162,6 +162,22 @@ def refuse_unconfirmed(held_by: object, replicas: int) -> None:
         raise StoreUnavailable(f"NOREPLICAS {held_by} of {replicas} replicas confirmed")
 
 
+def leaving_a_former_primary(connection_class: Any) -> Any:
+    """That class of connections to a primary, which redis-py makes leave on READONLY, leaving on NOREPLICAS too."""
+
+    class Leaving(connection_class):  # type: ignore[misc]
+        def read_response(self, *arguments: Any, **named: Any) -> Any:
+            try:
+                return super().read_response(*arguments, **named)
+            except redis.ResponseError as error:
+                if not str(error).startswith("NOREPLICAS"):
+                    raise
+                self.disconnect()
+                raise redis.ConnectionError("NOREPLICAS: another server may be primary now") from None
+
+    return Leaving
+
+
 def is_of_a_former_primary(away: StoreUnavailable) -> bool:
     """Whether the server spoke as one does that was primary before a failover."""
     return any(word in str(away) for word in ("NOREPLICAS", "READONLY"))

@@ -17,12 +17,13 @@ from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.schedules import schedule
 from celery.signals import setup_logging
+from kombu.transport.redis import SentinelChannel
 
 from speed_to_lead.address import sentinel_address
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
 from speed_to_lead.store.keys import Keys
-from speed_to_lead.store.server import sentinel_options
+from speed_to_lead.store.server import leaving_a_former_primary, sentinel_options
 
 log = structlog.get_logger()
 
@@ -37,6 +38,12 @@ AUDIT_EVERY = 2.0
 #: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
+
+
+# Else the beat stays with a primary that came back from a freeze for the ten seconds until it is demoted, and no tick
+# reaches anybody.
+SentinelChannel.connection_class = leaving_a_former_primary(SentinelChannel.connection_class)
+SentinelChannel.connection_class_ssl = leaving_a_former_primary(SentinelChannel.connection_class_ssl)
 
 
 def make_app(settings: Settings) -> Celery:
