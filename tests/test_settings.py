@@ -112,6 +112,21 @@ def test_an_address_with_a_password_does_not_show_either(monkeypatch: pytest.Mon
     assert "hunter2" not in repr(loaded(monkeypatch, REDIS_URL="redis://:hunter2@h:1/0"))
 
 
+def test_an_address_of_sentinels_is_understood_or_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mistake in it is told at the start, without the address."""
+    url = "redis+sentinel://:hunter2@h1,h2,h3/main"
+    assert loaded(monkeypatch, REDIS_URL=url, STL_CONFIRM_REPLICAS="1").confirm_replicas == 1
+
+    with pytest.raises(SettingsError) as caught:
+        loaded(monkeypatch, REDIS_URL="redis+sentinel://:hunter2@h1,h2,h3", STL_CONFIRM_REPLICAS="-1")
+    text = str(caught.value)
+    assert "REDIS_URL: it does not say what the Sentinels call the primary" in text
+    assert "STL_CONFIRM_REPLICAS: " in text
+    assert "hunter2" not in text
+
+
 def test_the_public_url_has_no_slash_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths are put behind it."""
     assert (

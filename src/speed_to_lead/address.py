@@ -79,16 +79,17 @@ _NO_ADDRESS = (
 
 
 def _read(parts: SplitResult) -> SentinelAddress:
+    options = _options(parts)
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
+    sentinels = tuple(_host_and_port(host, number) for number, host in enumerate(hosts.split(","), start=1))
     service, db = _service_and_db(parts.path)
-    options = _options(parts)
     is_tls = parts.scheme.startswith("rediss")
     tls_options = {name: value for name, value in options.items() if name in _TLS_OPTIONS}
     if tls_options and not is_tls:
         raise ValueError(f"{min(tls_options)} is for TLS; begin the address with rediss+sentinel://")
     return SentinelAddress(
-        tuple(_host_and_port(host, number) for number, host in enumerate(hosts.split(","), start=1)),
+        sentinels,
         service,
         db,
         is_tls,

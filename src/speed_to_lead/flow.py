@@ -72,8 +72,9 @@ LEASE = timedelta(seconds=20)
 #: A courier that has not begun to send this long after its claim (it was stopped, its machine slept) leaves the alert
 #: to others: it might send after its lease is over, and what it read of the lead is old.
 BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
-#: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
-NOTE_TRIES = 4
+#: For how long the note of an attempt is tried, each second, while the store is away: longer than a failover takes, and
+#: no longer than the lease, when another courier would send it again.
+NOTE_SECONDS = LEASE.total_seconds() - 5
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 #: A decision refused as stale is made again; this often in a row means that something else is wrong.
@@ -630,12 +631,14 @@ def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
 
 def _settle_alert(place: Workplace, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
     """Note what came of an attempt; a store that is away for a moment must not make a delivered alert go out again."""
-    for _ in range(NOTE_TRIES - 1):
+    give_up_at = time.monotonic() + NOTE_SECONDS
+    while True:
         try:
             return place.store.outbox.settle(claimed, settlement)
         except StoreUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
             time.sleep(1)
-    return place.store.outbox.settle(claimed, settlement)
 
 
 # --- respond ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tests.servers import RealServer
 
 from speed_to_lead import flow
 from speed_to_lead.cli.dead_letters import preview_of
-from speed_to_lead.cli.doctor import Severity, _persistence, _policy
+from speed_to_lead.cli.doctor import Severity, _persistence, _policy, _replicas
 from speed_to_lead.cli.operate import balance_in_words, pulses_of
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.store import ServerPolicy
@@ -345,3 +345,43 @@ def test_start_is_quick(config_dir: Path) -> None:
     after = os.times()
     assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("replicas", "least", "confirmed", "has_sentinels", "severities", "says"),
+    [
+        (0, 0, 0, False, [], ""),
+        (None, None, 1, False, [], ""),
+        (2, 1, 1, True, ["ok"], "2 follow the primary, 1 must hold what is accepted"),
+        (0, 1, 1, True, ["problem"], "asks for 1, and 0 replicas follow the primary"),
+        (1, 1, 2, False, ["problem"], "asks for 2, and 1 replica follow"),
+        (2, 1, 0, True, ["warning"], "STL_CONFIRM_REPLICAS is not set"),
+        (1, 0, 0, False, ["warning"], "STL_CONFIRM_REPLICAS is not set"),
+        (2, 0, 1, True, ["ok", "warning"], "min-replicas-to-write is 0"),
+    ],
+)
+def test_doctor_says_what_a_failover_could_lose(
+    replicas: int | None,
+    least: int | None,
+    confirmed: int,
+    has_sentinels: bool,
+    severities: list[str],
+    says: str,
+) -> None:
+    """Too few replicas is a problem, none asked for is a warning; where the server will not say, nothing is claimed."""
+    policy = ServerPolicy("9.1", "noeviction", True, "always", 0.0, replicas, least)
+    found = list(_replicas(policy, confirmed, has_sentinels=has_sentinels))
+    assert severities == [one.severity.value for one in found]
+    assert says in " ".join(one.what for one in found)
+
+
+def test_too_few_replicas_are_told_by_every_command(running: Running) -> None:
+    """A change is done, but not for good: exit 2 and the reason; the doctor has a problem."""
+    lead_id = running.routed()
+    env = {"STL_CONFIRM_REPLICAS": "1"}
+    answered = running("leads", "respond", lead_id, "--kind", "connected", "--by", "ana", env=env)
+    doctor = running("doctor", "--skip-processes", env=env)
+    assert (answered.code, doctor.code) == (2, 1)
+    assert "has too few replicas in step" in answered.err
+    assert "STL_CONFIRM_REPLICAS asks for 1, and 0 replicas follow the primary" in doctor.out
+    assert running("leads", "respond", lead_id, "--kind", "connected", "--by", "ana").code == 0

@@ -3,8 +3,10 @@
 Everything asks for a password, and each password holds what an address must write percent-encoded.
 """
 
+import contextlib
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import redis
@@ -45,11 +47,13 @@ class Cluster:
         own = f"sentinel_password={quote(SENTINEL_PASSWORD, safe='')}"
         return f"redis+sentinel://:{quote(PASSWORD, safe='')}@{hosts}/{SERVICE}?{own}"
 
-    def start(self) -> None:
+    def start(self, *, sentinels: bool = True) -> None:
         """Start all of it, and wait until every Sentinel knows of every server and Sentinel."""
         for number, server in enumerate(self.servers):
             self.start_server(number, None if server is self.servers[0] else 0)
         self.wait_for_replicas(0, 2)
+        if not sentinels:
+            return
         for host, port in self._sentinel_ports.items():
             self._start_sentinel(host, port)
         for host in HOSTS:
@@ -65,6 +69,26 @@ class Cluster:
             else ("--replicaof", self.servers[primary].host, str(self.servers[primary].port))
         )
         server.start(*_SERVER, "--replica-announce-ip", server.host, *above)
+
+    def cut_off(self, primary: int) -> None:
+        """Let no replica hear of what is written from here on, though nobody is told: as if the network were cut."""
+        with self.client(primary) as client:
+            client.config_set("min-replicas-to-write", 0)
+            for number, server in enumerate(self.servers):
+                if number != primary and server.is_running:
+                    server.freeze()
+            client.execute_command("CLIENT", "KILL", "TYPE", "replica")
+
+    def join_up(self, primary: int) -> None:
+        """Let the replicas go on; they follow the primary again where it lives."""
+        for number, server in enumerate(self.servers):
+            if number != primary and server.is_running:
+                server.thaw()
+
+    def url_of(self, number: int) -> str:
+        """The address of one server, for REDIS_URL without Sentinels."""
+        server = self.servers[number]
+        return f"redis://:{quote(PASSWORD, safe='')}@{server.host}:{server.port}/0"
 
     def client(self, number: int) -> "redis.Redis":
         """A client of one server, whatever it is."""
@@ -99,10 +123,12 @@ class Cluster:
         """Return once so many replicas follow that server, in step."""
 
         def in_step() -> bool:
-            with self.client(number) as client:
-                info = client.info("replication")
-            states = [info[f"slave{one}"]["state"] for one in range(info["connected_slaves"])]
-            return states == ["online"] * count
+            with self.client(number) as client, contextlib.suppress(redis.RedisError):
+                client.set(
+                    "probe", 1
+                )  # one that still loads its first copy is "online", and confirms nothing
+                return int(client.wait(count, 200)) == count
+            return False
 
         wait_until(in_step, f"{count} replicas follow server {number}")
 
@@ -153,7 +179,8 @@ class Cluster:
     @staticmethod
     def _is_complete(client: "redis.Redis") -> bool:
         try:
-            (state,) = client.sentinel_masters().values()
+            masters: Any = client.sentinel_masters()
+            (state,) = masters.values()
         except (redis.ConnectionError, ValueError):
             return False
         return (state["num-slaves"], state["num-other-sentinels"]) == (2, 2)

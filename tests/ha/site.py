@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.ha.cluster import HOSTS, Cluster
 from tests.processes import Fleet, bare_environment
 from tests.servers import free_port, wait_until
 from tests.worker.rules import STEPS, write_rules
-from tests.worker.sink import Sink
+from tests.worker.sink import Received, Sink
 
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.store import StoreUnavailable, open_store
@@ -145,38 +146,31 @@ class Stream:
 
 def promises_broken(site: Site, stream: Stream) -> list[str]:
     """What is lost, doubled or contradictory, each in a line: nothing, where all is well."""
-    found: list[str] = []
-    leads: dict[str, list[Lead]] = defaultdict(list)
-    for lead in site.leads():
-        leads[str(lead.lead.get("email"))].append(lead)
+    leads = site.leads()
+    times = Counter(str(lead.lead.get("email")) for lead in leads)
+    found = [f"{email} was answered 200 and is no lead" for email in stream.accepted.keys() - times.keys()]
+    found += [f"{email} became {count} leads" for email, count in times.items() if count > 1]
     ledger = site.store.operations.ledger()
-    found += [f"{email} was answered 200 and is no lead" for email in stream.accepted.keys() - leads.keys()]
-    found += [f"{email} became {len(those)} leads" for email, those in leads.items() if len(those) > 1]
     if ledger.difference or ledger.touches or ledger.dead_letters:
         found.append(f"the ledger: {ledger}")
-    heard: dict[str, set[str]] = defaultdict(set)  # the steps that somebody was told of, skipped ones too
-    owners: dict[str, dict[str, set[str]]] = defaultdict(
-        lambda: defaultdict(set)
-    )  # the reps told of each step
+    load = dict(Counter(str(lead.rep) for lead in leads))
+    if load != site.store.leads.load():
+        found.append(f"loads: {site.store.leads.load()}, counted {load}")
+    alerts: dict[str, list[Received]] = defaultdict(list)
     for alert in site.sink.received():
-        heard[alert.lead_id] |= {alert.step, *alert.body["data"]["skipped_steps"]}
-        if alert.destination.endswith("-hook"):
-            owners[alert.lead_id][alert.step].add(alert.destination.removesuffix("-hook"))
-    known = {lead.id for those in leads.values() for lead in those}
-    found += [f"somebody was told of {lead_id}, which is lost" for lead_id in heard.keys() - known]
-    load: dict[str, int] = defaultdict(int)
-    for lead in (one for those in leads.values() for one in those):
-        load[str(lead.rep)] += 1
-        first_rep = [*lead.reps_before, lead.rep][0]
-        for step, told in owners[lead.id].items():
-            if told != {first_rep if step in ("0%", "50%") else lead.rep}:
-                found.append(
-                    f"{lead.id} was {first_rep}'s, is {lead.rep}'s, and at {step} told to {sorted(told)}"
-                )
-        if heard[lead.id] != set(STEPS):
-            found.append(f"{lead.id}: heard of {sorted(heard[lead.id])}")
-        if lead.steps_done != STEPS:
-            found.append(f"{lead.id}: steps {lead.steps_done}")
-    if dict(load) != site.store.leads.load():
-        found.append(f"loads: {site.store.leads.load()}, counted {dict(load)}")
-    return found
+        alerts[alert.lead_id].append(alert)
+    known = {lead.id for lead in leads}
+    found += [f"somebody was told of {lead_id}, which is lost" for lead_id in alerts.keys() - known]
+    return found + [line for lead in leads for line in _wrongly_told(lead, alerts[lead.id])]
+
+
+def _wrongly_told(lead: Lead, alerts: list[Received]) -> Iterator[str]:
+    """Steps nobody heard of, and reps told that a lead is theirs which is not."""
+    heard = {step for alert in alerts for step in (alert.step, *alert.body["data"]["skipped_steps"])}
+    if (heard, lead.steps_done) != (set(STEPS), STEPS):
+        yield f"{lead.id}: steps {lead.steps_done}, heard of {sorted(heard)}"
+    first_rep = [*lead.reps_before, lead.rep][0]
+    for alert in alerts:
+        owner = first_rep if alert.step in ("0%", "50%") else lead.rep  # at 100% another rep gets it
+        if alert.destination.endswith("-hook") and alert.destination != f"{owner}-hook":
+            yield f"{lead.id} was {owner}'s at {alert.step}, and {alert.destination} was told it is theirs"

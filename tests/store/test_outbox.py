@@ -93,6 +93,18 @@ def test_history_of_a_system_alert_is_nobodys(store: Store, now: datetime) -> No
     assert (store.leads.history(""), store.operations.counters()) == ([], {"alerts_delivered": 1})
 
 
+def test_an_alert_given_back_unsent_counts_no_attempt(store: Store, now: datetime) -> None:
+    """What nobody may be told yet is returned as often as need be, and comes again with nothing counted."""
+    store.outbox.add(new_alert(now), now)
+    for minute in range(15):
+        claimed = claim(store, now + minute * MINUTE)
+        assert (claimed.alert.attempts, claimed.alert.unknown_attempts) == (1, 0)
+        returned = AlertSettlement("returned", now + (minute + 1) * MINUTE)
+        assert store.outbox.settle(claimed, returned) == Result.APPLIED
+    assert [(new_alert(now), now + 15 * MINUTE)] == store.outbox.waiting(9)
+    assert store.operations.counters() == {}
+
+
 def test_retry_is_data(store: Store, now: datetime) -> None:
     """A retry waits until its instant, and the next attempt knows how many there were and how many ended unknown."""
     store.outbox.add(new_alert(now), now)

@@ -1,11 +1,12 @@
 """The queue's contract: handed out once, settled once, counted once, on every store."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.servers import ManualClock, wait_until
+from tests.servers import BINARIES, ManualClock, wait_until
 from tests.store.builders import (
     MINUTE,
     REMEMBER,
@@ -26,7 +27,7 @@ from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen, Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Result, Store
-from speed_to_lead.store.redis_store import RedisStore
+from speed_to_lead.store.redis_store import RedisStore, open_store
 
 
 def reclaimed(store: Store, clock: ManualClock, *, limit: int = 10, isolate_after: int) -> list[str]:
@@ -294,13 +295,17 @@ def test_dead_letters_are_listed_newest_first(store: Store, clock: ManualClock) 
     assert [letter.submission.id for letter in store.queue.dead_letters(2)] == ["s2", "s1"]
 
 
-@pytest.fixture(params=["fakeredis", pytest.param("real", marks=pytest.mark.real)])
-def any_redis(request: pytest.FixtureRequest) -> RedisStore:
+@pytest.fixture(params=["fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)])
+def any_redis(
+    request: pytest.FixtureRequest, server_of: Callable[[str], str], key_prefix: str
+) -> Iterator[RedisStore]:
     """A store on each kind of server."""
-    found: RedisStore = request.getfixturevalue(
-        {"fakeredis": "fakeredis_store", "real": "redis_store"}[request.param]
-    )
-    return found
+    if request.param == "fakeredis":
+        yield request.getfixturevalue("fakeredis_store")
+        return
+    opened = open_store(server_of(request.param), key_prefix)
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.server import (
     described,
+    is_of_a_former_primary,
     keepalive,
     login_options,
     refuse_unconfirmed,
@@ -117,8 +118,10 @@ class Intake:
             self._exchange(probe + self._wait, 2 if self._confirm_replicas else 1)
         )
         if isinstance(written, Exception):
-            raise _unavailable(written)
-        self._refuse_unconfirmed(held_by)
+            away = _unavailable(written)
+            await self._leave_a_former_primary(away)
+            raise away
+        await self._refuse_unconfirmed(held_by)
 
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
@@ -173,18 +176,28 @@ class Intake:
         if isinstance(server_time, list):
             self._note_time((int(server_time[0]), int(server_time[1])), asked_at)
         answers, held_by = answers[: len(submissions)], answers[len(submissions) :]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                await self._leave_a_former_primary(_unavailable(answer))
+        await self._refuse_unconfirmed(held_by)
         if len(answers) != len(submissions):
             raise StoreUnavailable("the server gave too few answers")
-        self._refuse_unconfirmed(held_by)
         return answers
 
-    def _refuse_unconfirmed(self, held_by: list[object]) -> None:
+    async def _refuse_unconfirmed(self, held_by: list[object]) -> None:
         """Raise StoreUnavailable where WAIT was answered with too few replicas: it may be stored, but not for good."""
         for count in held_by:
             try:
                 refuse_unconfirmed(count, self._confirm_replicas)
-            except redis.exceptions.RedisError as error:
-                raise _unavailable(error) from error
+            except (redis.exceptions.RedisError, StoreUnavailable) as error:
+                away = _unavailable(error)
+                await self._leave_a_former_primary(away)
+                raise away from error
+
+    async def _leave_a_former_primary(self, away: StoreUnavailable) -> None:
+        """The next write asks anew who is the primary, where this server spoke as if it no longer were."""
+        if is_of_a_former_primary(away):
+            await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _exchange(self, packed: bytes, count: int) -> list[object]:
         """The answers to commands sent in one write; an error of the server is one of them.

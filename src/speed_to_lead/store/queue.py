@@ -45,7 +45,7 @@ class RedisQueue:
     def add(self, submission: Submission) -> None:
         """Store one submission."""
         replicas = self._server.confirm_replicas
-        with translated_errors():
+        with self._server.dropping_a_former_primary(), translated_errors():
             pipe = self._client.pipeline(transaction=False)
             pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
             if replicas:

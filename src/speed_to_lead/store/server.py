@@ -88,7 +88,7 @@ class Server:
                     answers[number] = answer
             waiting = [number for number in waiting if isinstance(answers[number], NoScriptError)]
             self._load({calls[number].script for number in waiting})
-        with translated_errors():
+        with self.dropping_a_former_primary(), translated_errors():
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
@@ -101,6 +101,19 @@ class Server:
     ) -> Any:
         """The answer of one script."""
         return self.run([ScriptCall(script, keys, arguments)], confirmed=confirmed)[0]
+
+    @contextmanager
+    def dropping_a_former_primary(self) -> Iterator[None]:
+        """Give up every connection where the server can no longer keep what it is given: another may be primary now.
+
+        During a planned failover the old primary lives on for ten seconds, with its replicas gone.
+        """
+        try:
+            yield
+        except StoreUnavailable as away:
+            if is_of_a_former_primary(away):
+                self.client.connection_pool.disconnect(inuse_connections=False)
+            raise
 
     def close(self) -> None:
         """Give the connections back, those to the Sentinels too."""
@@ -130,7 +143,9 @@ def translated_errors() -> Iterator[None]:
 
 def described(error: Exception) -> str:
     """An error in two words that quote nothing: its class, and the code of a server's answer (OOM, READONLY)."""
-    word = str(error).split(" ", 1)[0] if isinstance(error, redis.ResponseError) else ""
+    # In a pipeline redis-py puts the whole command before it, which quotes what it was about.
+    said = str(error).rpartition(" of pipeline caused error: ")[2]
+    word = said.split(" ", 1)[0] if isinstance(error, redis.ResponseError) else ""
     return f"{type(error).__name__} {word if word.isupper() else ''}".strip()
 
 
@@ -149,6 +164,27 @@ def refuse_unconfirmed(held_by: object, replicas: int) -> None:
         raise held_by
     if int(str(held_by)) < replicas:
         raise StoreUnavailable(f"NOREPLICAS {held_by} of {replicas} replicas confirmed")
+
+
+def leaving_a_former_primary(connection_class: Any) -> Any:
+    """That class of connections to a primary, which redis-py makes leave on READONLY, leaving on NOREPLICAS too."""
+
+    class Leaving(connection_class):  # type: ignore[misc]
+        def read_response(self, *arguments: Any, **named: Any) -> Any:
+            try:
+                return super().read_response(*arguments, **named)
+            except redis.ResponseError as error:
+                if not str(error).startswith("NOREPLICAS"):
+                    raise
+                self.disconnect()
+                raise redis.ConnectionError("NOREPLICAS: another server may be primary now") from None
+
+    return Leaving
+
+
+def is_of_a_former_primary(away: StoreUnavailable) -> bool:
+    """Whether the server spoke as one does that was primary before a failover."""
+    return any(word in str(away) for word in ("NOREPLICAS", "READONLY"))
 
 
 def keepalive(url: str) -> dict[str, Any]:
@@ -189,7 +225,12 @@ def connect(url: str, *, answer_timeout: float = ANSWER_TIMEOUT) -> "redis.Redis
         "health_check_interval": HEALTH_CHECK_SECONDS,
         # A connection that broke is made again. A silent server is not asked again: redis-py nests the retries of
         # a command and of its connection, and nine times the timeout is far too long to know of an outage.
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, supported_errors=(redis.ConnectionError,)),
+        # One that became a replica is left: its name, or a Sentinel, leads to the new primary.
+        "retry": Retry(
+            ExponentialBackoff(cap=0.5, base=0.05),
+            2,
+            supported_errors=(redis.ConnectionError, redis.ReadOnlyError),
+        ),
         "client_name": "speed-to-lead",
         "protocol": 2,  # one shape of answers, whatever the server's age
     }

@@ -19,12 +19,13 @@ from celery.exceptions import SecurityWarning
 from celery.schedules import schedule
 from celery.signals import setup_logging
 from kombu.connection import Connection
+from kombu.transport.redis import SentinelChannel
 
 from speed_to_lead.address import sentinel_address
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings
 from speed_to_lead.store.keys import Keys
-from speed_to_lead.store.server import sentinel_options
+from speed_to_lead.store.server import leaving_a_former_primary, sentinel_options
 
 log = structlog.get_logger()
 
@@ -42,6 +43,11 @@ EXPIRE_EVERY = 5.0
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
 
+
+# Else the beat stays with a primary that came back from a freeze for the ten seconds until it is demoted, and no tick
+# reaches anybody.
+SentinelChannel.connection_class = leaving_a_former_primary(SentinelChannel.connection_class)
+SentinelChannel.connection_class_ssl = leaving_a_former_primary(SentinelChannel.connection_class_ssl)
 
 #: Seconds between two attempts to reach a server that is away: the first, how much longer each next one, the longest.
 RECONNECT = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
