@@ -97,7 +97,7 @@ def test_erase_by_phone(scene: Scene) -> None:
 def test_somebody_elses_lead_is_redacted_not_lost(scene: Scene) -> None:
     """A lead that only quotes the person stays, with its clock and alerts, and without the quotation."""
     said = "ask kim@example.com or https://example.com/?m=kim%40example.com"
-    lead = scene.routed(email="sam@example.com", message=said, **{"boss": "Kim <kim@example.com>"})
+    lead = scene.routed(email="sam@example.com", message=said, boss="Kim <kim@example.com>")
     flow.change_lead(
         scene.place, lead.id, lambda one, now: close_lead(one, "spam from kim@example.com", "ana", now)
     )
@@ -117,7 +117,11 @@ def test_somebody_elses_submission_is_left_to_its_router(scene: Scene) -> None:
     scene.submit(email="sam@example.com", message="ask kim@example.com")
     found = privacy.erase(scene.place, KIM, pause=lambda: scene.later(1))
     assert (found.is_proven, len(found.remaining)) == (False, 1)
-    found = privacy.erase(scene.place, KIM, pause=lambda: scene.route() and None)
+
+    def a_router_comes() -> None:
+        scene.route()
+
+    found = privacy.erase(scene.place, KIM, pause=a_router_comes)
     assert found.is_proven
     assert scene.leads()[0].lead.get("message") == "ask [erased]"
 

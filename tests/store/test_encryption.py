@@ -128,7 +128,8 @@ def test_a_change_during_reencryption_is_not_lost(opened: Any, monkeypatch: pyte
     scene = scene_on(opened())
     lead = scene.routed(email="kim@example.com")
     store = opened(OLD)
-    run, raced = store.server.run, []
+    run = store.server.run
+    raced: list[object] = []
 
     def racing(calls: Any) -> Any:
         if not raced and any("lead:" in str(call.keys[0]) for call in calls):
