@@ -24,7 +24,12 @@ def test_erase_and_its_record(running: Running) -> None:
     for fragment in ("1 lead", "1 dead letter", "0 hits", "Out of reach", "append-only file", "backups"):
         assert fragment in finished.out
     (line,) = running("leads", "erasures", "--json").json["erasures"]
-    assert (line["by"], line["reference"], line["proven"], line["counts"]["leads"]) == ("ana", "R-17", True, 1)
+    assert (line["by"], line["reference"], line["proven"], line["counts"]["leads"]) == (
+        "ana",
+        "R-17",
+        True,
+        1,
+    )
     assert "kim" not in running("leads", "erasures").out
     assert running("ledger").code == 0
     again = running("leads", "erase", "kim@example.com", "--yes", "--json").json
@@ -41,7 +46,9 @@ def test_erase_asks_first(running: Running) -> None:
     assert running.place.store.leads.get(lead_id) is not None
 
 
-@pytest.mark.parametrize("arguments", [("kim",), ("kim@example.com", "--yes", "--reference", "of kim@example.com")])
+@pytest.mark.parametrize(
+    "arguments", [("kim",), ("kim@example.com", "--yes", "--reference", "of kim@example.com")]
+)
 def test_erase_refuses(running: Running, arguments: tuple[str, ...]) -> None:
     """Nobody named, or the person named in the line that stays: wrong usage."""
     finished = running("leads", "erase", *arguments)

@@ -31,7 +31,10 @@ def test_it_counts_in_the_digest(config: ConfigDirectory) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b'[keep]\nanswerd = "3d"', 'retention.toml: keep: "answerd" is an unknown key; did you mean "answered"?'),
+        (
+            b'[keep]\nanswerd = "3d"',
+            'retention.toml: keep: "answerd" is an unknown key; did you mean "answered"?',
+        ),
         (b'[keep]\nclosed = "3 weeks"', 'keep: closed: "3 weeks" is not a duration'),
         (b"[keep]\nclosed = 90", "a duration in quotes"),
         (b'[kept]\nclosed = "3d"', 'did you mean "keep"?'),
