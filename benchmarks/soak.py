@@ -69,7 +69,9 @@ class _Ear:
         return REFUSED if self._dice.random() < 0.02 else DELIVERED
 
 
-def soak(server: RealServer, days: int, leads: int, seed: int = 1, ages: Retention = AGES) -> Iterator[Day]:
+def soak(
+    server: RealServer, days: int, leads: int, seed: int = 1, ages: Retention = AGES, ticks: int = TICKS
+) -> Iterator[Day]:
     """Live so many days with so many submissions each."""
     dice = random.Random(seed)
     store = open_store(server.url, "soak")
@@ -80,14 +82,14 @@ def soak(server: RealServer, days: int, leads: int, seed: int = 1, ages: Retenti
     open_leads: list[str] = []
     count = 0
     for number in range(1, days + 1):
-        for _ in range(TICKS):
-            for _ in range(leads // TICKS):
+        for _ in range(ticks):
+            for _ in range(leads // ticks):
                 count += 1
                 open_leads += _submit(place, dice, count)
-            clock.advance(DAY / TICKS / 2)
+            clock.advance(DAY / ticks / 2)
             _work(place)
             open_leads = _people(place, dice, open_leads)
-            clock.advance(DAY / TICKS / 2)
+            clock.advance(DAY / ticks / 2)
             _work(place)
             _expire(place, ages)
         _make_a_day_older(store)

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -11,8 +12,9 @@ from tests.servers import RealServer
 
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.redis_store import open_store
+from speed_to_lead.workplace import open_workplace_or_exit
 
-SAID = {"email": "kim@example.com", "message": "top secret"}
+SAID: Any = {"email": "kim@example.com", "message": "top secret"}
 
 
 def test_erase_and_its_record(running: Running) -> None:
@@ -78,6 +80,27 @@ def test_reencrypt(running: Running) -> None:
     assert "encryption: 1 record of the newest 100 needs a key that is not set" in doctor.out
     broken = running("leads", "list", env={"STL_ENCRYPTION_KEYS": "short"})
     assert (broken.code, "Fernet.generate_key" in broken.err) == (2, True)
+
+
+def test_a_process_without_the_key_does_not_start(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would put every lead aside as unreadable; with the key it starts."""
+    running.routed(**SAID)
+    key = Fernet.generate_key().decode()
+    assert running("leads", "reencrypt", env={"STL_ENCRYPTION_KEYS": key}).code == 0
+    with pytest.raises(SystemExit) as ended:
+        open_workplace_or_exit()
+    assert ended.value.code == 2
+    assert "STL_ENCRYPTION_KEYS" in capsys.readouterr().err
+    monkeypatch.setenv("STL_ENCRYPTION_KEYS", key)
+    open_workplace_or_exit().store.close()  # type: ignore[attr-defined]
+
+
+def test_reencrypt_without_keys(running: Running) -> None:
+    """There is nothing to encrypt with, and it says so."""
+    finished = running("leads", "reencrypt")
+    assert (finished.code, "STL_ENCRYPTION_KEYS is not set" in finished.err) == (2, True)
 
 
 @pytest.mark.real
