@@ -83,7 +83,7 @@ def test_reencrypt(running: Running) -> None:
 
 
 def test_a_process_without_the_key_does_not_start(
-    running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    running: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It would put every lead aside as unreadable; with the key it starts."""
     running.routed(**SAID)
@@ -92,7 +92,7 @@ def test_a_process_without_the_key_does_not_start(
     with pytest.raises(SystemExit) as ended:
         open_workplace_or_exit()
     assert ended.value.code == 2
-    assert "STL_ENCRYPTION_KEYS" in capsys.readouterr().err
+    assert "STL_ENCRYPTION_KEYS" in capfd.readouterr().err
     monkeypatch.setenv("STL_ENCRYPTION_KEYS", key)
     open_workplace_or_exit().store.close()  # type: ignore[attr-defined]
 
