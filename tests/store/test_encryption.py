@@ -129,7 +129,7 @@ def test_a_change_during_reencryption_is_not_lost(opened: Any, monkeypatch: pyte
     lead = scene.routed(email="kim@example.com")
     store = opened(OLD)
     run = store.server.run
-    raced: list[Any] = []
+    raced: list[object] = []
 
     def racing(calls: Any) -> Any:
         if not raced and any("lead:" in str(call.keys[0]) for call in calls):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +13,8 @@ import time_machine
 from structlog.testing import capture_logs
 
 import speed_to_lead
+from speed_to_lead.core.retention import Retention
+from speed_to_lead.privacy import Expired
 from speed_to_lead.store import StoreUnavailable
 
 
@@ -83,3 +85,20 @@ def test_ticks_outlive_what_hosts_clocks_differ_by(tasks: ModuleType) -> None:
     """Celery compares the sender's clock with the taker's: a short expiry would drop every tick unread."""
     expiries = [entry["options"]["expires"] for entry in tasks.app.conf.beat_schedule.values()]
     assert all(expires >= 60 for expires in expiries)
+
+
+def test_retention_is_a_tick(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on where it stood until a round is done, and does nothing where config keeps everything."""
+    cursors: list[int] = []
+
+    def expire(_place: object, _retention: object, cursor: int) -> Expired:
+        cursors.append(cursor)
+        return Expired(cursor + 5 if cursor < 10 else 0)
+
+    monkeypatch.setattr(tasks.privacy, "expire", expire)
+    for retention in (Retention(), Retention(closed=timedelta(days=1))):
+        config = SimpleNamespace(retention=retention)
+        monkeypatch.setattr(tasks, "workplace", lambda config=config: SimpleNamespace(config=config))
+        tasks.expire()
+    assert cursors == [0, 5, 10]
+    assert tasks.app.conf.task_routes["speed_to_lead.expire"] == {"queue": "clock"}

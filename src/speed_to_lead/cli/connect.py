@@ -23,6 +23,7 @@ from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import Store, StoreUnavailable, open_store
 from speed_to_lead.store.contract import UnreadableRecord
+from speed_to_lead.store.encryption import UnusableKeys
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config, vault_of
 
@@ -151,7 +152,14 @@ def sentence_of(error: Exception) -> str | None:
             text = "the lead kept changing while this was decided; nothing was written, so try again"
         case UnreadableRecord():
             text = f"{error}; `speed-to-lead doctor` lists leads in quarantine"
-        case SettingsError() | ImpossibleChange() | UnusableInput() | NotFound() | NobodyNamed():
+        case (
+            SettingsError()
+            | ImpossibleChange()
+            | UnusableInput()
+            | NotFound()
+            | NobodyNamed()
+            | UnusableKeys()
+        ):
             text = str(error)
         case OSError():
             about = f"{error.filename}: " if error.filename else ""

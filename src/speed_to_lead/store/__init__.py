@@ -7,6 +7,8 @@ queue.py      submissions waiting to be routed, and dead letters
 leads.py      lead records, the deadline index, rotations and loads
 outbox.py     alerts waiting to be delivered
 operations.py ledger, health, server policy
+privacy.py    everything that is kept of people, and how it leaves; everything.py walks it
+encryption.py what is personal as a token; resealing.py brings all of it under a new key
 intake.py     the web process's way in: concurrent requests share one write
 """
 

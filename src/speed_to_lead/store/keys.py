@@ -16,6 +16,11 @@ class Keys:
         return ":".join((f"{{{self.prefix}}}", *parts))
 
     @property
+    def start(self) -> str:
+        """What every key begins with."""
+        return self._key("")
+
+    @property
     def incoming(self) -> str:
         """Stream: submissions waiting to be routed."""
         return self._key("leads", "incoming")

@@ -1,0 +1,82 @@
+"""docs/redis-keys.md is the whole truth: every key of a used store matches one of its rows, and every row says its bound."""
+
+import re
+from pathlib import Path
+
+import tests.test_privacy as life
+from tests.flow.scene import REFUSED, new_scene
+from tests.servers import ManualClock
+
+import speed_to_lead
+from speed_to_lead import flow
+from speed_to_lead.store.contract import Erasure
+from speed_to_lead.store.keys import Keys
+from speed_to_lead.store.redis_store import RedisStore
+
+DOCUMENT = Path(speed_to_lead.__file__).parents[2] / "docs" / "redis-keys.md"
+#: Keys that only a process of ours makes, and that no store method writes.
+MADE_ELSEWHERE = {"readiness", "celery:*"}
+
+
+def documented_rows() -> dict[str, list[str]]:
+    """The cells of each row of the table of keys, by the key's name."""
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", DOCUMENT.read_text().split("Counters in")[0], re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+
+
+def matches(row: str, name: str) -> bool:
+    """Whether a key's name is of that row: `<…>` stands for one part, `*` for anything."""
+    pattern = re.sub(r"<[^>]+>", "\0", row)
+    pattern = re.escape(pattern).replace("\0", "[^:]+").replace(r"\*", ".*")
+    return re.fullmatch(pattern, name) is not None
+
+
+def used_keys(store: RedisStore) -> set[str]:
+    """The keys of a store in which everything has happened at some time."""
+    scene, seen = new_scene(store, ManualClock()), set[str]()
+    start = store.server.keys.incoming.removesuffix("leads:incoming")
+
+    def look() -> None:
+        seen.update(key.decode().removeprefix(start) for key in store.server.client.scan_iter(f"{start}*"))
+
+    lead = scene.routed()
+    scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
+    life.a_life_of_kim(scene)
+    scene.submit()
+    scene.route()
+    look()
+    (destination, *_) = flow.destinations_due(scene.place)
+    store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    store.leads.quarantine(lead.id, "damaged")
+    store.operations.beat("router@host:1", scene.clock())
+    store.operations.claim_hint("route")
+    store.privacy.note_erasure(Erasure(scene.clock(), "ana", "R-1", {}, proven=True))
+    look()
+    return seen
+
+
+def test_every_key_is_documented(redis_store: RedisStore) -> None:
+    """A key that no row describes has no known bound; a row that no key matches describes nothing."""
+    rows, used = documented_rows(), used_keys(redis_store)
+    assert [name for name in sorted(used) if not any(matches(row, name) for row in rows)] == []
+    assert {row for row in rows if not any(matches(row, name) for name in used)} == MADE_ELSEWHERE
+    assert all(cells[2] for cells in rows.values())
+
+
+def test_every_name_is_documented() -> None:
+    """So is every name that keys.py can make."""
+    rows, keys = documented_rows(), Keys("stl")
+    made = []
+    for name, member in vars(Keys).items():
+        if not name.startswith("_") and name not in ("prefix", "start", "broker"):
+            made.append(getattr(keys, name) if isinstance(member, property) else getattr(keys, name)("x"))
+    undocumented = [key for key in made if not any(matches(row, key.removeprefix("{stl}:")) for row in rows)]
+    assert undocumented == []
+    assert len(made) > 20
+
+
+def test_the_check_can_fail() -> None:
+    """A name that is no row's is seen."""
+    assert not matches("lead:<id>", "lead:a:history")
+    assert not matches("load", "loads")
+    assert matches("celery:*", "celery:route:x")
