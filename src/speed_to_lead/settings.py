@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     fallback_destination: str = Field(
         "console", description="Destination that hears what no other one could be told."
     )
+    deadman_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address outside that the watchdog POSTs to while all is well, and that calls for help when it stops.",
+    )
+    deadman_seconds: float = Field(60.0, ge=5, description="How often it does.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
@@ -92,6 +97,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if any(len(key) < 16 for key in split_keys(value)):
             raise ValueError("every key needs 16 characters or more, separated by commas")
+        return value
+
+    @field_validator("deadman_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("an address that begins with https:// (or http://)")
         return value
 
     @field_validator("public_url")

@@ -299,3 +299,19 @@ def test_start_is_quick(config_dir: Path) -> None:
     after = os.times()
     assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
     assert time.monotonic() - started < 10
+
+
+def test_watchdog_once(running: Running) -> None:
+    """For a probe: 0 and nothing said, 1 and a line for each problem, 2 where nothing can be known."""
+    running.beat_all()
+    well = running("watchdog", "--once")
+    assert (well.code, well.out) == (0, "")
+    running.place.store.operations.beat("web@host:1", running.ago(seconds=1))
+    server = running.place.store
+    for stage in ("router", "clock", "courier", "auditor", "web", "watchdog"):
+        for process in [name for name in server.operations.health().heartbeats if name.startswith(stage)]:
+            server.operations.beat(process, running.ago(seconds=60))
+    ill = running("watchdog", "--once")
+    assert (ill.code, "The router has been silent for 15 s" in ill.out.splitlines()) == (1, True)
+    away = running("watchdog", "--once", env={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert away.code == 2
