@@ -32,6 +32,15 @@ def test_nothing_set_is_a_machine_of_ones_own() -> None:
     )
 
 
+def test_the_address_of_the_dead_mans_switch_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must be one of the web, and is not shown."""
+    settings = loaded(monkeypatch, STL_DEADMAN_URL="https://example.com/ping/s3cr3t")
+    assert settings.deadman_url.get_secret_value() == "https://example.com/ping/s3cr3t"
+    assert "s3cr3t" not in repr(settings)
+    with pytest.raises(SettingsError, match="STL_DEADMAN_URL: an address that begins with https://"):
+        loaded(monkeypatch, STL_DEADMAN_URL="example.com/ping/s3cr3t")
+
+
 def test_a_platform_sets_port_and_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PORT is set, traffic comes from outside; STL_ names mean the same."""
     settings = loaded(monkeypatch, PORT="5000", REDIS_URL="redis://h:1/0")

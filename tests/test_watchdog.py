@@ -22,8 +22,10 @@ from speed_to_lead.watchdog import (
     STORE,
     Facts,
     News,
+    Pulse,
     Told,
     headline_of,
+    problems_of,
     silent_stages,
     watch,
     what_to_tell,
@@ -71,6 +73,7 @@ class Watched:
     changed: dict[str, Any] = field(default_factory=dict)
     outage: Attempt | Exception | None = None
     tries: list[datetime] = field(default_factory=list)
+    pulse: Pulse | None = None
 
     def send(self, message: Message, now: datetime) -> Attempt:
         self.tries.append(self.clock.now)
@@ -101,7 +104,7 @@ class Watched:
         def seconds_now() -> float:
             return self.clock.now.timestamp()
 
-        watch(self.place, wait, seconds_now, self.clock)
+        watch(self.place, wait, seconds_now, self.clock, self.pulse)
         return [message.headline for message in self.heard]
 
 
@@ -542,3 +545,109 @@ def test_a_destination_that_hangs_is_asked_once_in_a_look(watched: Watched) -> N
 
     assert len(watched.watch(script())) == len(ALL)
     assert len(set(watched.tries[:10])) == 10
+
+
+# --- somebody outside ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outside:
+    """A dead-man's switch that notes each sign of life, and answers as it is told to."""
+
+    clock: ManualClock
+    heard: list[float] = field(default_factory=list)
+    answer: Attempt = field(default_factory=lambda: Attempt(Outcome.DELIVERED))
+
+    def ping(self, now: datetime) -> Attempt:
+        self.heard.append(now.timestamp())
+        return self.answer
+
+    def since(self, start: datetime) -> list[float]:
+        """Seconds from `start` of each sign of life."""
+        return [at - start.timestamp() for at in self.heard]
+
+
+@pytest.fixture
+def outside(watched: Watched) -> Outside:
+    """Hears of this watchdog once a minute."""
+    listening = Outside(watched.clock)
+    watched.pulse = Pulse(listening.ping, 60.0)
+    return listening
+
+
+def test_a_sign_of_life_is_given_each_minute_while_all_is_well(watched: Watched, outside: Outside) -> None:
+    """The first when everybody had their time to begin; then one a minute."""
+    start = watched.clock.now
+
+    def script() -> Iterator[None]:
+        for _ in looks(200):
+            yield
+
+    watched.watch(script())
+    assert outside.since(start) == [16.0, 76.0, 136.0, 196.0]
+
+
+@pytest.mark.parametrize("trouble", ["silent", "away", "late", "untold"])
+def test_no_sign_of_life_while_anything_is_not_well(watched: Watched, outside: Outside, trouble: str) -> None:
+    """A silent stage, a store that is away, work that is late, news nobody could be told: somebody outside must call."""
+    start = watched.clock.now
+
+    def script() -> Iterator[None]:
+        for _ in looks(30):
+            yield
+        match trouble:
+            case "silent":
+                watched.working.remove("router")
+            case "away":
+                watched.is_away = True
+            case "late":
+                watched.changed = {"queued": 3, "queued_oldest": 99.0}
+            case _:
+                watched.outage = Attempt(Outcome.NOT_DELIVERED)
+                watched.changed = {"dead_letters": 3}
+        for _ in looks(300):
+            yield
+        watched.working, watched.is_away, watched.changed, watched.outage = set(ALL), False, {}, None
+        for _ in looks(150):
+            yield
+
+    watched.watch(script())
+    quiet = [seconds for seconds in outside.since(start) if 45 < seconds < 330]
+    assert [] == quiet
+    assert outside.since(start)[0] == 16.0
+    assert outside.since(start)[-1] > 330
+
+
+def test_a_sign_of_life_that_was_not_heard_is_given_again_soon(watched: Watched, outside: Outside) -> None:
+    """Half a minute later, not a minute: one lost packet is no outage."""
+    start = watched.clock.now
+    outside.answer = Attempt(Outcome.NOT_DELIVERED, "no connection")
+
+    def script() -> Iterator[None]:
+        for _ in looks(50):
+            yield
+
+    watched.watch(script())
+    assert outside.since(start) == [16.0, 46.0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        ({"heartbeats": {}}, [f"The {stage} has been silent for 15 s" for stage in sorted(ALL)]),
+        ({"heartbeats": BEATS | {"web@a:9": 60.0}}, ["The web process has been silent for 15 s"]),
+        (
+            {"queued": 3, "queued_oldest": 60.0},
+            [
+                "3 submissions wait to be routed, the oldest since 10:01 UTC; `speed-to-lead status` shows more"
+            ],
+        ),
+        ({"queued": 3, "queued_oldest": 1.0}, []),
+    ],
+)
+def test_problems_of(changed: Mapping[str, Any], expected: list[str]) -> None:
+    """One look alone tells what is silent and what is late."""
+    found_now: dict[str, Any] = {"heartbeats": BEATS, **changed}
+    health = replace(Health(NOW), **found_now)
+    assert expected == problems_of(health)

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     fallback_destination: str = Field(
         "console", description="Destination that hears what no other one could be told."
     )
+    deadman_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address outside that the watchdog POSTs to while all is well, and that calls for help when it stops.",
+    )
+    deadman_seconds: float = Field(60.0, ge=5, description="How often it does.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
@@ -94,6 +99,13 @@ class Settings(BaseSettings):
     @classmethod
     def _well_written(cls, value: SecretStr) -> SecretStr:
         keys_in(value.get_secret_value())  # its errors name the entry by its number, never what stands there
+        return value
+
+    @field_validator("deadman_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("an address that begins with https:// (or http://)")
         return value
 
     @field_validator("public_url")

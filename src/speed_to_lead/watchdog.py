@@ -257,11 +257,47 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass
+class Pulse:
+    """The sign of life for somebody outside, `every` so many seconds while all is well; `ping` gives it."""
+
+    ping: Callable[[datetime], Attempt]
+    every: float
+    next_at: float = 0.0
+    is_well: bool = True
+
+    def beat(self, well: bool, seconds: float, now: datetime) -> None:
+        """Give it where it is due and all is well. A change is said once, not with every look."""
+        if well is not self.is_well:
+            self.is_well = well
+            log.warning("deadman.goes_on" if well else "deadman.withheld")
+        if not well or seconds < self.next_at:
+            return
+        self.next_at = seconds + self.every
+        attempt = self.ping(now)
+        if attempt.outcome is not Outcome.DELIVERED:
+            self.next_at = seconds + min(self.every, RETRY_AT_LEAST_EVERY)
+            log.warning("deadman.not_heard", outcome=attempt.outcome.value, detail=attempt.detail)
+
+
+def problems_of(health: Health) -> list[str]:
+    """What is not well, a sentence each, as one look alone can say it: for a probe that looks now and then."""
+    heartbeats = health.heartbeats
+    seen = {process.partition("@")[0] for process in heartbeats} & set(STAGES_ONCE_SEEN)
+    now = health.now
+    silent = sorted(silent_stages(heartbeats, float("inf"), (*STAGES, *sorted(seen))))
+    late, _ = _lateness(health, float("inf"), Told(), now)
+    return [headline_of(News(AlertKind.STAGE_SILENT, stage, now)) for stage in silent] + [
+        headline_of(news) for news in late
+    ]
+
+
 def watch(
     place: Workplace,
     wait: Callable[[float], bool],
     seconds_now: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = _utc_now,
+    pulse: Pulse | None = None,
 ) -> None:
     """Look every LOOK_EVERY seconds until `wait` answers true (somebody asked to stop).
 
@@ -285,6 +321,17 @@ def watch(
         for one in news:
             _enter(untold, one, place.fallback_destination, seconds_now(), now())
         _tell(place, untold, seconds_now, now)
+        if pulse is not None:
+            pulse.beat(_all_is_well(facts, told, untold), seconds_now(), now())
+
+
+def _all_is_well(facts: Facts, told: Told, untold: Mapping[str, object]) -> bool:
+    """Whether everybody works, in time, and nothing waits to be told; at a start, once everybody had their time.
+
+    What could not be told is the very case in which somebody outside must call for help.
+    """
+    is_known = facts.health is not None and facts.watched_for > SILENT_AFTER
+    return is_known and not (told.silent or told.late or untold)
 
 
 def _enter(untold: dict[str, _Untold], news: News, destination: str, seconds: float, now: datetime) -> None:
@@ -336,11 +383,11 @@ def _pause(attempt: Attempt, attempts: int, *, is_doubtful: bool) -> float:
     return max(scheduled, asked)
 
 
-def run(place: Workplace) -> None:
+def run(place: Workplace, pulse: Pulse | None = None) -> None:
     """Watch until SIGTERM or SIGINT."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     log.info("watchdog.started", pid=os.getpid(), stages=[*STAGES, *STAGES_ONCE_SEEN])
-    watch(place, stopping.wait)
+    watch(place, stopping.wait, pulse=pulse)
     log.info("watchdog.stopped")

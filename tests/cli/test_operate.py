@@ -385,3 +385,19 @@ def test_too_few_replicas_are_told_by_every_command(running: Running) -> None:
     assert "has too few replicas in step" in answered.err
     assert "STL_CONFIRM_REPLICAS asks for 1, and 0 replicas follow the primary" in doctor.out
     assert running("leads", "respond", lead_id, "--kind", "connected", "--by", "ana").code == 0
+
+
+def test_watchdog_once(running: Running) -> None:
+    """For a probe: 0 and nothing said, 1 and a line for each problem, 2 where nothing can be known."""
+    running.beat_all()
+    well = running("watchdog", "--once")
+    assert (well.code, well.out) == (0, "")
+    running.place.store.operations.beat("web@host:1", running.ago(seconds=1))
+    server = running.place.store
+    for stage in ("router", "clock", "courier", "auditor", "web", "watchdog"):
+        for process in [name for name in server.operations.health().heartbeats if name.startswith(stage)]:
+            server.operations.beat(process, running.ago(seconds=60))
+    ill = running("watchdog", "--once")
+    assert (ill.code, "The router has been silent for 15 s" in ill.out.splitlines()) == (1, True)
+    away = running("watchdog", "--once", env={"REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert away.code == 2

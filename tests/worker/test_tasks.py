@@ -102,3 +102,24 @@ def test_retention_is_a_tick(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch)
         tasks.expire()
     assert cursors == [0, 5, 10]
     assert tasks.app.conf.task_routes["speed_to_lead.expire"] == {"queue": "clock"}
+
+
+def test_a_lost_server_is_tried_again_each_second_at_least(tasks: ModuleType) -> None:
+    """Celery passes kombu no pauses, whose own grow to half a minute: after an outage nothing would be routed for so long."""
+    pauses: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def note(_: Exception, pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 3:
+            raise Enough
+
+    connection = tasks.app.connection_for_read()
+    with pytest.raises(Enough):
+        connection.ensure_connection(note, None)
+    assert pauses == pytest.approx([0.2, 0.4, 0.6])
+    from speed_to_lead.worker.app import RECONNECT
+
+    assert RECONNECT["interval_max"] <= 1

@@ -1,5 +1,11 @@
 """`speed-to-lead web` and `speed-to-lead watchdog`: one process each. The Celery ones are started by `celery`."""
 
+from typing import Annotated
+
+import typer
+
+from speed_to_lead.cli.connect import opened_store
+from speed_to_lead.cli.output import say
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.tracing import set_up_tracing
@@ -19,11 +25,31 @@ def web() -> int:
     return serve(place, settings, lambda: send_hint(app, place.store, "route"))
 
 
-def watchdog() -> int:
-    """Run the watchdog: it tells the fallback destination when a part stops working."""
+def watchdog(
+    *,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Look once: exit 1 and a line for each problem, 2 without a server."),
+    ] = False,
+) -> int:
+    """Run the watchdog: it tells the fallback destination when a part stops working.
+
+    While all is well it says so to STL_DEADMAN_URL, if that is set: whoever is there calls for help when it stops, also
+    where the watchdog itself is what is gone.
+    """
     from speed_to_lead import watchdog as watching  # noqa: PLC0415
+    from speed_to_lead.destinations import DeadMan, new_http_client  # noqa: PLC0415
 
     settings = load_settings()
+    if once:
+        with opened_store() as store:
+            problems = watching.problems_of(store.operations.health())
+        for problem in problems:
+            say(problem)
+        return 1 if problems else 0
     set_up_logs(settings.log_level, settings.log_format)
-    watching.run(open_workplace_or_exit())
+    pulse = None
+    if url := settings.deadman_url.get_secret_value():
+        pulse = watching.Pulse(DeadMan(new_http_client(), url).ping, settings.deadman_seconds)
+    watching.run(open_workplace_or_exit(), pulse)
     return 0

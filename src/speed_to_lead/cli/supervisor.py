@@ -19,7 +19,8 @@ from speed_to_lead.cli.embedded import die_with_parent
 BACK_OFF = (0.5, 1.0, 2.0, 4.0, 8.0)
 #: A process that ran this long was healthy; its next restart is a first one again.
 HEALTHY_AFTER = 30.0
-STOP_SECONDS = 20.0
+#: Longer than any process takes (couriers: 7 s); Ctrl-C is over in ten.
+STOP_SECONDS = 9.0
 
 #: ANSI colours by position: readable on light and dark terminals.
 _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93")

@@ -6,6 +6,7 @@
     transport.py  how that client reaches the network, and never for longer than the deadline
     text.py       lead-supplied text made fit to show
     smtp.py       how mail reaches it, likewise
+    deadman.py    the sign of life for somebody outside
     console.py  webhook.py  slack.py  email.py   the kinds
 
 A new kind is three touches: its file, its line in KINDS, its test.
@@ -19,9 +20,10 @@ import httpx
 from speed_to_lead.core.delivery import Destination
 from speed_to_lead.destinations import console, email, slack, webhook
 from speed_to_lead.destinations.channel import Channel, DestinationError, Kind, RefusingChannel
+from speed_to_lead.destinations.deadman import DeadMan
 from speed_to_lead.destinations.http import new_http_client
 
-__all__ = ["KINDS", "Channel", "Kind", "new_http_client", "open_channel"]
+__all__ = ["KINDS", "Channel", "DeadMan", "Kind", "new_http_client", "open_channel"]
 
 #: Every kind of destination by its `type` in `alerts.toml`.
 KINDS: Mapping[str, Kind] = MappingProxyType(

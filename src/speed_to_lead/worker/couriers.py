@@ -1,9 +1,9 @@
 """Threads that carry alerts: a few for each destination, so that a slow one has its own couriers wait and nobody else's."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -14,11 +14,14 @@ THREADS = 64
 
 
 class Couriers:
-    """Runs `deliver(destination, go_on)` on threads; `go_on()` turns false when the process stops."""
+    """Runs `deliver(destination, go_on)` on threads; `go_on()` turns false when the process stops.
+
+    The threads do not keep the process alive (those of an executor do, however long they hang).
+    """
 
     def __init__(self, deliver: Callable[[str, Callable[[], bool]], object]) -> None:
         self._deliver = deliver
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="courier")
+        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._active: Counter[str] = Counter()
         self._stopping = threading.Event()
@@ -32,18 +35,32 @@ class Couriers:
             with self._lock:
                 busy = sum(self._active.values())
                 limit = couriers if busy < THREADS // 2 else 1
-                missing = min(limit - self._active[destination], THREADS - busy)
-                self._active[destination] += max(missing, 0)
-            for _ in range(missing):
-                self._pool.submit(self._work, destination)
+                missing = max(min(limit - self._active[destination], THREADS - busy), 0)
+                self._active[destination] += missing
+                couriers_sent = [
+                    threading.Thread(target=self._work, args=(destination,), name="courier", daemon=True)
+                    for _ in range(missing)
+                ]
+                self._threads.update(couriers_sent)
+            for courier in couriers_sent:
+                courier.start()
+
+    def take_no_more(self) -> None:
+        """From now on each courier ends with the alert in its hands. Safe in a signal handler."""
+        self._stopping.set()
 
     def stop(self, seconds: float) -> None:
-        """Let every courier finish the alert in its hands; leases return the rest to the next courier."""
-        self._stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        waiting = [thread for thread in threading.enumerate() if thread.name.startswith("courier")]
-        for thread in waiting:
-            thread.join(seconds / len(waiting))
+        """Let every courier finish the alert in its hands, for so long all in all.
+
+        An attempt that is cut off then is one nobody knows the end of: when its lease is over the next courier counts
+        it so, and says that it may be a repeat.
+        """
+        self.take_no_more()
+        ends_at = time.monotonic() + seconds
+        with self._lock:
+            at_work = list(self._threads)
+        for courier in at_work:
+            courier.join(max(ends_at - time.monotonic(), 0))
 
     def _work(self, destination: str) -> None:
         try:
@@ -53,3 +70,4 @@ class Couriers:
         finally:
             with self._lock:
                 self._active[destination] -= 1
+                self._threads.discard(threading.current_thread())

@@ -35,6 +35,8 @@ STUCK_AFTER = 60.0
 LOOK_IS_OLD = 6.0
 #: Deliveries under way get this long to be noted.
 LAST_SECONDS = 3.0
+#: A process that was asked to stop and has not ended by then ends all the same, before the platform kills it at ten.
+STOPPED_WITHIN = 9.0
 #: EX_TEMPFAIL: nothing is wrong that a restart does not mend.
 EXIT_CODE = 75
 
@@ -77,7 +79,7 @@ class Patience:
 class Listener:
     """Counts what this process takes, and ends it where it takes nothing."""
 
-    def __init__(self, app: Celery, what: str, last_wish: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: Celery, what: str, last_wish: Callable[[float], None] = lambda _: None) -> None:
         self._app = app
         self._what = what  # "worker" or "beat"
         self._last_wish = last_wish
@@ -97,8 +99,15 @@ class Listener:
         threading.Thread(target=self._watch, name="deafness", daemon=True).start()
 
     def stop(self) -> None:
-        """The process is stopping: it takes nothing any more, and rightly."""
-        self._stopping.set()
+        """The process was asked to stop: it takes nothing any more, and rightly, and may hang for so long and no longer.
+
+        Safe in a signal handler. What it held is taken up by others, as after a crash.
+        """
+        if not self._stopping.is_set():
+            self._stopping.set()
+            at_last = threading.Timer(STOPPED_WITHIN, self._leave, args=(f"{self._what}.stop_cut_off", 0))
+            at_last.daemon = True
+            at_last.start()
 
     def _note_taken(self, **_: Any) -> None:
         self._taken += 1
@@ -118,24 +127,24 @@ class Listener:
             look = Look(time.monotonic(), waiting, self._taken, self._begun, self._begun > self._ended)
             verdict = patience.verdict(look)
             if verdict and not self._stopping.is_set():
-                self._end(verdict, waiting)
+                self._leave(f"{self._what}.{verdict}", EXIT_CODE, LAST_SECONDS)
 
-    def _end(self, verdict: str, waiting: int | None) -> None:
+    def _leave(self, event: str, exit_code: int, seconds: float = 0.0) -> None:
         """Tell, let deliveries be noted, and go at once: the main thread may hang in a read that never ends."""
-        event = f"{self._what}.{verdict}"
 
         def last_words() -> None:
-            log.error(event, pid=os.getpid(), waiting=waiting, exit_code=EXIT_CODE)
+            log.error(event, pid=os.getpid(), exit_code=exit_code)
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
-            with suppress(Exception):
-                self._last_wish()
+            if seconds:
+                with suppress(Exception):
+                    self._last_wish(seconds)
 
         # In a thread, because whatever hangs the process may hang its output too.
         speaking = threading.Thread(target=last_words, daemon=True)
         speaking.start()
-        speaking.join(LAST_SECONDS + 1)
-        os._exit(EXIT_CODE)
+        speaking.join(seconds + 0.5)
+        os._exit(exit_code)
 
 
 class _Broker:

@@ -18,7 +18,7 @@ from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.tracing import set_up_tracing
 from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
-from speed_to_lead.worker.deafness import LAST_SECONDS, Listener
+from speed_to_lead.worker.deafness import Listener
 from speed_to_lead.worker.hints import send_hint
 from speed_to_lead.workplace import Workplace, open_workplace_or_exit
 
@@ -31,8 +31,9 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 AUDIT_SECONDS = 0.1
 #: And one tick of retention, which begins no batch after it.
 EXPIRE_SECONDS = 0.1
-#: How long a stopping courier may finish what it holds; longer than any destination's timeouts together.
-STOP_SECONDS = 15.0
+#: How long a stopping courier may finish what it holds. Most attempts take less than a second; one that takes longer
+#: is cut off, because platforms kill what has not ended in ten.
+STOP_SECONDS = 7.0
 
 workplace = cache(open_workplace_or_exit)
 
@@ -140,12 +141,14 @@ def _watch_the_beat(**_: Any) -> None:
 @cache
 def listener() -> Listener:
     """Ends this worker where it takes nothing any more; its couriers get a moment for what they hold."""
-    return Listener(app, "worker", lambda: _stop_couriers(LAST_SECONDS))
+    return Listener(app, "worker", _stop_couriers)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _take_no_more(**_: Any) -> None:
     listener().stop()
+    if couriers.cache_info().currsize:
+        couriers().take_no_more()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
