@@ -225,11 +225,8 @@ def test_a_courier_that_was_held_up_does_not_send_what_it_read_long_ago(
     ticks = iter([0.0, 30.0])
     monkeypatch.setattr(flow, "time", SimpleNamespace(monotonic=lambda: next(ticks, 30.0), sleep=time.sleep))
     lead = scene.routed()
-    assert [] == scene.people["ana-slack"].heard
-    assert ["lead.routed", "alert.failed"] == scene.events(lead.id)[:2]
 
-    scene.deliver()
-
+    assert ["lead.routed", "alert.failed", "alert.delivered"] == scene.events(lead.id)
     assert [f"{lead.id}:0%:ana-slack"] == all_keys(scene.people["ana-slack"].heard)
     assert not scene.people["ana-slack"].heard[0].possible_repeat
 
@@ -244,9 +241,9 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    flow._deliver_one(scene.place, frozen, scene.clock.now)
+    flow._deliver_one(scene.place, frozen, scene.clock.now, time.monotonic())
     assert len(scene.waiting()) == 1
-    flow._deliver_one(scene.place, claimed, scene.clock.now)
+    flow._deliver_one(scene.place, claimed, scene.clock.now, time.monotonic())
 
     assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
 
