@@ -150,8 +150,10 @@ def responses_are_recorded_once(evidence: Evidence, tally: Tally) -> None:
             if count > 1:
                 tally.broken(f"response {proof} stands there {count} times", lead["id"])
     for told in evidence.responds:
+        tally.saw()
+        if told["status"] == 500:
+            tally.broken(f"a {told['kind']} was answered 500 at {text_of(told['at'])}", told["lead"])
         if told["status"] == 200:
-            tally.saw()
             wrong = _wrong_with(told, evidence.leads.get(told["of"]))
             if wrong:
                 tally.broken(wrong, told["of"])
