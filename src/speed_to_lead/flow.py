@@ -70,8 +70,12 @@ LEASE = timedelta(seconds=20)
 #: A courier that took longer than this from its claim to the send (it was stopped, its machine slept) does not send: its
 #: lease may be over before it has noted what came of it, and what it read of the lead is old.
 HELD_UP = timedelta(seconds=4)
-#: How often, a second apart, the note of an attempt is tried while the store is away: less than the lease in all.
-NOTE_TRIES = 4
+#: How long the note of an attempt is tried while the store is away, and how often: longer than any lease, for nobody can
+#: take an alert over while the store is away, and whoever notes it first afterwards keeps it from going out again.
+NOTE_SECONDS = 120.0
+NOTE_EVERY = 0.1
+#: A process that stops has less time than that.
+LAST_NOTE_SECONDS = 4.0
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 #: A decision refused as stale is made again; this often in a row means that something else is wrong.
@@ -412,20 +416,22 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, claimed, now, began)
+        _deliver_one(place, claimed, now, began, go_on)
     return settled
 
 
-def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, began: float) -> None:
+def _deliver_one(
+    place: Workplace, claimed: ClaimedAlert, now: datetime, began: float, go_on: Callable[[], bool]
+) -> None:
     alert = claimed.alert
     if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
-        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        _note_attempt(place, claimed, go_on, GiveUp(why), alert.unknown_attempts, now)
         return
     channel = place.channel(alert.destination)
     if alert.unknown_attempts > 1 and not channel.recognises_repeats:
         why = "it may have arrived twice already, and another try could double it again"
-        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        _note_attempt(place, claimed, go_on, GiveUp(why), alert.unknown_attempts, now)
         return
     message = _attempt(_message, place, alert, now)
     if message is None:
@@ -435,7 +441,12 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, began: 
         return
     if isinstance(message, Exception):
         _note_attempt(
-            place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now
+            place,
+            claimed,
+            go_on,
+            GiveUp(f"{type(message).__name__} while writing it"),
+            alert.unknown_attempts,
+            now,
         )
         return
     started = time.monotonic()
@@ -444,6 +455,7 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, began: 
         _note_attempt(
             place,
             claimed,
+            go_on,
             RetryAt(at),
             alert.unknown_attempts,
             at,
@@ -470,7 +482,7 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, began: 
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, claimed, verdict, unknown, now, attempt.detail)
+    _note_attempt(place, claimed, go_on, verdict, unknown, now, attempt.detail)
 
 
 def _message(place: Workplace, alert: Alert, now: datetime) -> Message | None:
@@ -497,6 +509,7 @@ _SYSTEM_HEADLINES = {
 def _note_attempt(
     place: Workplace,
     claimed: ClaimedAlert,
+    go_on: Callable[[], bool],
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
@@ -519,7 +532,7 @@ def _note_attempt(
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
             log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
-    if _settle_alert(place, claimed, settlement) is Result.STALE:
+    if _settle_alert(place, claimed, settlement, go_on) is Result.STALE:
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
 
 
@@ -531,14 +544,18 @@ def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
         return then + timedelta(seconds=time.monotonic() - started)
 
 
-def _settle_alert(place: Workplace, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
-    """Note what came of an attempt; a store that is away for a moment must not make a delivered alert go out again."""
-    for _ in range(NOTE_TRIES - 1):
+def _settle_alert(
+    place: Workplace, claimed: ClaimedAlert, settlement: AlertSettlement, go_on: Callable[[], bool]
+) -> Result:
+    """Note what came of an attempt; a store that is away for a while must not make a delivered alert go out again."""
+    began = time.monotonic()
+    while True:
         try:
             return place.store.outbox.settle(claimed, settlement)
         except StoreUnavailable:
-            time.sleep(1)
-    return place.store.outbox.settle(claimed, settlement)
+            if time.monotonic() - began >= (NOTE_SECONDS if go_on() else LAST_NOTE_SECONDS):
+                raise
+        time.sleep(NOTE_EVERY)
 
 
 # --- respond ---------------------------------------------------------------------------------------------------
