@@ -1,7 +1,6 @@
 """Erasing and exporting a person, and retention: on memory, fakeredis and a real server, with the whole flow around it."""
 
 import json
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -159,7 +158,7 @@ def test_an_alert_under_way_is_cancelled(scene: Scene) -> None:
     claimed = scene.store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     assert claimed is not None
     assert privacy.erase(scene.place, KIM).is_proven
-    flow._deliver_one(scene.place, claimed, scene.clock(), math.inf)
+    flow._deliver_one(scene.place, flow.InHand(claimed), scene.clock())
     assert (scene.heard(), scene.waiting(), traces_of(scene, lead_id)) == ({}, [], [])
 
 

@@ -150,8 +150,10 @@ def responses_are_recorded_once(evidence: Evidence, tally: Tally) -> None:
             if count > 1:
                 tally.broken(f"response {proof} stands there {count} times", lead["id"])
     for told in evidence.responds:
+        tally.saw()
+        if told["status"] == 500:
+            tally.broken(f"a {told['kind']} was answered 500 at {text_of(told['at'])}", told["lead"])
         if told["status"] == 200:
-            tally.saw()
             wrong = _wrong_with(told, evidence.leads.get(told["of"]))
             if wrong:
                 tally.broken(wrong, told["of"])
@@ -178,22 +180,28 @@ def breaches_are_right(evidence: Evidence, tally: Tally) -> None:
     for lead in evidence.leads.values():
         tally.saw()
         story, deadline = evidence.stories[lead["id"]], ms_of(lead["deadline"])
-        stopped = story.stopped_at
-        if evidence.clock_stepped_during(lead):
-            tally.excuse("the server's clock stepped meanwhile")
-            continue
         if story.breached > 1:
             tally.broken(f"breached {story.breached} times", lead["id"])
         if bool(story.breached) != (lead["breached_at"] is not None):
             tally.broken("history and record disagree whether it was breached", lead["id"])
         if story.breached and ms_of(lead["breached_at"]) != deadline:
             tally.broken(f"breached at {lead['breached_at']}, its deadline is {lead['deadline']}", lead["id"])
-        if story.breached and stopped is not None and stopped < deadline:
-            tally.broken("breached, though it was answered before its deadline", lead["id"])
-        if not story.breached and stopped is not None and stopped >= deadline:
-            tally.broken("answered after its deadline, and no breach is noted", lead["id"])
-        if not story.breached and stopped is None and deadline + DETECTION_MS < evidence.checked_at:
-            tally.broken("its deadline has passed, and no breach is noted", lead["id"])
+        wrong = _wrong_with_breach(story, deadline, evidence.checked_at)
+        if wrong and evidence.clock_stepped_during(lead):
+            tally.excuse("the server's clock stepped meanwhile")
+        elif wrong:
+            tally.broken(wrong, lead["id"])
+
+
+def _wrong_with_breach(story: Story, deadline: int, checked_at: int) -> str:
+    """Why whether it is breached contradicts when it was answered; "" where it does not."""
+    stopped = story.stopped_at
+    if story.breached:
+        early = stopped is not None and stopped < deadline
+        return "breached, though it was answered before its deadline" if early else ""
+    if stopped is not None:
+        return "answered after its deadline, and no breach is noted" if stopped >= deadline else ""
+    return "its deadline has passed, and no breach is noted" if deadline + DETECTION_MS < checked_at else ""
 
 
 def load_is_right(evidence: Evidence, tally: Tally) -> None:

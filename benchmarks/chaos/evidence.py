@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,9 @@ Document = Mapping[str, Any]
 AFTERMATH_MS: Final = 25_000
 #: A stepped clock is noticed within a second or two.
 STEP_NOTICED_MS: Final = 3_000
+#: How often everything is asked, until nothing moved meanwhile; and how long a step and its alerts are on their way.
+LOOKS: Final = 12
+SETTLING_MS: Final = 10_000
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -281,15 +285,11 @@ def gather(journal_path: Path, base_url: str, api_key: str, environment: Mapping
     """Everything there is to know about a run that has come to rest."""
     evidence = read_journal(journal_path)
     faces = PublicFaces(base_url, api_key, environment)
-    evidence.leads = faces.leads()
-    evidence.ledger = faces.command("ledger")
-    evidence.dead_letters = faces.command(f"dead-letters list --limit {_ALL}")["dead_letters"]
-    evidence.waiting_alerts = faces.command(f"alerts list --limit {_ALL}")["alerts"]
-    evidence.dead_alerts = faces.command(f"alerts list --dead --limit {_ALL}")["alerts"]
-    status = faces.status()
-    evidence.quarantined = status["quarantined"]
-    evidence.checked_at = ms_of(status["now"])
-    evidence.load = faces.load()
+    for _ in range(LOOKS):
+        _look(evidence, faces)
+        if not _may_have_moved(evidence, ms_of(faces.status()["now"])):
+            break
+        time.sleep(5)
     evidence.log_lines = _lines_of(journal_path.parent)
     evidence.secrets = tuple(
         value.rpartition("/")[2] if name.endswith("URL") else value
@@ -297,6 +297,27 @@ def gather(journal_path: Path, base_url: str, api_key: str, environment: Mapping
         if name.startswith(("CHAOS_", "STL_API_KEYS")) and _SECRET_NAME.search(name)
     )
     return evidence
+
+
+def _look(evidence: Evidence, faces: PublicFaces) -> None:
+    """Ask everything once, the time first."""
+    evidence.checked_at = ms_of(faces.status()["now"])
+    evidence.leads = faces.leads()
+    evidence.load = faces.load()
+    evidence.ledger = faces.command("ledger")
+    evidence.dead_letters = faces.command(f"dead-letters list --limit {_ALL}")["dead_letters"]
+    evidence.waiting_alerts = faces.command(f"alerts list --limit {_ALL}")["alerts"]
+    evidence.dead_alerts = faces.command(f"alerts list --dead --limit {_ALL}")["alerts"]
+    evidence.quarantined = faces.status()["quarantined"]
+
+
+def _may_have_moved(evidence: Evidence, now: int) -> bool:
+    """Whether something came due while we asked, so that the answers are not all of one moment.
+
+    Some deadlines are minutes away when a run ends: their calendar is closed.
+    """
+    nexts = [ms_of(lead["next_at"]) for lead in evidence.leads.values() if lead["next_at"]]
+    return any(evidence.checked_at - SETTLING_MS < at <= now for at in nexts) or bool(evidence.waiting_alerts)
 
 
 def _lines_of(directory: Path) -> Iterable[tuple[str, str]]:

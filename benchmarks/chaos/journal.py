@@ -3,10 +3,13 @@
 Form tools, responders, the sink and the faults write it while the run lasts; the checker reads it afterwards. Nothing
 in it comes from inside speed-to-lead. `at` is UTC milliseconds of this machine's clock.
 
-    post       a form tool sent a submission: form, submission (the tool's own id), person, status (HTTP, or 0 where no
-               answer came), answer (the hook's id, "" where there is none), sent (UTC ms; `at` is when the answer came), kind
-    respond    a responder posted a response: lead, kind, status, sent
-    receipt    the sink was sent an alert: key, type, lead, step, destination, outcome (what the sink did with it), data
+    post       a form tool sent a submission: form, submission (the tool's own id), person, source, kind (lead, test,
+               unreadable, forged), tries (which one this is), status (HTTP, or 0 where no answer came), answer (the
+               hook's id, "" where there is none), sent (UTC ms; `at` is when the answer came)
+    respond    a responder did something about a lead: lead (the id it knew), of (the lead that was answered), action
+               (responses, reassign, close), kind, by, evidence, rep, status, result, sent
+    receipt    the sink was sent an alert: key, type, lead, step, destination, outcome (heard, refused, unknown), answer
+               (the way it answered), started (when it had been read; `at` is when it was answered), data
     fault      a fault began or ended: name, phase (begin, end), details
     note       anything worth knowing in the report: text
 """

@@ -12,6 +12,7 @@ Every stage is gather → decide → apply: read facts, ask a pure function of `
 What was decided on facts that changed meanwhile is refused by the store and decided again.
 """
 
+import math
 import os
 import secrets
 import time
@@ -72,9 +73,12 @@ LEASE = timedelta(seconds=20)
 #: A courier that has not begun to send this long after its claim (it was stopped, its machine slept) leaves the alert
 #: to others: it might send after its lease is over, and what it read of the lead is old.
 BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
-#: For how long the note of an attempt is tried, each second, while the store is away: longer than a failover takes, and
-#: no longer than the lease, when another courier would send it again.
-NOTE_SECONDS = LEASE.total_seconds() - 5
+#: How long the note of an attempt is tried while the store is away, and how often: longer than any lease, for nobody can
+#: take an alert over while the store is away, and whoever notes it first afterwards keeps it from going out again.
+NOTE_SECONDS = 120.0
+NOTE_EVERY = 0.1
+#: A process that stops has less time than that.
+LAST_NOTE_SECONDS = 4.0
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 #: A decision refused as stale is made again; this often in a row means that something else is wrong.
@@ -467,44 +471,61 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, claimed, now, send_before)
+        _deliver_one(place, InHand(claimed, send_before, go_on), now)
     return settled
 
 
-def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_before: float) -> None:
-    alert = claimed.alert
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """An alert in a courier's hands: not sent after `send_before` (monotonic); `go_on` turns false when the process stops."""
+
+    claimed: ClaimedAlert
+    send_before: float = math.inf
+    go_on: Callable[[], bool] = lambda: True
+
+    @property
+    def alert(self) -> Alert:
+        """What is to be delivered."""
+        return self.claimed.alert
+
+
+def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
+    alert = hand.alert
     if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
         why = f"{alert.attempts - 1} couriers stopped while they sent it"
-        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     channel = place.channel(alert.destination)
     if alert.unknown_attempts > 1 and not channel.recognises_repeats:
         why = "it may have arrived twice already, and another try could double it again"
-        _note_attempt(place, claimed, GiveUp(why), alert.unknown_attempts, now)
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     try:
-        message = _attempt(_message, place, claimed, now)
+        message = _attempt(_message, place, hand.claimed, now)
     except StoreUnavailable:
         # Away, or too few replicas hold the decision: nobody may be told of what a failover could still take back.
         # Nothing was sent, so it does not count as an attempt.
         with suppress(StoreUnavailable):
-            place.store.outbox.settle(claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+            place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
         raise
     if message is None:
         entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
-        place.store.outbox.settle(claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
+        place.store.outbox.settle(
+            hand.claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry)
+        )
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
         return
     if isinstance(message, _LeaseLost):
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
         return
     if isinstance(message, Exception):
-        _note_attempt(
-            place, claimed, GiveUp(f"{type(message).__name__} while writing it"), alert.unknown_attempts, now
-        )
+        why = f"{type(message).__name__} while writing it"
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
-    if time.monotonic() >= send_before:  # frozen, or the store stalled: another courier may have it by now
-        place.store.outbox.settle(claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+    if (
+        time.monotonic() >= hand.send_before
+    ):  # frozen, or the store stalled: another courier may have it by now
+        place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
         return
     with tracing.span(
         "deliver",
@@ -516,18 +537,18 @@ def _deliver_one(place: Workplace, claimed: ClaimedAlert, now: datetime, send_be
     ) as span:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
-        _send_and_note(place, claimed, channel, message, span, now)
+        _send_and_note(place, hand, channel, message, span, now)
 
 
 def _send_and_note(
     place: Workplace,
-    claimed: ClaimedAlert,
+    hand: InHand,
     channel: Channel,
     message: Message,
     span: tracing.Span,
     now: datetime,
 ) -> None:
-    alert = claimed.alert
+    alert = hand.alert
     started = time.monotonic()
     attempt = _attempt(channel.send, message, now)
     now = _now_after(place, now, started)
@@ -550,7 +571,7 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, claimed, verdict, unknown, now, attempt.detail)
+    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
 
 
 class _LeaseLost(Exception):
@@ -594,13 +615,13 @@ _SYSTEM_HEADLINES = {
 
 def _note_attempt(
     place: Workplace,
-    claimed: ClaimedAlert,
+    hand: InHand,
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
     why_not: str = "",
 ) -> None:
-    alert = claimed.alert
+    alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
     match verdict:
         case Delivered():
@@ -617,7 +638,7 @@ def _note_attempt(
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
             log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
-    if _settle_alert(place, claimed, settlement) is Result.STALE:
+    if _settle_alert(place, hand, settlement) is Result.STALE:
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
 
 
@@ -629,16 +650,16 @@ def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
         return then + timedelta(seconds=time.monotonic() - started)
 
 
-def _settle_alert(place: Workplace, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
-    """Note what came of an attempt; a store that is away for a moment must not make a delivered alert go out again."""
-    give_up_at = time.monotonic() + NOTE_SECONDS
+def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -> Result:
+    """Note what came of an attempt; a store that is away for a while must not make a delivered alert go out again."""
+    began = time.monotonic()
     while True:
         try:
-            return place.store.outbox.settle(claimed, settlement)
+            return place.store.outbox.settle(hand.claimed, settlement)
         except StoreUnavailable:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() - began >= (NOTE_SECONDS if hand.go_on() else LAST_NOTE_SECONDS):
                 raise
-            time.sleep(1)
+        time.sleep(NOTE_EVERY)
 
 
 # --- respond ---------------------------------------------------------------------------------------------------

@@ -243,6 +243,10 @@ def lose_a_response(e: Evidence) -> None:
     e.responds.append(response("b1", "connected", "r2"))
 
 
+def fail_at_a_response(e: Evidence) -> None:
+    e.responds.append(response("b1", "connected", "r2", status=500))
+
+
 def record_a_response_twice(e: Evidence) -> None:
     lead_of(e, "a1")["responses"].append({"evidence": "r1"})
 
@@ -414,6 +418,7 @@ SABOTAGES: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (decide_a_step_early, {"history"}),
     (tell_somebody_else, {"history"}),
     (lose_a_response, {"responses"}),
+    (fail_at_a_response, {"responses"}),
     (record_a_response_twice, {"responses"}),
     (lose_a_closing, {"responses"}),
     (lose_a_reassignment, {"responses"}),

@@ -31,6 +31,15 @@ def responded(given_lead: Lead, given_response: Response, minutes: float = 5) ->
     return change
 
 
+def test_a_response_without_an_instant_counts_though_the_servers_clock_was_set_back() -> None:
+    """Nobody named an instant, so none can be wrong: it happened no earlier than the lead came."""
+    now = after(-1)
+    told = Response(ResponseKind.CONNECTED, "ana", now, now)
+    change = record_response(lead(), told, now)
+    assert change is not None
+    assert (LeadState.ANSWERED, lead().received_at) == (change.lead.state, change.lead.answered_at)
+
+
 @pytest.mark.parametrize("kind", STOPPING)
 def test_a_response_stops_the_clock(kind: ResponseKind) -> None:
     """From `attempted` on the lead is answered: no next instant, no alert, and one open lead less for the rep."""
@@ -140,7 +149,7 @@ def test_further_evidence_is_kept(second: Response, state: LeadState) -> None:
 def test_impossible_instants(minutes: float, now: float, words: str) -> None:
     """Nobody answered before the lead came, or tomorrow."""
     with pytest.raises(ImpossibleChange, match=words):
-        record_response(lead(), response(minutes=minutes), after(now))
+        record_response(lead(), response(minutes=minutes, recorded=now), after(now))
 
 
 def test_clocks_differ_a_little() -> None:

@@ -1,7 +1,6 @@
 """Couriers: retry as data, fallback, and what a crash, a slow destination or a store that is away may not do."""
 
 import contextlib
-import math
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -229,9 +228,9 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    flow._deliver_one(scene.place, frozen, scene.clock.now, math.inf)
+    flow._deliver_one(scene.place, flow.InHand(frozen), scene.clock.now)
     assert len(scene.waiting()) == 1
-    flow._deliver_one(scene.place, claimed, scene.clock.now, math.inf)
+    flow._deliver_one(scene.place, flow.InHand(claimed), scene.clock.now)
 
     assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
 
@@ -278,7 +277,7 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
     )
     with monkeypatch.context() as patch:
         patch.setattr(target, name, _away)
-        patch.setattr(flow, "NOTE_SECONDS", 0)
+        patch.setattr(flow, "NOTE_SECONDS", 0.0)
         with pytest.raises(StoreUnavailable):
             flow.deliver(scene.place, "ana-slack")
 
@@ -288,6 +287,42 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
 
     assert {f"{lead_id}:0%:ana-slack"} == set(all_keys(scene.people["ana-slack"].heard))
     assert (scene.waiting(), scene.dead_alerts(), _alert_counters(scene)) == ([], [], {"alerts_delivered": 1})
+
+
+def test_a_delivered_alert_is_noted_when_the_store_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away for longer than the lease, the courier still knows what it sent: it notes it, and nobody hears it twice."""
+    settle = type(scene.store.outbox).settle
+    away = [12]
+
+    def settle_once_back(self: Any, *given: Any) -> Any:
+        if away[0]:
+            away[0] -= 1
+            scene.clock.advance(flow.LEASE)
+            raise StoreUnavailable("away")
+        return settle(self, *given)
+
+    monkeypatch.setattr(type(scene.store.outbox), "settle", settle_once_back)
+    monkeypatch.setattr(flow, "NOTE_EVERY", 0.0)
+    lead = scene.routed()
+    scene.deliver()
+
+    assert [f"{lead.id}:0%:ana-slack"] == all_keys(scene.people["ana-slack"].heard)
+    assert _alert_counters(scene)["alerts_delivered"] >= 1
+
+
+def test_a_courier_that_stops_gives_up_the_note_in_seconds(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends in time, whatever the store does; the lease returns the alert."""
+    scene.submit()
+    scene.route()
+    monkeypatch.setattr(type(scene.store.outbox), "settle", _away)
+    monkeypatch.setattr(flow, "LAST_NOTE_SECONDS", 0.0)
+    answers = iter([True])
+    with pytest.raises(StoreUnavailable):
+        flow.deliver(scene.place, "ana-slack", lambda: next(answers, False))
 
 
 def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(

@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import Connection
 from tests.servers import RealServer
 
 from speed_to_lead.core.clock import EPOCH
@@ -66,6 +68,69 @@ def test_requests_that_come_together_share_their_writes(
     assert (names, 500) == (stored(server_url, key_prefix), sum(writes))
     assert len(writes) <= 4
     assert redis_store.operations.ledger().received == 500
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "answered", "server", "expected"),
+    [
+        (None, 10.0, 12.0, 1_011.0, 999.0),  # nothing known: never ahead of the server
+        (1_000.0, 10.0, 12.0, 1_011.0, 1_000.0),  # a slow answer that contradicts nothing proves nothing
+        (1_000.0, 10.0, 10.01, 1_012.01, 1_002.0),  # the server's clock is ahead of what was known
+        (1_000.0, 10.0, 10.01, 1_008.0, 998.0),  # and behind
+    ],
+)
+def test_a_slow_answer_moves_the_clock_no_further_than_it_proves(
+    known: float | None,
+    asked: float,
+    answered: float,
+    server: float,
+    expected: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Submissions are not dated before they were sent because an answer of the server was long on its way."""
+    intake = Intake("redis://127.0.0.1:1/0", "stl")
+    clock = SimpleNamespace(monotonic=lambda: answered, time=lambda: 1_700_000_000.0)
+    monkeypatch.setattr(intake_module, "time", clock)
+    if known is not None:
+        intake._ahead, intake._noted_at = known, (asked - 1, 1_700_000_000.0)
+
+    intake._note_time((int(server), round(server % 1 * 1e6)), asked)
+
+    assert expected == pytest.approx(intake._ahead)
+
+
+@pytest.mark.parametrize(("broken", "is_stored"), [(1, True), (99, False)])
+def test_a_connection_that_broke_while_idle_is_the_stores_fault(
+    server_url: str,
+    key_prefix: str,
+    redis_store: RedisStore,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: int,
+    is_stored: bool,
+) -> None:
+    """Uvloop says RuntimeError where asyncio says ConnectionError: it is tried again once, then the store is away."""
+    left = [broken]
+    send = Connection.send_packed_command
+
+    async def send_or_break(self: Any, command: Any, check_health: bool = True) -> None:
+        if left[0] and b"XADD" in command:
+            left[0] -= 1
+            raise RuntimeError(
+                "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+            )
+        await send(self, command, check_health)
+
+    monkeypatch.setattr(Connection, "send_packed_command", send_or_break)
+
+    async def work(intake: Intake) -> bool:
+        try:
+            await intake.store(submission("s1"))
+        except StoreUnavailable:
+            return False
+        return True
+
+    assert is_stored == with_intake(server_url, work, key_prefix)
+    assert int(is_stored) == redis_store.operations.ledger().received
 
 
 def test_time_is_the_servers(server_url: str, redis_store: RedisStore) -> None:

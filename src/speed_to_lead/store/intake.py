@@ -209,7 +209,10 @@ class Intake:
         connection = await pool.get_connection()
 
         async def send_and_read() -> list[object]:
-            await connection.send_packed_command(packed)
+            try:
+                await connection.send_packed_command(packed)
+            except RuntimeError as error:  # uvloop's word for a connection that broke while it was idle
+                raise redis.exceptions.ConnectionError("the connection is closed") from error
             return [await _read(connection) for _ in range(count)]
 
         async def start_over(_error: Exception) -> None:
@@ -296,6 +299,8 @@ async def _in_time(answer: Awaitable[_T], limit: float = ANSWER_TIMEOUT) -> _T:
             return await answer
     except (redis.exceptions.RedisError, OSError) as error:  # TimeoutError is an OSError
         raise _unavailable(error) from error
+    except RuntimeError as error:  # from uvloop: see Intake._exchange
+        raise StoreUnavailable("the connection is closed") from error
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
