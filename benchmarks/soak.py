@@ -24,6 +24,7 @@ from tests.flow.scene import DELIVERED, REFUSED, TimedStore, new_scene
 from tests.servers import ManualClock, RealServer
 
 from speed_to_lead import flow, privacy
+from speed_to_lead.auditor import Auditor
 from speed_to_lead.core.delivery import Attempt
 from speed_to_lead.core.lead import Response, ResponseKind
 from speed_to_lead.core.message import Message
@@ -115,7 +116,7 @@ def _work(place: Workplace) -> None:
     flow.sweep(place)
     for destination in flow.destinations_due(place):
         flow.deliver(place, destination)
-    flow.audit(place, "")
+    Auditor(place).tick(0.1)
 
 
 def _people(place: Workplace, dice: random.Random, lead_ids: list[str]) -> list[str]:

@@ -26,6 +26,8 @@ from speed_to_lead.core.metrics import HISTOGRAMS
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.memory import MemoryStore
+from speed_to_lead.web.failures import Failures
+from speed_to_lead.web.failures import Failures
 from speed_to_lead.web.hooks import Hooks
 from speed_to_lead.web.metrics import METRICS, PREFIX, Reading, Scrape, read_store
 from speed_to_lead.workplace import Workplace
@@ -224,7 +226,7 @@ def test_hooks_of_strangers_make_one_series(web: Web) -> None:
 
 def test_names_of_strangers_are_not_even_kept(web: Web) -> None:
     """Whoever tries names without end must not fill this process's memory either."""
-    hooks = Hooks(web.place, Intake("redis://127.0.0.1:1/0", "none"), lambda: None, "", {})
+    hooks = Hooks(web.place, Intake("redis://127.0.0.1:1/0", "none"), lambda: None, "", {}, Failures())
 
     async def try_names() -> None:
         async def receive() -> Message:
