@@ -227,13 +227,18 @@ def _handle_lead(place: Workplace, person: Person, lead_id: str, found: Found, *
             if dry_run or _redact(place, person, lead):
                 return "redacted"
             continue
+        if dry_run and lead_id in found.lead_ids:
+            break
         found.lead_ids.add(lead_id)
         if isinstance(lead, Lead):
             found.told.update(_told(place, lead))
             found.phones.update(_phones(lead) - person.phones)
-        if dry_run or remove_lead(place, lead_id, lead, ERASED) is not Result.STALE:
+        result = Result.APPLIED if dry_run else remove_lead(place, lead_id, lead, ERASED)
+        if result is Result.APPLIED:
+            return "leads"
+        if result is Result.GONE:
             break
-    return "leads"
+    return "remains"  # met again, or more contended than can be: the next walk looks
 
 
 def _redact(place: Workplace, person: Person, lead: Lead) -> bool:
@@ -254,7 +259,7 @@ def _remove_pointer(place: Workplace, person: Person, held: Held, found: Found) 
     """A key that names an erased lead, or the person by digest: then the lead it points to is theirs, read or not."""
     if held.name.removeprefix("person:") in person.keys and held.points_to not in found.lead_ids:
         found.lead_ids.add(held.points_to)
-        _handle_lead(place, person, held.points_to, found, dry_run=False)
+        found.counts[_handle_lead(place, person, held.points_to, found, dry_run=False)] += 1
     place.store.privacy.remove_lead(held.points_to, None, ERASED, pointers=[held.name])
 
 

@@ -27,7 +27,6 @@ from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.web.failures import Failures
-from speed_to_lead.web.failures import Failures
 from speed_to_lead.web.hooks import Hooks
 from speed_to_lead.web.metrics import METRICS, PREFIX, Reading, Scrape, read_store
 from speed_to_lead.workplace import Workplace
