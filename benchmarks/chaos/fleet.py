@@ -149,7 +149,9 @@ class Fleet:
             return
         if member.process is not None:
             code = member.process.returncode
-            self._journal.write("note", text=f"{member.name} ended, process {member.process.pid}, exit code {code}")
+            self._journal.write(
+                "note", text=f"{member.name} ended, process {member.process.pid}, exit code {code}"
+            )
             if not member.was_struck:
                 self._note(f"{member.name} ended by itself with exit code {code}: {self._last_words(member)}")
             member.process = None
