@@ -183,9 +183,9 @@ def _places_in(lead: Document) -> list[Place]:
 # --- gathering it ----------------------------------------------------------------------------------------------
 
 
-def read_journal(path: Path) -> Evidence:
-    """What the world outside saw."""
-    evidence = Evidence()
+def read_journal(path: Path, evidence: Evidence | None = None) -> Evidence:
+    """What the world outside saw, added to what is known."""
+    evidence = evidence or Evidence()
     begun: dict[tuple[str, str], Document] = {}
     last = 0
     for event in events(path):
@@ -283,10 +283,12 @@ _SECRET_NAME: Final = re.compile(r"(SECRET|TOKEN|URL|KEYS?)$")
 
 def gather(journal_path: Path, base_url: str, api_key: str, environment: Mapping[str, str]) -> Evidence:
     """Everything there is to know about a run that has come to rest."""
-    evidence = read_journal(journal_path)
     faces = PublicFaces(base_url, api_key, environment)
     for _ in range(LOOKS):
+        evidence = Evidence()
         _look(evidence, faces)
+        # Last, for the sink writes on: what is noted as delivered by now stands in it.
+        read_journal(journal_path, evidence)
         if not _may_have_moved(evidence, ms_of(faces.status()["now"])):
             break
         time.sleep(5)

@@ -36,12 +36,14 @@ def test_the_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
 class MovingFaces:
     """Public faces of the sound run, where a lead comes due while the first questions are asked."""
 
-    def __init__(self, *_given: Any) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
         self.looks = 0
         self.sound = sound_run()
 
     def leads(self) -> dict[str, Document]:
         self.looks += 1
+        self.journal.write("receipt", key=f"a1:{self.looks}:head")
         next_at = iso(60_500) if self.looks == 1 else None
         return {name: {**lead, "next_at": next_at} for name, lead in self.sound.leads.items()}
 
@@ -60,8 +62,8 @@ def test_it_asks_again_where_something_moved_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Records and counts of two moments contradict each other though nothing is wrong."""
-    Journal(tmp_path / "journal.jsonl").close()
-    faces = MovingFaces()
+    journal = Journal(tmp_path / "journal.jsonl")
+    faces = MovingFaces(journal)
     monkeypatch.setattr(evidence, "PublicFaces", lambda *_given: faces)
     monkeypatch.setattr("benchmarks.chaos.evidence.time.sleep", lambda _seconds: None)
 
@@ -69,7 +71,9 @@ def test_it_asks_again_where_something_moved_meanwhile(
         tmp_path / "journal.jsonl", "http://nowhere", "a-key", {"CHAOS_HEAD_URL": "http://x/a-secret"}
     )
 
+    journal.close()
     assert 2 == faces.looks
+    assert ["a1:1:head", "a1:2:head"] == [receipt["key"] for receipt in found.receipts]
     assert (T + 61_000, ("a-secret",)) == (found.checked_at, found.secrets)
 
 
