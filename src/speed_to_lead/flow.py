@@ -184,7 +184,7 @@ def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
 def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span]) -> Routed:
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        decisions = _decide_round(place, waiting, place.store.now())
+        decisions = _decide_round(place, waiting)
         decided = [(reading, decision) for reading, decision in decisions if decision is not None]
         later = [reading for reading, decision in decisions if decision is None]
         results = _write(place, [decision for _, decision in decided])
@@ -262,9 +262,7 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _decide_round(
-    place: Workplace, readings: list[Reading], now: datetime
-) -> list[tuple[Reading, Settlement | None]]:
+def _decide_round(place: Workplace, readings: list[Reading]) -> list[tuple[Reading, Settlement | None]]:
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
@@ -274,6 +272,7 @@ def _decide_round(
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally)
+    now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []
     for reading in readings:
         settlement = _attempt(settlement_of, reading, facts, rulebook, now)
@@ -340,11 +339,10 @@ def sweep(place: Workplace) -> Swept:
     """
     total, refused = Swept(), 0
     for _ in range(MAX_ROUNDS):
-        now = place.store.now()
-        ids = place.store.leads.due(now, SWEEP_BATCH, refused)
+        ids = place.store.leads.due(place.store.now(), SWEEP_BATCH, refused)
         if not ids:
             break
-        decided, has_alerts = _sweep_batch(place, ids, now)
+        decided, has_alerts = _sweep_batch(place, ids)
         total = Swept(total.decided + decided, total.has_alerts or has_alerts)
         refused += (
             len(ids) - decided
@@ -352,9 +350,10 @@ def sweep(place: Workplace) -> Swept:
     return total
 
 
-def _sweep_batch(place: Workplace, ids: list[str], now: datetime) -> tuple[int, bool]:
+def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
     store, begun = place.store, tracing.clock()
     records = store.leads.get_many(ids)
+    now = store.now()  # after the records, as in routing
     wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
     rotations = store.leads.rotations(wanting) if wanting else {}
     load = store.leads.load() if wanting else {}

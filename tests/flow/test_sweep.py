@@ -13,7 +13,7 @@ from speed_to_lead import flow
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.escalation import escalate
-from speed_to_lead.core.lead import Lead, LeadChange
+from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
@@ -53,6 +53,31 @@ def test_an_index_entry_that_is_too_early_is_mended_and_nothing_is_said(scene: S
 
     assert scene.heard() == {}
     assert lead.next_at == scene.store.leads.indexed_at([lead.id])[0]
+
+
+def test_what_happens_while_the_index_is_asked_stands_before_what_is_decided_on_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history is in the order of its instants, also where somebody acts between the index and the record."""
+    lead = scene.routed()
+    scene.later(10)
+    kind = type(scene.store.leads)
+    read = kind.get_many
+
+    def somebody_acts_first(self: Any, ids: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(kind, "get_many", read)
+            scene.later(1)
+            scene.respond(lead.id, ResponseKind.ACKNOWLEDGED)
+        return read(self, ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "get_many", somebody_acts_first)
+        flow.sweep(scene.place)
+
+    instants = [entry.at for entry in scene.store.leads.history(lead.id)]
+    assert sorted(instants) == instants
+    assert {"lead.acknowledged", "step.decided"} <= set(scene.events(lead.id))
 
 
 def test_an_index_entry_of_a_lead_that_is_gone_is_dropped(scene: Scene) -> None:
