@@ -1,6 +1,7 @@
 """docs/redis-keys.md is the whole truth: every key of a used store matches one of its rows, and every row says its bound."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import tests.test_privacy as life
@@ -9,6 +10,8 @@ from tests.servers import ManualClock
 
 import speed_to_lead
 from speed_to_lead import flow
+from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.store.contract import Erasure
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
@@ -50,6 +53,8 @@ def used_keys(store: RedisStore) -> set[str]:
     store.leads.quarantine(lead.id, "damaged")
     store.operations.beat("router@host:1", scene.clock())
     store.operations.claim_hint("route")
+    told = Alert(lead.id, "audit.overdue.2026-01-05", "console", AlertKind.CONTRADICTION, scene.clock())
+    store.audit.tell(Finding.OVERDUE, 1, told, timedelta(days=1))
     store.privacy.note_erasure(Erasure(scene.clock(), "ana", "R-1", {}, proven=True))
     look()
     return seen
@@ -68,7 +73,7 @@ def test_every_name_is_documented() -> None:
     rows, keys = documented_rows(), Keys("stl")
     made = []
     for name, member in vars(Keys).items():
-        if not name.startswith("_") and name not in ("prefix", "start", "broker"):
+        if not name.startswith("_") and name not in ("prefix", "start", "every", "broker"):
             made.append(getattr(keys, name) if isinstance(member, property) else getattr(keys, name)("x"))
     undocumented = [key for key in made if not any(matches(row, key.removeprefix("{stl}:")) for row in rows)]
     assert undocumented == []
