@@ -3,6 +3,7 @@
 `celery -A tests.worker.deaf_app worker …`. Deaf is what a stuck `QoS` is: connected, polling, and never asking for more.
 """
 
+import os
 import time
 
 from celery.signals import beat_init
@@ -12,6 +13,7 @@ from speed_to_lead.worker import deafness
 from speed_to_lead.worker.app import app
 
 deafness.STUCK_AFTER = 6.0  # a minute is too long for a test
+deafness.DEAF_AFTER = float(os.environ["TEST_DEAF_AFTER"])
 
 
 @app.task(name="test.deafen")
