@@ -14,6 +14,7 @@ from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
 from speed_to_lead.core.person import person_named
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
+from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import HeldKind, Result, Store
 
 KIM = person_named("kim@example.com")
@@ -158,7 +159,7 @@ def test_an_alert_under_way_is_cancelled(scene: Scene) -> None:
     claimed = scene.store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     assert claimed is not None
     assert privacy.erase(scene.place, KIM).is_proven
-    flow._deliver_one(scene.place, flow.InHand(claimed), scene.clock())
+    delivery._deliver_one(scene.place, delivery.InHand(claimed), scene.clock())
     assert (scene.heard(), scene.waiting(), traces_of(scene, lead_id)) == ({}, [], [])
 
 

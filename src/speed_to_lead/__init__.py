@@ -1,6 +1,6 @@
 """Speed-to-lead: no sales lead waits longer than it should.
 
-- `flow.py`        receive → route → sweep → deliver → respond: start reading there
+- `flow/`          receive → route → sweep → deliver → respond: start reading there
 - `core/`          the decisions: pure functions over plain values
 - `forms/`         what each form tool sends
 - `store/`         the only package that knows Redis

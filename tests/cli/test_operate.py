@@ -13,7 +13,8 @@ from tests.servers import RealServer
 
 from speed_to_lead import flow
 from speed_to_lead.cli.dead_letters import preview_of
-from speed_to_lead.cli.doctor import Severity, _persistence, _policy, _replicas
+from speed_to_lead.cli.doctor.diagnosis import Severity
+from speed_to_lead.cli.doctor.server import _persistence, check_policy, check_replicas
 from speed_to_lead.cli.operate import balance_in_words, pulses_of
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.store import ServerPolicy
@@ -305,7 +306,7 @@ def test_doctor_knows_what_up_made_up(run: Run, config_dir: Path, tmp_path: Path
 )
 def test_policy(policy: ServerPolicy, severity: Severity, says: str) -> None:
     """Each way a server can be set up wrongly, what it costs, and the command that mends it."""
-    [found] = [one for one in _policy(policy, "host:6379") if says in one.what]
+    [found] = [one for one in check_policy(policy, "host:6379") if says in one.what]
     assert severity is found.severity
     assert severity is Severity.OK or (found.causes and found.to_do)
 
@@ -370,7 +371,7 @@ def test_doctor_says_what_a_failover_could_lose(
 ) -> None:
     """Too few replicas is a problem, none asked for is a warning; where the server will not say, nothing is claimed."""
     policy = ServerPolicy("9.1", "noeviction", True, "always", 0.0, replicas, least)
-    found = list(_replicas(policy, confirmed, has_sentinels=has_sentinels))
+    found = list(check_replicas(policy, confirmed, has_sentinels=has_sentinels))
     assert severities == [one.severity.value for one in found]
     assert says in " ".join(one.what for one in found)
 

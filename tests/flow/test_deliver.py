@@ -24,6 +24,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
+from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -183,7 +184,7 @@ def test_a_courier_that_dies_after_sending_sends_again_under_the_same_key(
     lead_id = scene.submit()
     scene.route()
     with monkeypatch.context() as patch:
-        patch.setattr(flow, "_note_attempt", _killed)
+        patch.setattr(delivery, "_note_attempt", _killed)
         with pytest.raises(Killed):
             flow.deliver(scene.place, "ana-slack")
 
@@ -203,7 +204,7 @@ def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
     scene.submit()
     scene.route()
     with monkeypatch.context() as patch:
-        patch.setattr(flow, "_note_attempt", _killed)
+        patch.setattr(delivery, "_note_attempt", _killed)
         for _ in range(MAX_ATTEMPTS):
             with pytest.raises(Killed):
                 flow.deliver(scene.place, "ana-slack")
@@ -228,9 +229,9 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    flow._deliver_one(scene.place, flow.InHand(frozen), scene.clock.now)
+    delivery._deliver_one(scene.place, delivery.InHand(frozen), scene.clock.now)
     assert len(scene.waiting()) == 1
-    flow._deliver_one(scene.place, flow.InHand(claimed), scene.clock.now)
+    delivery._deliver_one(scene.place, delivery.InHand(claimed), scene.clock.now)
 
     assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
 
@@ -242,11 +243,11 @@ def test_a_courier_stopped_before_it_sends_leaves_the_alert_to_whoever_has_it_by
     lead_id = scene.submit()
     scene.route()
     passed = [0.0]
-    monkeypatch.setattr(flow, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
     read = type(scene.store.leads).get
 
     def frozen(self: object, wanted: str) -> object:
-        passed[0] += flow.BEGIN_WITHIN.total_seconds()
+        passed[0] += delivery.BEGIN_WITHIN.total_seconds()
         return read(self, wanted)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
@@ -277,7 +278,7 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
     )
     with monkeypatch.context() as patch:
         patch.setattr(target, name, _away)
-        patch.setattr(flow, "NOTE_SECONDS", 0.0)
+        patch.setattr(delivery, "NOTE_SECONDS", 0.0)
         with pytest.raises(StoreUnavailable):
             flow.deliver(scene.place, "ana-slack")
 
@@ -304,7 +305,7 @@ def test_a_delivered_alert_is_noted_when_the_store_is_back(
         return settle(self, *given)
 
     monkeypatch.setattr(type(scene.store.outbox), "settle", settle_once_back)
-    monkeypatch.setattr(flow, "NOTE_EVERY", 0.0)
+    monkeypatch.setattr(delivery, "NOTE_EVERY", 0.0)
     lead = scene.routed()
     scene.deliver()
 
@@ -319,7 +320,7 @@ def test_a_courier_that_stops_gives_up_the_note_in_seconds(
     scene.submit()
     scene.route()
     monkeypatch.setattr(type(scene.store.outbox), "settle", _away)
-    monkeypatch.setattr(flow, "LAST_NOTE_SECONDS", 0.0)
+    monkeypatch.setattr(delivery, "LAST_NOTE_SECONDS", 0.0)
     answers = iter([True])
     with pytest.raises(StoreUnavailable):
         flow.deliver(scene.place, "ana-slack", lambda: next(answers, False))
@@ -336,7 +337,7 @@ def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
             raise ZeroDivisionError
         return compose(alert, *rest)
 
-    monkeypatch.setattr(flow, "compose", explode)
+    monkeypatch.setattr(delivery, "compose", explode)
     scene.route()
     scene.deliver()
     scene.deliver()
@@ -392,7 +393,7 @@ def test_a_courier_told_to_stop_finishes_the_alert_in_its_hands_and_takes_no_mor
 def test_more_couriers_are_worth_sending_where_more_is_due(memory_scene: Scene) -> None:
     """One courier for each few alerts, never more than AT_ONCE for one destination."""
     assert flow.destinations_due(memory_scene.place) == {}
-    for number, expected in ((1, 1), (9, 1), (10, 2), (100, flow.AT_ONCE)):
+    for number, expected in ((1, 1), (9, 1), (10, 2), (100, delivery.AT_ONCE)):
         while len(memory_scene.waiting()) < number:
             step = str(len(memory_scene.waiting()))
             alert = Alert("system", step, "console", AlertKind.TEST, memory_scene.clock.now)

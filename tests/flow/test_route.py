@@ -15,6 +15,7 @@ from speed_to_lead.core import settlement
 from speed_to_lead.core.routing import MAX_TOUCHES, route_of
 from speed_to_lead.core.settlement import Admit, Join, Settlement
 from speed_to_lead.core.submission import Submission
+from speed_to_lead.flow import contention, routing
 from speed_to_lead.store.contract import Result, StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -197,7 +198,7 @@ def test_a_batch_shares_its_leads_out_in_turn(scene: Scene) -> None:
 
 def test_more_than_a_batch_says_that_there_is_more(memory_scene: Scene) -> None:
     """A full batch asks for another look at once."""
-    for _ in range(flow.ROUTE_BATCH + 1):
+    for _ in range(routing.ROUTE_BATCH + 1):
         memory_scene.submissions += 1
         body = json.dumps({"email": f"p{memory_scene.submissions}@example.com"}).encode()
         memory_scene.store.queue.add(
@@ -249,7 +250,7 @@ def test_a_store_that_goes_away_while_deciding_buries_nothing(
             flow.route(scene.place, "router-1")
     assert scene.counts() == {"in_flight": 1}
 
-    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(0))
     scene.route("router-2", reclaim=True)
     assert scene.counts() == {"leads": 1}
 
@@ -263,7 +264,7 @@ def test_what_a_dead_router_took_is_routed_by_another(scene: Scene, monkeypatch:
     scene.route("router-2", reclaim=True)
     assert scene.counts() == {"in_flight": 3}
 
-    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(0))
     wait_until(lambda: scene.route("router-2", reclaim=True).settled == 3, "they are left behind")
     assert scene.counts() == {"leads": 3}
 
@@ -276,15 +277,15 @@ def test_an_entry_that_kills_its_routers_is_buried_and_its_neighbours_live(
     class Killed(BaseException):
         """What kill -9 looks like from inside."""
 
-    read = flow._read
+    read = routing._read
 
     def deadly(place: Any, entry: Any) -> Any:
-        if b"deadly" in entry.submission.body and entry.deliveries <= flow.MAX_DELIVERIES:
+        if b"deadly" in entry.submission.body and entry.deliveries <= routing.MAX_DELIVERIES:
             raise Killed
         return read(place, entry)
 
-    monkeypatch.setattr(flow, "_read", deadly)
-    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    monkeypatch.setattr(routing, "_read", deadly)
+    monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(0))
     scene.submit()
     poison = scene.submit(message="deadly")
     scene.submit()
@@ -299,8 +300,8 @@ def test_an_entry_that_kills_its_routers_is_buried_and_its_neighbours_live(
 
     letter = scene.store.queue.dead_letter(poison)
     assert letter is not None
-    assert (killed, scene.counts()) == (flow.MAX_DELIVERIES, {"leads": 2, "dead_letters": 1})
-    assert f"{flow.MAX_DELIVERIES} routers stopped while they worked on it" == letter.error
+    assert (killed, scene.counts()) == (routing.MAX_DELIVERIES, {"leads": 2, "dead_letters": 1})
+    assert f"{routing.MAX_DELIVERIES} routers stopped while they worked on it" == letter.error
 
 
 def test_contention_that_never_ends_leaves_the_entry_pending_for_a_later_look(
@@ -319,10 +320,10 @@ def test_contention_that_never_ends_leaves_the_entry_pending_for_a_later_look(
     with monkeypatch.context() as patch:
         patch.setattr(type(scene.store.queue), "settle", always_stale)
         assert scene.route().settled == 0
-    assert (rounds, scene.counts()) == (flow.MAX_ROUNDS, {"in_flight": 1})
+    assert (rounds, scene.counts()) == (contention.MAX_ROUNDS, {"in_flight": 1})
 
     assert settle is type(scene.store.queue).settle
-    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(0))
+    monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(0))
     scene.route(reclaim=True)
     assert scene.counts() == {"leads": 1}
 
@@ -422,7 +423,7 @@ def test_two_routers_at_once_make_one_lead_of_each_person(
     other_store = open_store(server_url, key_prefix)
     other = replace(scene, place=replace(scene.place, store=TimedStore(other_store, clock)))
 
-    monkeypatch.setattr(flow, "ROUTE_BATCH", 7)
+    monkeypatch.setattr(routing, "ROUTE_BATCH", 7)
 
     def route_all(which: Scene, name: str) -> None:
         while flow.route(which.place, name).settled:
@@ -480,7 +481,7 @@ def test_a_store_that_is_away_counts_against_no_submission(
     scene.submit()
     with monkeypatch.context() as patch:
         patch.setattr(type(scene.store.queue), "settle", full)
-        for _ in range(3 * flow.MAX_DELIVERIES):
+        for _ in range(3 * routing.MAX_DELIVERIES):
             with pytest.raises(StoreUnavailable):
                 flow.route(scene.place, "router", reclaim=True)
     scene.route(reclaim=True)
@@ -489,11 +490,11 @@ def test_a_store_that_is_away_counts_against_no_submission(
 
 def test_neighbours_of_a_killer_are_routed_in_one_call(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries that were handed out too often come alone, but they need not wait a tick each."""
-    monkeypatch.setattr(flow, "RECLAIM_AFTER", timedelta(milliseconds=1))
+    monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(milliseconds=1))
     for _ in range(10):
         scene.submit()
     scene.store.queue.take("dead", 100)
-    for _ in range(flow.ISOLATE_AFTER):
+    for _ in range(routing.ISOLATE_AFTER):
         wait_until(lambda: taken_over_by_the_dead(scene) == 10, "the entries are idle again")
     calls = 0
 

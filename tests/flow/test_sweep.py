@@ -15,6 +15,7 @@ from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
 from speed_to_lead.core.submission import Submission
+from speed_to_lead.flow import sweeping
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.workplace import Workplace
@@ -31,7 +32,7 @@ def test_every_due_lead_is_decided_however_many_batches_that_takes(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sweep goes on until nothing is due."""
-    monkeypatch.setattr(flow, "SWEEP_BATCH", 2)
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
     for _ in range(7):
         scene.submit()
     scene.route()
@@ -138,7 +139,7 @@ def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
             raise ZeroDivisionError(lead.lead.get("email"))
         return decide(lead, *rest)
 
-    monkeypatch.setattr(flow, "escalate", explode)
+    monkeypatch.setattr(sweeping, "escalate", explode)
     scene.live(6)
     scene.live(0)
 
@@ -187,7 +188,7 @@ def test_a_store_that_goes_away_while_deciding_puts_nobody_aside(
         raise StoreUnavailable("ConnectionError")
 
     with monkeypatch.context() as patch:
-        patch.setattr(flow, "escalate", away)
+        patch.setattr(sweeping, "escalate", away)
         with pytest.raises(StoreUnavailable):
             flow.sweep(scene.place)
     assert scene.store.leads.quarantined() == {}
@@ -254,7 +255,7 @@ def test_a_lead_in_quarantine_is_told_of_once_and_can_be_released(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(flow, "escalate", explode)
+        patch.setattr(sweeping, "escalate", explode)
         for _ in range(5):
             scene.live(6)
             audited(scene)
@@ -271,7 +272,7 @@ def test_refused_decisions_at_the_head_of_the_index_hold_up_nobody(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record that refuses every decision is passed over, however small the batch."""
-    monkeypatch.setattr(flow, "SWEEP_BATCH", 1)
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 1)
     stuck = scene.routed()
     scene.later(0.1)
     other = scene.routed()
@@ -281,6 +282,6 @@ def test_refused_decisions_at_the_head_of_the_index_hold_up_nobody(
         return decide(replace(lead, version=lead.version - 1) if lead.id == stuck.id else lead, *rest)
 
     scene.forget()
-    monkeypatch.setattr(flow, "escalate", outdated)
+    monkeypatch.setattr(sweeping, "escalate", outdated)
     scene.live(6)
     assert [other.id] == [message.lead_id for double in scene.people.values() for message in double.heard]

@@ -3,7 +3,7 @@
     up.py  serve.py           run it
     config.py  explain.py     what the rules say
     leads.py  dead_letters.py  alerts.py   what is kept
-    operate.py  doctor.py     is anything late, lost or set up wrong?
+    operate.py  doctor/       is anything late, lost or set up wrong?
     keys.py                   who may use it over HTTP
     connect.py                settings and server, and every failure as one sentence
     lead_lines.py  output.py  leads in, text and JSON out

@@ -1,4 +1,4 @@
-"""The store: the only package that knows Redis. `memory.py` is a second full implementation for fast tests.
+"""The store: the only package that knows Redis. `memory/` is a second full implementation for fast tests.
 
 contract.py   what a store can do, and the values it answers with
 keys.py       every key name

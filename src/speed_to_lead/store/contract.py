@@ -1,4 +1,4 @@
-"""What a store can do. Two implementations keep it: Redis (`redis_store.py`) and memory (`memory.py`); one suite tests both.
+"""What a store can do. Two implementations keep it: Redis (`redis_store.py`) and memory (`memory/`); one suite tests both.
 
 Instants are aware datetimes; what is stored is UTC milliseconds. Every change is atomic, and refused (never half
 written) where it was decided on something that has changed since.

@@ -1,0 +1,43 @@
+"""The life of a lead, stage by stage, in the order a lead meets them. Start reading here.
+
+    receive   is it genuine?                          web      → a submission, stored before it is answered
+    route     same person? which team, rep, deadline? router   → a lead (or a touch, duplicate, test, dead letter)
+    sweep     whose instant has come?                 clock    → the next step of the ladder, its alerts in the outbox
+    deliver   did they hear us?                       courier  → delivered, tried again later, or given up loudly
+    respond   somebody answered                       web, cli → the clock stops
+
+Beside it, on its own: does anything contradict the promises? `auditor.py` repairs it from the record, or tells somebody.
+
+Each stage is a module (intake, routing, sweeping, delivery, responses), and its verb is called here: `flow.route(…)`.
+They share how a decision is made again (contention), how one bad lead is kept from the others (isolation), and what
+is logged of a change (changes). By heartbeat, each says that it is working.
+
+Every stage is gather → decide → apply: read facts, ask a pure function of `core`, write its answer in one piece.
+What was decided on facts that changed meanwhile is refused by the store and decided again.
+"""
+
+from speed_to_lead.flow.contention import Contended
+from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due
+from speed_to_lead.flow.heartbeat import SILENT_AFTER, beat
+from speed_to_lead.flow.intake import new_submission_id, receive
+from speed_to_lead.flow.responses import UnknownLead, change_lead
+from speed_to_lead.flow.routing import Routed, route
+from speed_to_lead.flow.sweeping import Swept, release, sweep
+
+__all__ = [  # noqa: RUF022  in the order a lead meets them
+    "receive",
+    "new_submission_id",
+    "route",
+    "Routed",
+    "sweep",
+    "Swept",
+    "release",
+    "destinations_due",
+    "deliver",
+    "LEASE",
+    "change_lead",
+    "UnknownLead",
+    "Contended",
+    "beat",
+    "SILENT_AFTER",
+]

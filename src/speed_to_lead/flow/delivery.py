@@ -1,0 +1,252 @@
+"""Deliver: did they hear us? Couriers ask; the answer is delivered, tried again later, or given up loudly."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from speed_to_lead import tracing
+from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
+from speed_to_lead.core.escalation import fallback_of
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
+from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.destinations import Channel
+from speed_to_lead.destinations.channel import SEND_SECONDS
+from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
+from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
+from speed_to_lead.store.contract import AlertSettlement
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+#: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
+LEASE = timedelta(seconds=20)
+#: A courier that has not begun to send this long after its claim (it was stopped, its machine slept) leaves the alert
+#: to others: it might send after its lease is over, and what it read of the lead is old.
+BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
+#: How long the note of an attempt is tried while the store is away, and how often: longer than any lease, for nobody can
+#: take an alert over while the store is away, and whoever notes it first afterwards keeps it from going out again.
+NOTE_SECONDS = 120.0
+NOTE_EVERY = 0.1
+#: A process that stops has less time than that.
+LAST_NOTE_SECONDS = 4.0
+#: Alerts on their way to one destination at a time.
+AT_ONCE = 4
+
+
+def destinations_due(place: Workplace) -> dict[str, int]:
+    """Destinations with alerts due now, and how many couriers are worth sending: one for each few alerts."""
+    due = place.store.outbox.destinations_due(place.store.now())
+    return {destination: min(AT_ONCE, 1 + count // 10) for destination, count in due.items()}
+
+
+def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lambda: True) -> int:
+    """Deliver what is due to one destination, one alert after the other: 1 lease it, 2 read the record, 3 send, 4 note.
+
+    Returns how many were settled. Other destinations have couriers of their own, so a slow one delays nobody else.
+    Ends when nothing is due, or when `go_on` answers false (the process stops).
+    """
+    settled = 0
+    while go_on():
+        send_before = time.monotonic() + BEGIN_WITHIN.total_seconds()
+        now = place.store.now()
+        claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
+        if claimed is None:
+            break
+        settled += 1
+        _deliver_one(place, InHand(claimed, send_before, go_on), now)
+    return settled
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """An alert in a courier's hands: not sent after `send_before` (monotonic); `go_on` turns false when the process stops."""
+
+    claimed: ClaimedAlert
+    send_before: float = math.inf
+    go_on: Callable[[], bool] = lambda: True
+
+    @property
+    def alert(self) -> Alert:
+        """What is to be delivered."""
+        return self.claimed.alert
+
+
+def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
+    alert = hand.alert
+    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
+        why = f"{alert.attempts - 1} couriers stopped while they sent it"
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+        return
+    channel = place.channel(alert.destination)
+    if alert.unknown_attempts > 1 and not channel.recognises_repeats:
+        why = "it may have arrived twice already, and another try could double it again"
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+        return
+    try:
+        message = answer_or_error(_message, place, hand.claimed, now)
+    except StoreUnavailable:
+        # Away, or too few replicas hold the decision: nobody may be told of what a failover could still take back.
+        # Nothing was sent, so it does not count as an attempt.
+        with suppress(StoreUnavailable):
+            place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+        raise
+    if message is None:
+        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
+        place.store.outbox.settle(
+            hand.claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry)
+        )
+        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+        return
+    if isinstance(message, _LeaseLost):
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+        return
+    if isinstance(message, Exception):
+        why = f"{type(message).__name__} while writing it"
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+        return
+    if (
+        time.monotonic() >= hand.send_before
+    ):  # frozen, or the store stalled: another courier may have it by now
+        place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+        return
+    with tracing.span(
+        "deliver",
+        message.traceparent,
+        lead_id=alert.lead_id,
+        team=alert.team,
+        step=alert.step,
+        destination=alert.destination,
+    ) as span:
+        if span.traceparent:
+            message = replace(message, traceparent=span.traceparent)
+        _send_and_note(place, hand, channel, message, span, now)
+
+
+def _send_and_note(
+    place: Workplace,
+    hand: InHand,
+    channel: Channel,
+    message: Message,
+    span: tracing.Span,
+    now: datetime,
+) -> None:
+    alert = hand.alert
+    started = time.monotonic()
+    attempt = answer_or_error(channel.send, message, now)
+    now = _now_after(place, now, started)
+    if isinstance(attempt, Exception):
+        attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
+    unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
+    span.note(outcome=attempt.outcome.value)
+    verdict = after_attempt(
+        attempt,
+        now,
+        attempts=alert.attempts,
+        unknown_attempts=unknown,
+        recognises_repeats=channel.recognises_repeats,
+    )
+    log.info(
+        "alert.attempt",
+        lead_id=alert.lead_id,
+        alert=alert.key,
+        outcome=attempt.outcome.value,
+        detail=attempt.detail,
+        attempt=alert.attempts,
+    )
+    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+
+
+class _LeaseLost(Exception):
+    """Another courier has the alert."""
+
+
+def _message(place: Workplace, claimed: ClaimedAlert, now: datetime) -> Message | None:
+    """What to say, once no failover takes it back; None where nobody waits any more. The record decides, as it is now."""
+    alert = claimed.alert
+    if alert.kind.is_about_system:
+        if place.store.outbox.confirm(claimed, None) is Result.GONE:
+            raise _LeaseLost
+        return compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
+    for _ in range(MAX_ROUNDS):
+        lead = place.store.leads.get(alert.lead_id)
+        if lead is None or not lead.is_open:
+            return None
+        match place.store.outbox.confirm(claimed, lead):
+            case Result.APPLIED:
+                return _about(place, alert, lead, now)
+            case Result.GONE:
+                raise _LeaseLost
+    raise Contended(alert.lead_id)
+
+
+def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
+    rulebook = place.config.rulebook
+    url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
+    return compose(
+        alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
+    )
+
+
+_SYSTEM_HEADLINES = {
+    AlertKind.CONTRADICTION: "Something does not add up",
+    AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
+    AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
+    AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
+}
+
+
+def _note_attempt(
+    place: Workplace,
+    hand: InHand,
+    verdict: Delivered | RetryAt | GiveUp,
+    unknown: int,
+    now: datetime,
+    why_not: str = "",
+) -> None:
+    alert = hand.alert
+    details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
+    match verdict:
+        case Delivered():
+            settlement = AlertSettlement(
+                "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
+            )
+        case RetryAt(at=at):
+            entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
+            settlement = AlertSettlement("retry", at, unknown, entry)
+        case GiveUp(why=why):
+            team = place.config.rulebook.teams.get(alert.team)
+            fallback = fallback_of(alert, team, place.fallback_destination, why, now)
+            told = fallback.destination if fallback else None
+            entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
+            settlement = AlertSettlement("dead", now, unknown, entry, fallback)
+            log.error("alert.given_up", lead_id=alert.lead_id, alert=alert.key, why=why, fallback=told)
+    if _settle_alert(place, hand, settlement) is Result.STALE:
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+
+
+def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
+    """The server's time; where it is away, what it was `then` and what has passed since."""
+    try:
+        return place.store.now()
+    except StoreUnavailable:
+        return then + timedelta(seconds=time.monotonic() - started)
+
+
+def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -> Result:
+    """Note what came of an attempt; a store that is away for a while must not make a delivered alert go out again."""
+    began = time.monotonic()
+    while True:
+        try:
+            return place.store.outbox.settle(hand.claimed, settlement)
+        except StoreUnavailable:
+            if time.monotonic() - began >= (NOTE_SECONDS if hand.go_on() else LAST_NOTE_SECONDS):
+                raise
+        time.sleep(NOTE_EVERY)

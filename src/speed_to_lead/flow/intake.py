@@ -1,0 +1,42 @@
+"""Receive: is it genuine? Web asks; the answer is a submission, which it stores before it answers the form tool."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+
+from speed_to_lead import forms
+from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.submission import Form, Submission
+
+
+def receive(
+    request: forms.WebhookRequest,
+    form: Form,
+    environment: Mapping[str, str],
+    now: datetime,
+    traceparent: str = "",
+) -> Submission | forms.Refusal:
+    """The submission to store, or why the delivery is refused. Nothing of the body is read yet: store first.
+
+    `traceparent` names our own span, never the sender's.
+    """
+    refusal = forms.refusal_of(request, form, environment, now)
+    if refusal is not None:
+        return refusal
+    kept = forms.PROVIDERS[form.provider].kept_headers
+    headers = {name: request.headers[name] for name in kept if name in request.headers}
+    if traceparent:
+        headers["traceparent"] = traceparent
+    return Submission(
+        id=new_submission_id(now),
+        form=form.name,
+        received_at=now,
+        body=request.body,
+        content_type=request.headers.get("content-type", ""),
+        headers=headers,
+    )
+
+
+def new_submission_id(now: datetime) -> str:
+    """An id that sorts by time and that nobody can guess, made before the first write so that a replay is known."""
+    return f"{to_ms(now):011x}{secrets.token_hex(6)}"

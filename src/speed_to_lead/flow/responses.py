@@ -1,0 +1,44 @@
+"""Respond: somebody answered. Web and the command line say so; the clock stops."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from speed_to_lead import tracing
+from speed_to_lead.core.lead import Lead, LeadChange
+from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
+from speed_to_lead.store import Result
+from speed_to_lead.workplace import Workplace
+
+
+class UnknownLead(LookupError):
+    """There is no lead of that id."""
+
+
+def change_lead(
+    place: Workplace, lead_id: str, decide: Callable[[Lead, datetime], LeadChange | None]
+) -> tuple[Lead, bool]:
+    """The lead after `decide`, and whether anything changed (not where decide answered None).
+
+    Used for responses, reassignments and closing alike: read, decide on that version, write; where the lead changed
+    meanwhile, again. Whoever asked is told only what no failover takes back, also where it was so already: it may be
+    the repeat of a call that was answered 503. Raises UnknownLead, Contended, StoreUnavailable, and whatever
+    `decide` raises.
+    """
+    for _ in range(MAX_ROUNDS):
+        begun = tracing.clock()
+        lead = place.store.leads.get(lead_id)
+        if lead is None:
+            known = place.store.queue.lead_of([lead_id]).get(lead_id)
+            lead = place.store.leads.get(known) if known else None
+        if lead is None:
+            raise UnknownLead(lead_id)
+        change = decide(lead, place.store.now())
+        if change is None:
+            if place.store.leads.confirm(lead) is Result.APPLIED:
+                return lead, False
+            continue
+        if place.store.leads.change([change], confirmed=True)[0] is Result.APPLIED:
+            tell_change("respond", change, begun)
+            return change.lead, True
+    raise Contended(lead_id)

@@ -1,0 +1,243 @@
+"""Route: same person? which team, rep, deadline? Routers ask; the answer is a lead, or a touch, duplicate, test, dead letter."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from speed_to_lead import forms, tracing
+from speed_to_lead.core.routing import Route
+from speed_to_lead.core.settlement import (
+    Admit,
+    Bury,
+    Drop,
+    Join,
+    Reading,
+    Settlement,
+    SubmissionFacts,
+    Tally,
+    route_of_reading,
+    settlement_of,
+)
+from speed_to_lead.core.submission import UnreadableSubmission
+from speed_to_lead.flow.contention import MAX_ROUNDS
+from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.store import QueueEntry, Result, StoreUnavailable
+from speed_to_lead.workplace import Workplace
+
+if TYPE_CHECKING:
+    from speed_to_lead.core.lead import Lead
+
+log = structlog.get_logger()
+
+#: Submissions one router takes at once. A full batch means that there are more.
+ROUTE_BATCH = 200
+#: A router that has not settled an entry for this long is taken for dead.
+RECLAIM_AFTER = timedelta(seconds=5)
+#: An entry handed out this often is routed alone; one handed out more than MAX_DELIVERIES times is buried.
+ISOLATE_AFTER = 3
+MAX_DELIVERIES = 6
+#: Batches of left-behind entries in one call; isolated entries are a batch each.
+RECLAIMS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What one call routed. `is_full`: there may be more waiting. `has_alerts`: the courier has something to do."""
+
+    settled: int = 0
+    is_full: bool = False
+    has_alerts: bool = False
+
+
+def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
+    """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
+
+    With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
+    letter, and the others go on.
+    """
+    fresh = place.store.queue.take(consumer, ROUTE_BATCH)
+    outcome = _settle_entries(place, consumer, fresh)
+    for _ in range(RECLAIMS if reclaim else 0):
+        left_behind = place.store.queue.reclaim(
+            consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER
+        )
+        if not left_behind:
+            break
+        again = _settle_entries(place, consumer, left_behind)
+        outcome = replace(
+            outcome,
+            settled=outcome.settled + again.settled,
+            has_alerts=outcome.has_alerts or again.has_alerts,
+        )
+    return replace(outcome, is_full=len(fresh) == ROUTE_BATCH)
+
+
+def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+    spans = {
+        entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
+        for entry in entries
+    }
+    try:
+        readings = [_read(place, _within(spans[entry.entry_id], entry)) for entry in entries]
+        return _settle_readings(place, readings, spans)
+    except StoreUnavailable:
+        # Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed.
+        with suppress(StoreUnavailable):
+            place.store.queue.give_back(consumer, entries)
+        raise
+    finally:
+        for span in spans.values():
+            span.end()
+
+
+def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
+    """The entry as a part of its routing's trace: its lead remembers that one."""
+    if not span.traceparent:
+        return entry
+    headers = {**entry.submission.headers, "traceparent": span.traceparent}
+    return replace(entry, submission=replace(entry.submission, headers=headers))
+
+
+def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span]) -> Routed:
+    settled, has_alerts, refused = 0, False, 0
+    while waiting and refused < MAX_ROUNDS:
+        decisions = _decide_round(place, waiting)
+        decided = [(reading, decision) for reading, decision in decisions if decision is not None]
+        later = [reading for reading, decision in decisions if decision is None]
+        results = _write(place, [decision for _, decision in decided])
+        for (reading, settlement), result in zip(decided, results, strict=True):
+            if result in (Result.STALE, Result.GONE):
+                later.append(reading)
+                continue
+            settled += 1
+            if result is Result.APPLIED:
+                span = spans[reading.entry_id]
+                span.note(**_traced(settlement))
+                with span.current():
+                    _log_settlement(settlement)
+                has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+        refused += len(later) == len(waiting)
+        waiting = later
+    for reading in waiting:  # they stay pending, and are taken up again
+        log.warning("submission.contended", lead_id=reading.submission.id)
+    return Routed(settled, has_alerts=has_alerts)
+
+
+def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
+    """Write what a round decided: first the first change of each lead, then the second of each, and so on.
+
+    A second change was decided on what the first would make of the lead. Where the first is refused, so is the
+    second, unsent: the version it expects may be there all the same, written by somebody else, and it would undo that.
+    """
+    results = [Result.STALE] * len(settlements)
+    rounds: list[list[int]] = [[]]
+    changes_of: dict[str, int] = {}
+    for number, settlement in enumerate(settlements):
+        earlier = 0
+        if (lead_id := _lead_of(settlement)) is not None:
+            earlier = changes_of.get(lead_id, 0)
+            changes_of[lead_id] = earlier + 1
+        if earlier == len(rounds):
+            rounds.append([])
+        rounds[earlier].append(number)
+    refused: set[str] = set()
+    for numbers in rounds:
+        sent = [number for number in numbers if _lead_of(settlements[number]) not in refused]
+        answers = place.store.queue.settle([settlements[number] for number in sent])
+        for number, answer in zip(sent, answers, strict=True):
+            results[number] = answer
+            lead_id = _lead_of(settlements[number])
+            # Also where somebody else settled the entry: what they wrote is not what we went on from.
+            if lead_id is not None and answer is not Result.APPLIED:
+                refused.add(lead_id)
+    return results
+
+
+def _lead_of(settlement: Settlement) -> str | None:
+    """The lead a settlement changes, if any."""
+    return settlement.change.lead.id if isinstance(settlement, (Admit, Join)) else None
+
+
+def _read(place: Workplace, entry: QueueEntry) -> Reading:
+    submission = entry.submission
+    if entry.deliveries > MAX_DELIVERIES:
+        why = f"{entry.deliveries - 1} routers stopped while they worked on it"
+        return Reading(entry.entry_id, submission, error=why)
+    if entry.problem:
+        return Reading(entry.entry_id, submission, error=entry.problem)
+    form = place.form(submission.form)
+    if form is None:
+        return Reading(entry.entry_id, submission, error=f'intake.toml has no form "{submission.form[:60]}"')
+    try:
+        parsed = forms.read(submission, form)
+    except UnreadableSubmission as error:
+        return Reading(entry.entry_id, submission, form, error=str(error))
+    except Exception as error:
+        log.exception("submission.unreadable", lead_id=submission.id)
+        why = f"{type(error).__name__} while reading it as {form.provider}"
+        return Reading(entry.entry_id, submission, form, error=why)
+    return Reading(entry.entry_id, submission, form, parsed)
+
+
+def _decide_round(place: Workplace, readings: list[Reading]) -> list[tuple[Reading, Settlement | None]]:
+    store, rulebook = place.store, place.config.rulebook
+    known = store.queue.lead_of(name for reading in readings for name in reading.names)
+    by_person = store.leads.of_people([key for reading in readings for key in reading.people])
+    ids = {*by_person.values(), *(lead_id for reading in readings for lead_id in reading.lead_ids)}
+    records: dict[str, Lead | Exception | None] = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
+    routes = {
+        r.entry_id: answer_or_error(route_of_reading, r, rulebook) for r in readings if r.parsed is not None
+    }
+    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
+    tally = Tally(store.leads.rotations(teams), store.leads.load())
+    facts = SubmissionFacts(known, by_person, records, routes, tally)
+    now = store.now()  # after the records: nothing stands in a history before what it was decided on
+    decisions: list[tuple[Reading, Settlement | None]] = []
+    for reading in readings:
+        settlement = answer_or_error(settlement_of, reading, facts, rulebook, now)
+        if isinstance(settlement, Exception):
+            kind = type(settlement).__name__
+            log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
+            settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
+        decisions.append((reading, settlement))
+    return decisions
+
+
+def _traced(settlement: Settlement) -> dict[str, str]:
+    """What a trace says of a settlement: names of config, and no name that a sender made up."""
+    match settlement:
+        case Admit(change=change):
+            lead = change.lead
+            return {"outcome": "lead", "form": lead.form, "team": lead.team, "sla": lead.sla}
+        case Join(change=change):
+            return {"outcome": "touch", "lead_id": change.lead.id, "team": change.lead.team}
+        case Drop():
+            return {"outcome": settlement.kind, "form": settlement.form}
+        case Bury():
+            return {"outcome": "dead_letter"}
+
+
+def _log_settlement(settlement: Settlement) -> None:
+    match settlement:
+        case Admit(change=change):
+            lead = change.lead
+            log.info(
+                "lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla
+            )
+        case Join(change=change):
+            log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))
+        case Drop():
+            event = "submission.duplicate" if settlement.kind == "duplicates" else "submission.test"
+            log.info(event, lead_id=settlement.lead_id or settlement.submission_id)
+        case Bury():
+            log.error(
+                "submission.dead_letter",
+                lead_id=settlement.submission.id,
+                error=settlement.error
+                if settlement.is_of_known_form
+                else "it names a form that is not known",
+            )

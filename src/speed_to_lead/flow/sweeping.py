@@ -1,0 +1,124 @@
+"""Sweep: whose instant has come? Clocks ask; the answer is the next step of the ladder, its alerts in the outbox."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from speed_to_lead import tracing
+from speed_to_lead.core.assignment import Assignment, Team
+from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange
+from speed_to_lead.core.settlement import Tally
+from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.contention import MAX_ROUNDS
+from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.store import Result
+from speed_to_lead.store.contract import UnreadableRecord
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+#: Leads one clock reads at once.
+SWEEP_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep decided; `has_alerts`: the courier has something to do."""
+
+    decided: int = 0
+    has_alerts: bool = False
+
+
+def sweep(place: Workplace) -> Swept:
+    """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
+
+    Any number of clocks may sweep at once: a decision made on an old version is refused, and passed over, since
+    whoever won it wrote the index.
+    """
+    total, refused = Swept(), 0
+    for _ in range(MAX_ROUNDS):
+        ids = place.store.leads.due(place.store.now(), SWEEP_BATCH, refused)
+        if not ids:
+            break
+        decided, has_alerts = _sweep_batch(place, ids)
+        total = Swept(total.decided + decided, total.has_alerts or has_alerts)
+        refused += (
+            len(ids) - decided
+        )  # they may stand at the head of the index; those behind them must not wait
+    return total
+
+
+def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
+    store, begun = place.store, tracing.clock()
+    records = store.leads.get_many(ids)
+    now = store.now()  # after the records, as in routing
+    wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
+    rotations = store.leads.rotations(wanting) if wanting else {}
+    load = store.leads.load() if wanting else {}
+    tally = Tally(rotations, load)
+    changes: list[LeadChange] = []
+    handled = 0
+    for lead_id, record in zip(ids, records, strict=True):
+        if not isinstance(record, Lead):
+            handled += 1
+            _put_aside(place, lead_id, record, now)
+            continue
+        change = answer_or_error(_escalate, place, record, tally, now)
+        if isinstance(change, Exception):
+            handled += 1
+            _put_aside(place, lead_id, change, now)
+        elif change is None:  # the index was wrong; the record says when
+            handled += (
+                store.leads.mend_index(lead_id, record.version, first_instant(record)) is Result.APPLIED
+            )
+        else:
+            tally.note(change)
+            changes.append(change)
+    has_alerts = False
+    for change, result in zip(changes, store.leads.change(changes), strict=True):
+        if result is Result.APPLIED:
+            handled += 1
+            has_alerts = has_alerts or bool(change.alerts)
+            tell_change("sweep", change, begun)
+    return handled, has_alerts
+
+
+def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
+    return escalate(lead, _team_of(place, lead), tally.rotation(lead.team), tally.load, now)
+
+
+def _team_of(place: Workplace, lead: Lead) -> Team:
+    """The lead's team; where config has it no longer, one without reps that the fallback destination manages."""
+    team = place.config.rulebook.teams.get(lead.team)
+    if team is not None:
+        return team
+    anywhere = next(iter(place.config.rulebook.calendars.values()))
+    return Team(lead.team, anywhere, place.fallback_destination, Assignment.ROUND_ROBIN, ())
+
+
+def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: datetime) -> None:
+    """A due lead that cannot be worked on must not stop the others: out of the index, kept, and told to somebody."""
+    if problem is None:
+        if place.store.leads.mend_index(lead_id, 0, None) is Result.APPLIED:
+            return
+        problem = UnreadableRecord("the record has no document")
+    why = (
+        str(problem)
+        if isinstance(problem, UnreadableRecord)
+        else f"{type(problem).__name__} while escalating it"
+    )
+    alert = Alert(lead_id, "quarantined", place.fallback_destination, AlertKind.QUARANTINED, now, note=why)
+    if place.store.leads.quarantine(lead_id, why, alert) is Result.APPLIED:
+        log.error("lead.quarantined", lead_id=lead_id, error=why)
+
+
+def release(place: Workplace, lead_id: str) -> bool:
+    """Let a lead out of quarantine and back into the deadline index; whether it was there."""
+    if place.store.leads.release(lead_id) is not Result.APPLIED:
+        return False
+    lead = place.store.leads.get(lead_id)
+    if lead is not None:
+        place.store.leads.mend_index(lead_id, lead.version, first_instant(lead))
+    return True

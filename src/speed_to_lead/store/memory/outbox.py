@@ -1,0 +1,102 @@
+"""Alerts waiting to be delivered, in memory."""
+
+import secrets
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.lead import Alert, Lead
+from speed_to_lead.core.metrics import counts_of_attempt
+from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
+from speed_to_lead.store.memory.state import State, Waiting
+
+
+class MemoryOutbox:
+    """Alerts in memory."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add(self, alert: Alert, due: datetime) -> Result:
+        """Put an alert about the system into the outbox."""
+        if alert.key in self._state.alerts:
+            return Result.KNOWN
+        self._state.alerts[alert.key] = Waiting(alert, due)
+        return Result.APPLIED
+
+    def destinations_due(self, now: datetime) -> dict[str, int]:
+        """Destinations with alerts due."""
+        return dict(Counter(w.alert.destination for w in self._alive() if w.next_at <= now))
+
+    def claim(
+        self, destination: str, now: datetime, lease: timedelta, *, at_once: int
+    ) -> ClaimedAlert | None:
+        """Lease the first due alert of a destination."""
+        mine = [w for w in self._alive() if w.alert.destination == destination]
+        if sum(w.leased_until is not None and w.leased_until > now for w in mine) >= at_once:
+            return None
+        due = sorted((w for w in mine if w.next_at <= now), key=lambda w: (w.next_at, w.alert.key))
+        if not due:
+            return None
+        waiting = due[0]
+        waiting.unknown += bool(waiting.token)
+        waiting.attempts += 1
+        waiting.token = secrets.token_hex(8)
+        waiting.next_at = waiting.leased_until = now + lease
+        return ClaimedAlert(_counted(waiting), waiting.token)
+
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+        """Nothing to wait for."""
+        del claimed, lead
+        return Result.APPLIED
+
+    def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
+        """Write what an attempt came to."""
+        waiting = self._state.alerts.get(claimed.alert.key)
+        if waiting is None or waiting.token != claimed.token:
+            return Result.STALE
+        waiting.token, waiting.leased_until = "", None
+        if settlement.result in ("retry", "returned"):
+            waiting.attempts -= settlement.result == "returned"
+            waiting.next_at, waiting.unknown = settlement.at, settlement.unknown_attempts
+        else:
+            if settlement.result == "dead":
+                waiting.dead_at, waiting.unknown = settlement.at, settlement.unknown_attempts
+            else:
+                del self._state.alerts[claimed.alert.key]
+            self._state.ledger[f"alerts_{settlement.result}"] += 1
+        self._state.metrics.update(counts_of_attempt(claimed.alert, settlement.result, settlement.at))
+        if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
+            self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
+        if settlement.fallback is not None:
+            fallback = settlement.fallback
+            self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
+        return Result.APPLIED
+
+    def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
+        """Alerts not delivered yet."""
+        alive = sorted(self._alive(), key=lambda w: (to_ms(w.next_at), w.alert.key))
+        return [(_counted(w), w.next_at) for w in alive[:limit]]
+
+    def dead(self, limit: int) -> list[DeadAlert]:
+        """Alerts given up."""
+        dead = [
+            DeadAlert(_counted(w), w.dead_at) for w in self._state.alerts.values() if w.dead_at is not None
+        ]
+        return sorted(dead, key=lambda d: (to_ms(d.at), d.alert.key), reverse=True)[:limit]
+
+    def redrive(self, key: str, now: datetime) -> Result:
+        """Try a dead alert again."""
+        waiting = self._state.alerts.get(key)
+        if waiting is None or waiting.dead_at is None:
+            return Result.GONE
+        self._state.alerts[key] = Waiting(waiting.alert, now)
+        return Result.APPLIED
+
+    def _alive(self) -> list[Waiting]:
+        return [waiting for waiting in self._state.alerts.values() if waiting.dead_at is None]
+
+
+def _counted(waiting: Waiting) -> Alert:
+    return replace(waiting.alert, attempts=waiting.attempts, unknown_attempts=waiting.unknown)

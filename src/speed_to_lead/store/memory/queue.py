@@ -1,0 +1,135 @@
+"""Submissions and dead letters in memory."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
+from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.submission import Submission, other_id
+from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.memory.state import Pending, State
+from speed_to_lead.store.queue import queue_entry, stream_fields
+
+
+class MemoryQueue:
+    """Submissions in memory."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add(self, submission: Submission) -> None:
+        """Store one submission."""
+        self._state.added += 1
+        fields = {_bytes(name): _bytes(value) for name, value in stream_fields(submission).items()}
+        self._state.entries[f"{to_ms(self._state.clock())}-{self._state.added}"] = fields
+
+    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+        """Entries nobody has taken yet."""
+        del consumer
+        fresh = [entry_id for entry_id in self._state.entries if entry_id not in self._state.pending]
+        return [self._hand_out(entry_id) for entry_id in fresh[:limit]]
+
+    def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
+        """Entries left behind."""
+        del consumer
+        now = self._state.clock()
+        stale = [
+            entry_id
+            for entry_id, pending in self._state.pending.items()
+            if pending.taken_at is not None and now - pending.taken_at >= idle
+        ][:limit]
+        calm = [entry_id for entry_id in stale if self._state.pending[entry_id].deliveries < isolate_after]
+        return [self._hand_out(entry_id) for entry_id in (calm or stale[:1])]
+
+    def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Anybody may take them at once."""
+        del consumer
+        for entry in entries:
+            pending = self._state.pending.get(entry.entry_id)
+            if pending is not None:
+                pending.deliveries = entry.deliveries - 1
+                pending.taken_at = datetime.min.replace(tzinfo=UTC)
+
+    def forget_consumers(self, idle: timedelta) -> int:
+        """Nobody is remembered here."""
+        del idle
+        return 0
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+        """Write what became of the entries."""
+        return [self._settle(settlement) for settlement in settlements]
+
+    def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """What submissions with these keys became."""
+        found = {key: self._state.lead_seen(key) for key in keys}
+        return {key: lead_id for key, lead_id in found.items() if lead_id is not None}
+
+    def dead_letters(self, limit: int) -> list[DeadLetter]:
+        """The newest dead letters."""
+        newest = sorted(
+            self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id), reverse=True
+        )
+        return newest[:limit]
+
+    def dead_letter(self, submission_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        return self._state.buried.get(submission_id)
+
+    def replay(self, submission_id: str) -> Result:
+        """Back into the queue."""
+        letter = self._state.buried.pop(submission_id, None)
+        if letter is None:
+            return Result.GONE
+        self.add(letter.submission)
+        self._state.ledger.update({"dead_letters": -1, "replayed": 1})
+        return Result.APPLIED
+
+    def discard(self, submission_id: str) -> Result:
+        """Gone for good."""
+        if self._state.buried.pop(submission_id, None) is None:
+            return Result.GONE
+        self._state.ledger["discarded"] += 1
+        return Result.APPLIED
+
+    def _hand_out(self, entry_id: str) -> QueueEntry:
+        pending = self._state.pending.setdefault(entry_id, Pending())
+        pending.taken_at = self._state.clock()
+        pending.deliveries += 1
+        now_ms = to_ms(self._state.clock())
+        return queue_entry(entry_id.encode(), self._state.entries[entry_id], now_ms, pending.deliveries)
+
+    def _settle(self, settlement: Settlement) -> Result:
+        state = self._state
+        if settlement.entry_id not in state.entries:
+            return Result.SETTLED
+        match settlement:
+            case Admit() | Join():
+                return state.change(settlement.change, settlement)
+            case Drop():
+                state.ledger[settlement.kind] += 1
+                state.metrics.update(counts_of_settlement(settlement))
+                if settlement.lead_id:
+                    state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
+                answer = Result.APPLIED
+            case Bury():
+                submission = settlement.submission
+                kept = state.buried.get(submission.id)
+                if kept is not None and kept.submission.body != submission.body:
+                    submission = replace(submission, id=other_id(submission))
+                    kept = state.buried.get(submission.id)
+                known = kept is not None
+                state.ledger["duplicates" if known else "dead_letters"] += 1
+                counts_of = counts_of_repeated_burial if known else counts_of_settlement
+                state.metrics.update(counts_of(settlement))
+                state.buried.setdefault(
+                    submission.id, DeadLetter(submission, settlement.error, settlement.at)
+                )
+                answer = Result.KNOWN if known else Result.APPLIED
+        state.settled(settlement.entry_id)
+        return answer
+
+
+def _bytes(value: str | bytes | int) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -1,0 +1,133 @@
+"""All that the store in memory holds, and the one change that queue and leads both make."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
+from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
+from speed_to_lead.core.settlement import Admit, DeadLetter, Join
+from speed_to_lead.store.contract import Erasure, Result
+
+
+@dataclass
+class Pending:
+    """An entry of the queue that a router has taken."""
+
+    taken_at: datetime | None = None
+    deliveries: int = 0
+
+
+@dataclass
+class Waiting:
+    """An alert in the outbox; `dead_at` once it is given up."""
+
+    alert: Alert
+    next_at: datetime
+    attempts: int = 0
+    unknown: int = 0
+    token: str = ""
+    leased_until: datetime | None = None
+    dead_at: datetime | None = None
+
+
+@dataclass
+class State:
+    """Everything, as the keys of the Redis store hold it (`store/keys.py`)."""
+
+    clock: Callable[[], datetime]
+    entries: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    added: int = 0
+    seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    buried: dict[str, DeadLetter] = field(default_factory=dict)
+    leads: dict[str, Lead] = field(default_factory=dict)
+    history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
+    people: dict[str, str] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
+    rotations: dict[str, Rotation] = field(default_factory=dict)
+    load: Counter[str] = field(default_factory=Counter)
+    load_changes: Counter[str] = field(default_factory=Counter)
+    listed: set[str] = field(default_factory=set)
+    listed_open: set[str] = field(default_factory=set)
+    told_until: dict[str, datetime] = field(default_factory=dict)
+    ledger: Counter[str] = field(default_factory=Counter)
+    metrics: Counter[str] = field(default_factory=Counter)
+    alerts: dict[str, Waiting] = field(default_factory=dict)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    beats: dict[str, datetime] = field(default_factory=dict)
+    hinted: set[str] = field(default_factory=set)
+    erasures: list[Erasure] = field(default_factory=list)
+
+    def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
+        """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
+        lead, turn = change.lead, change.rotation
+        people = settlement.people if isinstance(settlement, Admit) else ()
+        refusal = self._refusal(change, settlement, people)
+        if refusal is not None:
+            return refusal
+        self.leads[lead.id] = lead
+        self.list(lead)
+        self.history.setdefault(lead.id, []).extend(change.history)
+        self.index(lead.id, lead.next_at)
+        self.people.update((person, lead.id) for person, _ in people)
+        if turn is not None:
+            self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
+        self.ledger.update(change.counters)
+        self.load.update(change.load)
+        self.metrics.update(counts_of_settlement(settlement) if settlement else counts_of_change(change))
+        self.load_changes.update(change.load.keys())
+        for alert in change.alerts:
+            self.alerts.setdefault(alert.key, Waiting(alert, alert.decided_at))
+        if settlement is not None:
+            for seen in settlement.seen:
+                self.seen[seen.key] = (lead.id, self.clock() + seen.remember)
+            self.settled(settlement.entry_id)
+        return Result.APPLIED
+
+    def _refusal(
+        self,
+        change: LeadChange,
+        settlement: Admit | Join | None,
+        people: Sequence[tuple[str, str | None]],
+    ) -> Result | None:
+        if settlement is not None and settlement.entry_id not in self.entries:
+            return Result.SETTLED
+        known = self.leads.get(change.lead.id)
+        if (known.version if known else 0) != change.lead.version - 1:
+            return Result.STALE if known else Result.GONE
+        if settlement is not None and any(self.lead_seen(seen.key) is not None for seen in settlement.seen):
+            return Result.STALE
+        if any(self.people.get(person) != expected for person, expected in people):
+            return Result.STALE
+        turn = change.rotation
+        if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
+            return Result.STALE
+        return None
+
+    def index(self, lead_id: str, next_at: datetime | None) -> None:
+        """Make the deadline index say when the lead is next due."""
+        if next_at is None:
+            self.due.pop(lead_id, None)
+        else:
+            self.due[lead_id] = next_at
+
+    def list(self, lead: Lead) -> None:
+        """Put the lead among all leads, and among the open ones while it is."""
+        self.listed.add(lead.id)
+        if lead.is_open:
+            self.listed_open.add(lead.id)
+        else:
+            self.listed_open.discard(lead.id)
+
+    def lead_seen(self, key: str) -> str | None:
+        """The lead that a submission with this key became, while that is remembered."""
+        lead_id, until = self.seen.get(key, ("", self.clock()))
+        return lead_id if until > self.clock() else None
+
+    def settled(self, entry_id: str) -> None:
+        """Take an entry off the queue."""
+        del self.entries[entry_id]
+        self.pending.pop(entry_id, None)
