@@ -320,10 +320,16 @@ def test_a_courier_that_stops_gives_up_the_note_in_seconds(
     scene.submit()
     scene.route()
     monkeypatch.setattr(type(scene.store.outbox), "settle", _away)
-    monkeypatch.setattr(delivery, "LAST_NOTE_SECONDS", 0.0)
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=sleep))
     answers = iter([True])
     with pytest.raises(StoreUnavailable):
         flow.deliver(scene.place, "ana-slack", lambda: next(answers, False))
+    assert passed[0] == pytest.approx(delivery.LAST_NOTE_SECONDS)
 
 
 def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
