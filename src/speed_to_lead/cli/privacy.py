@@ -222,9 +222,8 @@ def _tell(found: privacy.Found, log: str, *, dry_run: bool) -> None:
     say(
         f"  - {_LOGS.get(log, f'the server would not rewrite its append-only file: {log}; run BGREWRITEAOF')}"
     )
-    say(
-        "  - replicas until they have followed, backups and snapshots, and the server's own logs (SLOWLOG, MONITOR)"
-    )
+    say("  - replicas until they have followed, and their own append-only files: run BGREWRITEAOF on each")
+    say("  - backups and snapshots, and the server's own logs (SLOWLOG, MONITOR)")
     say("  - form tools, the CRM, and logs of proxies in between")
 
 
