@@ -8,7 +8,7 @@ Off, and free of cost, unless the extra `speed-to-lead[tracing]` is installed an
 - `start`            the same where the end is in another place
 
 The context travels as a W3C `traceparent`: in the queue entry's headers, then in the lead's record, then in the alert.
-Attributes are ids and names of config, never anything a person said (docs/promises.md, 14).
+Attributes are ids and names of config, never anything a person said (docs/reliability.md, 14).
 """
 
 import os

@@ -43,16 +43,18 @@ _RUN, _RULES, _LEADS, _OPERATE = "Run it", "Rules", "Leads and alerts", "Is it w
 
 _PLACES = {
     "up": _Place("up", "up", "Run everything on this machine, in this terminal.", _RUN),
-    "web": _Place("serve", "web", "Run the web process: hooks, API, health.", _RUN),
+    "web": _Place("serve", "web", "Run the web process: hooks, API, metrics, health.", _RUN),
     "watchdog": _Place("serve", "watchdog", "Run the watchdog: is every part still working?", _RUN),
     "config": _Place("config", "app", "Check the rules, and see where a lead would go and why.", _RULES),
-    "leads": _Place("leads", "app", "List and show leads; respond, reassign, close.", _LEADS),
+    "leads": _Place("leads", "app", "Show, respond, reassign, close; export or erase a person.", _LEADS),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),
     "alerts": _Place("alerts", "app", "Alerts under way and given up; try a destination.", _LEADS),
-    "keys": _Place("keys", "app", "Keys of the HTTP API: make one, list those that are set.", _OPERATE),
-    "status": _Place("operate", "status", "Depth and lag of every stage; exit 1 when one is late.", _OPERATE),
+    "keys": _Place("keys", "app", "Keys for /v1, /docs and /metrics: make one, list those set.", _OPERATE),
+    "status": _Place(
+        "operate", "status", "Depth and lag of every stage; exit 1 when late or silent.", _OPERATE
+    ),
     "ledger": _Place("operate", "ledger", "Does every submission add up? Exit 1 when not.", _OPERATE),
     "doctor": _Place("doctor", "doctor", "What is wrong with this set-up, and how to mend it.", _OPERATE),
 }

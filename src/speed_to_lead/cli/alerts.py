@@ -35,7 +35,7 @@ _IN_WORDS = {
 @app.command("list")
 def list_alerts(
     dead: Annotated[bool, typer.Option("--dead", help="Those given up instead of those under way.")] = False,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=AT_ONCE, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=AT_ONCE, help="Show at most N.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Alerts not delivered yet, soonest first; with --dead those given up, newest first."""

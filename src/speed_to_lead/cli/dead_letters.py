@@ -26,7 +26,7 @@ IdArgument = Annotated[
 
 @app.command("list")
 def list_dead_letters(
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=AT_ONCE, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=AT_ONCE, help="Show at most N.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """The newest dead letters, and why each could not be read."""

@@ -19,16 +19,25 @@ from speed_to_lead.settings import load_settings
 #: So that a key is known for one where it should not be: in a repository, in a chat.
 _PREFIX = "stl_"
 
-app = new_group("Keys of the HTTP API: make one, list those that are set.")
+app = new_group("Keys for /v1, /docs and /metrics: make one, list those set.")
 
 
 @app.command("new")
 def new(
     name: Annotated[
-        str, typer.Argument(help="Who will use it, such as crm; the same name again to change a key.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Who will use it, such as crm. To replace a key, make another of the same name.",
+        ),
     ],
     scopes: Annotated[
-        str, typer.Option("--scopes", help=f"What it may do, separated by commas: {', '.join(Scope)}.")
+        str,
+        typer.Option(
+            "--scopes",
+            help="What it may do, separated by commas: intake (post leads), read (all that is shown, /metrics), "
+            "write (respond, reassign, close), admin (everything).",
+        ),
     ] = "read",
     until: Annotated[
         str | None,
@@ -60,7 +69,7 @@ def new(
 
 @app.command("list")
 def list_keys(as_json: JsonOption = False) -> None:
-    """The keys that STL_API_KEYS has in this shell: names, scopes and last days, never a key or a hash."""
+    """List what this shell's STL_API_KEYS holds. Names, scopes and last days; never a key or a hash."""
     now = datetime.now(UTC)
     rows = [(key.name, _in_words(key), key.until, _state(key, now)) for key in load_settings().keys]
     if as_json:

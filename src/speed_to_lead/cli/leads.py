@@ -28,7 +28,7 @@ from speed_to_lead.core.lead import Lead, LeadChange, LeadState, Response, Respo
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead, reassign_lead, record_response
 
-app = new_group("List and show leads; respond, reassign, close; export and erase a person.")
+app = new_group("List and show leads; respond, reassign, close; export or erase a person.")
 app.command("export")(export)
 app.command("erase")(erase)
 app.command("erasures")(erasures)
@@ -43,9 +43,7 @@ def list_leads(
     state: Annotated[LeadState | None, typer.Option(help="Only leads in this state.")] = None,
     team: Annotated[str | None, typer.Option(metavar="TEAM", help="Only this team's leads.")] = None,
     rep: Annotated[str | None, typer.Option(metavar="REP", help="Only this rep's leads.")] = None,
-    limit: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1000, help="At most so many, 1 to 1000.")
-    ] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Show at most N.")] = 50,
     cursor: Annotated[
         str | None,
         typer.Option(metavar="CURSOR", help="Go on where the last page ended; it printed the cursor."),

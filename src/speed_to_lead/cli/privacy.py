@@ -37,23 +37,27 @@ _NOUNS = {
     "submissions": "submission still in the queue",
     "pointers": "key that pointed to them",
     "redacted": "quotation in somebody else's record",
-    "remains": "remainder",
+    "remains": "history or alert of theirs",
 }
 _PLURALS = {
     "submissions": "submissions still in the queue",
     "pointers": "keys that pointed to them",
     "redacted": "quotations in other people's records",
+    "remains": "histories or alerts of theirs",
 }
 
 
 def export(
     person: PersonArgument,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Write it there, for your eyes only.")
+        Path | None,
+        typer.Option(
+            "--file", metavar="FILE", help="Write it to this file; a new one is readable by you alone."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Everything held about a person as one JSON document: leads, history, touches, raw submissions."""
+    """Everything held about a person, as JSON: leads, history, touches, raw submissions. Changes nothing."""
     del as_json  # it is JSON in any case
     with opened_place(rules=True) as place:
         document = privacy.export(place, person_named(*person))
@@ -71,7 +75,10 @@ def export(
 
 def erase(
     person: PersonArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Do not ask first; needed where nobody can be asked, as in a script."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be erased, and erase nothing.")
     ] = False,
@@ -102,10 +109,10 @@ def erase(
 
 
 def erasures(
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Show at most N.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """The erasures there were: when, by whom, for which request, how much. Not who was erased."""
+    """When somebody was erased, by whom, for which request, how much. Never who it was."""
     with opened_store() as store:
         found = store.privacy.erasures(limit)
     if as_json:
@@ -121,7 +128,7 @@ def erasures(
 
 
 def reencrypt(as_json: JsonOption = False) -> None:
-    """Bring every record under the first of STL_ENCRYPTION_KEYS, plain ones too. May be broken off and repeated."""
+    """Encrypt all records with the first of STL_ENCRYPTION_KEYS. May be interrupted and repeated; exit 1 while any are left."""
     total = Resealed()
     with opened_store() as store:
         for done in store.privacy.reseal():
@@ -215,9 +222,8 @@ def _tell(found: privacy.Found, log: str, *, dry_run: bool) -> None:
     say(
         f"  - {_LOGS.get(log, f'the server would not rewrite its append-only file: {log}; run BGREWRITEAOF')}"
     )
-    say(
-        "  - replicas until they have followed, backups and snapshots, and the server's own logs (SLOWLOG, MONITOR)"
-    )
+    say("  - replicas until they have followed, and their own append-only files: run BGREWRITEAOF on each")
+    say("  - backups and snapshots, and the server's own logs (SLOWLOG, MONITOR)")
     say("  - form tools, the CRM, and logs of proxies in between")
 
 

@@ -13,7 +13,7 @@ from speed_to_lead.workplace import open_workplace_or_exit
 
 
 def web() -> int:
-    """Run the web process: hooks, API, health. Ends with SIGTERM or Ctrl-C."""
+    """Run the web process: hooks, API, metrics, health. Ends with SIGTERM or Ctrl-C."""
     from speed_to_lead.web.serve import serve  # noqa: PLC0415  each command loads only what it runs
     from speed_to_lead.worker.app import app  # noqa: PLC0415
     from speed_to_lead.worker.hints import send_hint  # noqa: PLC0415
@@ -29,13 +29,15 @@ def watchdog(
     *,
     once: Annotated[
         bool,
-        typer.Option("--once", help="Look once: exit 1 and a line for each problem, 2 without a server."),
+        typer.Option(
+            "--once", help="Look once and end: 0 all is well, 1 with a line for each problem, 2 no server."
+        ),
     ] = False,
 ) -> int:
     """Run the watchdog: it tells the fallback destination when a part stops working.
 
-    While all is well it says so to STL_DEADMAN_URL, if that is set: whoever is there calls for help when it stops, also
-    where the watchdog itself is what is gone.
+    With STL_DEADMAN_URL it also POSTs there, each minute, while all is well. A service that raises the alarm when it
+    hears nothing then also covers the loss of the watchdog itself.
     """
     from speed_to_lead import watchdog as watching  # noqa: PLC0415
     from speed_to_lead.destinations import DeadMan, new_http_client  # noqa: PLC0415

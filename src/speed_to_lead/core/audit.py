@@ -363,7 +363,7 @@ class Ledger:
 
     @property
     def difference(self) -> int:
-        """Received minus everything accounted for; zero when the books balance (docs/promises.md, 9)."""
+        """Received minus everything accounted for; zero when the books balance (docs/reliability.md, 9)."""
         return self.received - (
             self.leads + self.touches + self.duplicates + self.tests + self.dead_letters + self.in_flight
         )

@@ -87,4 +87,9 @@ def _without(stage: str) -> tuple[str, str]:
         return "form tools are not answered", "start it: speed-to-lead web"
     if stage == "watchdog":
         return "nobody is told when a stage stops", "start it: speed-to-lead watchdog"
+    if stage == "auditor":
+        return (
+            "nobody looks for contradictions",
+            "restart the clock, which runs it; its log says why (task.failed)",
+        )
     return "its work stands still", "start it again"
