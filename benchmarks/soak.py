@@ -186,7 +186,12 @@ def growth_of(days: list[Day]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--days", type=int, default=45, help=f"more than {LEVEL_AFTER + 6}")
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=45,
+        help=f"days to live; {LEVEL_AFTER + 7} at least, for memory is level after {LEVEL_AFTER}",
+    )
     parser.add_argument("--leads", type=int, default=500, help="submissions a day")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep-all", action="store_true", help="no retention: shows that the soak can fail")

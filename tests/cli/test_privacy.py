@@ -63,6 +63,7 @@ def test_export(running: Running, tmp_path: Path) -> None:
     (lead,) = running("leads", "export", "kim@example.com").json["leads"]
     assert (lead["id"], lead["fields"]["message"]) == (lead_id, "top secret")
     file = tmp_path / "kim.json"
+    file.touch(mode=0o644)
     assert running("leads", "export", "kim@example.com", "--file", str(file)).code == 0
     assert [lead_id] == [one["id"] for one in json.loads(file.read_text())["leads"]]
     assert file.stat().st_mode & 0o077 == 0

@@ -16,7 +16,7 @@ from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import sweeping
-from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.contract import StoreUnavailable, UnreadableRecord
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.workplace import Workplace
 
@@ -174,6 +174,9 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_the_others_go_on(
     }
     assert good.id == scene.people["ben-slack"].heard[0].lead_id
     assert redis_store.operations.ledger().difference == 0
+    with pytest.raises(UnreadableRecord):  # it can no more be worked on than before
+        flow.release(scene.place, bad.id)
+    assert [bad.id] == list(redis_store.leads.quarantined())
 
 
 def test_a_store_that_goes_away_while_deciding_puts_nobody_aside(

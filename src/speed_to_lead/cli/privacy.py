@@ -66,6 +66,7 @@ def export(
         say_json(document)
     else:
         file.touch(mode=0o600)
+        file.chmod(0o600)  # touch leaves a file that was there as it was
         file.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         hint(f"{counted(held, 'record')} written to {file}.")
     if document["locked"]:

@@ -115,10 +115,13 @@ def _put_aside(place: Workplace, lead_id: str, problem: Exception | None, now: d
 
 
 def release(place: Workplace, lead_id: str) -> bool:
-    """Let a lead out of quarantine and back into the deadline index; whether it was there."""
+    """Let a lead out of quarantine and back into the deadline index; whether it was there.
+
+    Raises UnreadableRecord, and leaves it where it is, while its record still cannot be read.
+    """
+    lead = place.store.leads.get(lead_id)
     if place.store.leads.release(lead_id) is not Result.APPLIED:
         return False
-    lead = place.store.leads.get(lead_id)
     if lead is not None:
         place.store.leads.mend_index(lead_id, lead.version, first_instant(lead))
     return True
