@@ -190,7 +190,8 @@ def _welcome(
     )
     lines = [
         f"speed-to-lead listens on {address}; leads are kept by {where}",
-        f"rules: {environment['STL_CONFIG_DIR']}   API description: {address}/docs   stop: Ctrl-C",
+        f"rules: {environment['STL_CONFIG_DIR']}   stop: Ctrl-C",
+        f"the API is described at {address}/docs; a browser asks for a name (any) and a password (a key of STL_API_KEYS)",
     ]
     if made_up:
         lines.append(
