@@ -129,11 +129,18 @@ def server_killed(world: World, blow: Blow, over: threading.Event) -> None:
         world.server.start()
 
 
+#: Microseconds.
+SHORTEST_SLEEP = 60.0
+
+
 def server_loads(world: World, blow: Blow, over: threading.Event) -> None:
     """Kill -9, and a start so slow that it answers LOADING meanwhile. The file is small, so each command is slowed."""
     world.server.kill()
     commands = max(world.server.log_size() / 150, 1000)
-    world.server.launch(f"key-load-delay {max(int(blow.seconds * 1e6 / commands), 1)}")
+    each = blow.seconds * 1e6 / commands
+    # The shortest sleep takes some 60 us; a negative delay is such a sleep once in so many commands.
+    delay = int(each) if each >= SHORTEST_SLEEP else -math.ceil(SHORTEST_SLEEP / each)
+    world.server.launch(f"key-load-delay {delay}")
     try:
         over.wait(blow.seconds)
         world.server.wait_until_ready(6 * blow.seconds + 10)
