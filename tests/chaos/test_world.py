@@ -284,10 +284,10 @@ def test_a_server_in_trouble_refuses_writes(world: World, name: str, refusal: st
     """Each in its own words: the fault does what its name says."""
     heard: list[str] = []
     over = threading.Event()
-    # Enough commands that loading them can be seen to take a while.
+    # Enough commands that loading them takes a while, and that it looks up meanwhile: it does so every 1024 of them.
     with world.server.client() as client:
         pipe = client.pipeline(transaction=False)
-        for number in range(2000):
+        for number in range(10_000):
             pipe.set("x", "y" * 100 + str(number))
         pipe.execute()
     striking = threading.Thread(target=faults.strike, args=(world, Blow(0, name, "server", 2.5, 0.0), over))
