@@ -332,6 +332,30 @@ def test_a_courier_that_stops_gives_up_the_note_in_seconds(
     assert passed[0] == pytest.approx(delivery.LAST_NOTE_SECONDS)
 
 
+def test_a_note_tried_for_long_has_its_last_seconds_from_the_stop_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is away for ten seconds, the process is stopped after nine: the delivered alert is noted, sent once."""
+    scene.submit()
+    scene.route()
+    settle, passed = type(scene.store.outbox).settle, [0.0]
+
+    def away_for_ten_seconds(self: Any, *given: Any) -> Any:
+        if passed[0] < 10:
+            raise StoreUnavailable("ConnectionError")
+        return settle(self, *given)
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    monkeypatch.setattr(type(scene.store.outbox), "settle", away_for_ten_seconds)
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=sleep))
+    flow.deliver(scene.place, "ana-slack", lambda: passed[0] < 9)
+    scene.clock.advance(flow.LEASE)
+    scene.deliver()
+    assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
+
+
 def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
 #: take an alert over while the store is away, and whoever notes it first afterwards keeps it from going out again.
 NOTE_SECONDS = 120.0
 NOTE_EVERY = 0.1
-#: A process that stops has less time than that.
+#: A process that stops has less time than that, from when it was asked to.
 LAST_NOTE_SECONDS = 4.0
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
@@ -243,10 +243,18 @@ def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
 def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -> Result:
     """Note what came of an attempt; a store that is away for a while must not make a delivered alert go out again."""
     began = time.monotonic()
+    stopped_at: float | None = None
     while True:
         try:
             return place.store.outbox.settle(hand.claimed, settlement)
         except StoreUnavailable:
-            if time.monotonic() - began >= (NOTE_SECONDS if hand.go_on() else LAST_NOTE_SECONDS):
+            passed = time.monotonic()
+            if stopped_at is None and not hand.go_on():
+                stopped_at = passed
+            if stopped_at is None:
+                is_over = passed - began >= NOTE_SECONDS
+            else:
+                is_over = passed - stopped_at >= LAST_NOTE_SECONDS
+            if is_over:
                 raise
         time.sleep(NOTE_EVERY)
