@@ -135,10 +135,10 @@ def test_nobody_is_accused_while_the_server_refuses_writes(site: Site) -> None:
         client.config_set("min-replicas-to-write", 1)
         os.killpg(running["router"].process.pid, signal.SIGCONT)
         _pass(DEAF_AFTER + 3 * LOOK_EVERY)
-        assert {name: True for name in running} == {name: one.is_running for name, one in running.items()}
+        assert dict.fromkeys(running, True) == {name: one.is_running for name, one in running.items()}
         client.config_set("min-replicas-to-write", 0)
     site.wait_for_alert(site.submit(1)[0], seconds=10)
-    assert {name: True for name in running} == {name: one.is_running for name, one in running.items()}
+    assert dict.fromkeys(running, True) == {name: one.is_running for name, one in running.items()}
 
 
 @pytest.mark.real

@@ -330,10 +330,10 @@ class Outbox(Protocol):
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
 
-        STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
+        The lease then lasts until `leased_until`, however long ago it was given. STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
         where too few replicas say so in time.
         """
 

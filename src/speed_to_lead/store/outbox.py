@@ -10,7 +10,7 @@ from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
 from speed_to_lead.store.encryption import Vault
-from speed_to_lead.store.leads import confirm_read
+from speed_to_lead.store.leads import confirm_call
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is dead.
@@ -99,9 +99,10 @@ class RedisOutbox:
             ],
         )
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
-        """Whether enough replicas hold the alert, and the lead as it was read."""
-        return confirm_read(self._server, lead, claimed.alert.key, claimed.token)
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
+        """Whether the lease and the lead are as they were read, and enough replicas hold them; the lease is renewed."""
+        call = confirm_call(self._keys, lead, claimed, leased_until)
+        return Result(text(self._server.run([call], confirmed=True)[0]))
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
