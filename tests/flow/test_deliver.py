@@ -26,6 +26,7 @@ from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.outbox import UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
 
 #: Couriers renew their lease by the time that really passed, milliseconds, while the test's clock stands still.
@@ -421,6 +422,44 @@ def test_a_courier_that_stops_gives_up_the_note_in_seconds(
     with pytest.raises(StoreUnavailable):
         flow.deliver(scene.place, "ana-slack", lambda: next(answers, False))
     assert passed[0] == pytest.approx(delivery.LAST_NOTE_SECONDS)
+
+
+@pytest.mark.parametrize("what", ["a lead", "a lead that cannot be read", "the system"])
+def test_an_alert_that_cannot_be_read_goes_to_the_fallback(
+    fakeredis_store: RedisStore, clock: ManualClock, what: str
+) -> None:
+    """Given up it stands in the lead's history, and somebody hears of it, as of every other one."""
+    scene = new_scene(fakeredis_store, clock)
+    client, keys = fakeredis_store.server.client, fakeredis_store.server.keys
+    if what == "the system":
+        fakeredis_store.outbox.add(Alert("system", "test", "ana-slack", AlertKind.TEST, clock.now), clock.now)
+    else:
+        lead_id = scene.submit()
+        scene.route()
+    (key,) = client.hkeys(keys.alerts)
+    client.hset(keys.alerts, key, '{"kind":"lead.unheard_of"}')
+    if what == "a lead that cannot be read":
+        client.hset(keys.lead(lead_id), "document", "{}")
+    for _ in range(UNREADABLE_TRIES + 1):
+        for destination in flow.destinations_due(scene.place):
+            flow.deliver(scene.place, destination)
+        scene.later(1)
+
+    assert _alert_counters(scene) == {"alerts_delivered": 1, "alerts_dead": 1}
+    heard = {
+        "a lead": ("managers", "sla.reminder 0%~ana-slack"),
+        "a lead that cannot be read": ("console", "system.lead_quarantined 0%~ana-slack"),
+        "the system": ("console", "system.contradiction test~ana-slack"),
+    }[what]
+    assert {heard[0]: [heard[1]]} == scene.heard()
+    assert "its alert cannot be read" in scene.people[heard[0]].heard[0].note
+    if what == "a lead":
+        given_up = next(e for e in scene.store.leads.history(lead_id) if e.event == "alert.given_up")
+        assert ("0%", "ana-slack", "managers") == (
+            given_up.details["step"],
+            given_up.details["to"],
+            given_up.details["fallback"],
+        )
 
 
 def test_a_note_tried_for_long_has_its_last_seconds_from_the_stop_on(

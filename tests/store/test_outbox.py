@@ -223,9 +223,15 @@ def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) 
         old.alert.step,
         redis_store.outbox.settle(old, AlertSettlement("delivered", now)),
     ) == ("old", Result.APPLIED)
-    for number in range(1, UNREADABLE_TRIES):
-        assert "alerts_dead" not in redis_store.operations.counters()
+    for number in range(1, UNREADABLE_TRIES - 1):
         assert redis_store.outbox.claim("managers", now + number * UNREADABLE_PAUSE, LEASE, at_once=1) is None
+    last = claim(redis_store, now + (UNREADABLE_TRIES - 1) * UNREADABLE_PAUSE, at_once=1)
+    assert (last.is_unreadable, last.alert.key, last.alert.attempts) == (
+        True,
+        "lead1:new:managers",
+        UNREADABLE_TRIES,
+    )
+    assert redis_store.outbox.settle(last, AlertSettlement("dead", now)) == Result.APPLIED
     assert (
         redis_store.operations.counters()["alerts_dead"],
         redis_store.operations.health().dead_alerts,

@@ -90,15 +90,14 @@ class InHand:
 
 def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     alert = hand.alert
-    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
-        why = f"{alert.attempts - 1} couriers stopped while they sent it"
+    if hand.claimed.is_unreadable:
+        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
+        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
+        return
+    if why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     channel = place.channel(alert.destination)
-    if alert.unknown_attempts > 1 and not channel.recognises_repeats:
-        why = "it may have arrived twice already, and another try could double it again"
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
     try:
         ready = answer_or_error(_ready, place, hand, now)
     except StoreUnavailable:
@@ -170,6 +169,26 @@ def _send_and_note(
         attempt=alert.attempts,
     )
     _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+
+
+def _why_not_again(place: Workplace, alert: Alert) -> str:
+    """Why an alert is given up without another try, or nothing."""
+    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
+        return f"{alert.attempts - 1} couriers stopped while they sent it"
+    if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
+        return "it may have arrived twice already, and another try could double it again"
+    return ""
+
+
+def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
+    """An alert of which only the key can be read, with what its lead's record says; so its manager hears of the lead."""
+    lead = answer_or_error(place.store.leads.get, alert.lead_id)
+    if lead is None:
+        return alert  # about the system
+    if isinstance(lead, Exception):
+        return replace(alert, kind=AlertKind.QUARANTINED)  # that tells the lead's id without its record
+    kind = AlertKind.REMINDER if lead.breached_at is None else AlertKind.BREACHED
+    return replace(alert, kind=kind, team=lead.team, rep=lead.rep)
 
 
 class _LeaseLost(Exception):

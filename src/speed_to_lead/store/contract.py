@@ -50,10 +50,14 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedAlert:
-    """An alert leased to one courier. `alert.attempts` counts this attempt."""
+    """An alert leased to one courier. `alert.attempts` counts this attempt.
+
+    `is_unreadable`: no courier could read it, often enough. `alert` holds what its key says, and is to be given up.
+    """
 
     alert: Alert
     token: str
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
