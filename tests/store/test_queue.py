@@ -410,6 +410,30 @@ def test_consumers_that_hold_nothing_are_struck_off(any_redis: RedisStore) -> No
     wait_until(lambda: names() == {b"holds"}, "the idle one is gone and the other is not")
 
 
+def test_consumers_are_struck_off_in_one_piece(
+    any_redis: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry taken after the look is not forgotten with its consumer: nothing comes between look and strike."""
+    client, stream = any_redis.server.client, any_redis.server.keys.incoming
+    assert 0 == any_redis.queue.forget_consumers(timedelta(0))  # no stream yet
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    (entry,) = any_redis.queue.take("quiet", 10)
+    client.xack(stream, "router", entry.entry_id)
+    sent: list[str] = []
+    execute = client.execute_command
+
+    def noted(*given: object, **named: object) -> object:
+        sent.append(str(given[0]))
+        return execute(*given, **named)
+
+    monkeypatch.setattr(client, "execute_command", noted)
+    wait_until(lambda: any_redis.queue.forget_consumers(timedelta(0)) == 1, "it is struck off")
+    assert not [command for command in sent if command.startswith("X")]
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    assert 1 == len(any_redis.queue.take("quiet", 10))  # one that lives is on the list again
+    assert 0 == any_redis.queue.forget_consumers(timedelta(hours=1))
+
+
 def test_a_dead_letter_is_never_overwritten(store: Store) -> None:
     """Another body under the same id is kept under an id of its own; the same body again is a duplicate."""
     at = store.now()

@@ -104,13 +104,8 @@ class RedisQueue:
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike off consumers that died long ago. One that holds entries stays: they would be forgotten with it."""
-        idle_ms = idle.total_seconds() * 1000
-        consumers = self._with_group(lambda: self._client.xinfo_consumers(self._keys.incoming, GROUP))
-        gone = [c["name"] for c in consumers if c["pending"] == 0 and c["idle"] > idle_ms]
-        with translated_errors():
-            for name in gone:
-                self._client.xgroup_delconsumer(self._keys.incoming, GROUP, name)
-        return len(gone)
+        arguments = [GROUP, int(idle.total_seconds() * 1000)]
+        return int(self._server.run_one("forget_consumers", [self._keys.incoming], arguments))
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
