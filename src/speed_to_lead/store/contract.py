@@ -206,6 +206,10 @@ class Resealed:
         )
 
 
+#: More than a router waits before it takes up what another one left; far less than what the auditor finds forgotten.
+GIVEN_BACK_IDLE = timedelta(seconds=10)
+
+
 class Queue(Protocol):
     """Submissions waiting to be routed, and those that could not be read."""
 
@@ -226,7 +230,10 @@ class Queue(Protocol):
         """
 
     def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
-        """Entries that nobody could work on, the store being away: anybody may take them at once, and it does not count."""
+        """Entries that nobody could work on, the store being away: anybody may take them at once, and it does not count.
+
+        From now on they count as untouched for GIVEN_BACK_IDLE.
+        """
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike consumers off that were silent for `idle` and hold nothing; how many."""
