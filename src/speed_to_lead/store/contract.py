@@ -437,7 +437,7 @@ class Audit(Protocol):
         """Entries of the queue that a router took so long ago and nobody settled; at most a thousand are counted."""
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
-        """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of its step was told lately."""
+        """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of that kind was told lately."""
 
 
 class Privacy(Protocol):
