@@ -18,7 +18,7 @@ from tests.servers import ManualClock
 from speed_to_lead import auditor as auditing
 from speed_to_lead import flow
 from speed_to_lead.auditor import Auditor
-from speed_to_lead.core.audit import AlertFacts, Finding, audit_lead, repair_of
+from speed_to_lead.core.audit import AlertFacts, Contradiction, Finding, audit_lead, repair_of
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.lead import AlertKind, Lead, ResponseKind
 from speed_to_lead.core.response import close_lead, reassign_lead
@@ -449,6 +449,22 @@ def test_books_that_do_not_balance_are_told_of(scene: Scene) -> None:
         _redis(scene).client.xtrim(_redis(scene).keys.incoming, maxlen=0, approximate=False)
     assert {"ledger": 1} == looked_twice(Auditor(scene.place), scene)
     assert scene.waiting() == ["system:audit.ledger.2026-01-05:console"]
+
+
+def test_the_turn_of_the_day_is_no_reason_to_tell_again(scene: Scene) -> None:
+    """A kind is told of once in a day's time, not once on each side of midnight."""
+    scene.clock.now = scene.clock.now.replace(hour=23, minute=59, second=59)
+
+    def tell() -> None:
+        auditor = Auditor(scene.place)
+        auditor._raise(Contradiction(Finding.LEDGER, "ledger"))
+        auditor._tell()
+
+    tell()
+    scene.later(0.1)
+    tell()
+    assert ["system:audit.ledger.2026-01-05:console"] == scene.waiting()
+    assert {"raised:ledger": 2} == scene.store.operations.counters()
 
 
 @pytest.mark.parametrize("store", ["fakeredis", pytest.param("real", marks=pytest.mark.real)], indirect=True)

@@ -159,7 +159,7 @@ def test_an_alert_under_way_is_cancelled(scene: Scene) -> None:
     claimed = scene.store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     assert claimed is not None
     assert privacy.erase(scene.place, KIM).is_proven
-    delivery._deliver_one(scene.place, delivery.InHand(claimed), scene.clock())
+    delivery._deliver_one(scene.place, delivery.InHand(claimed, scene.clock(), 0.0), scene.clock())
     assert (scene.heard(), scene.waiting(), traces_of(scene, lead_id)) == ({}, [], [])
 
 

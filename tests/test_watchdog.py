@@ -635,7 +635,8 @@ def test_a_sign_of_life_that_was_not_heard_is_given_again_soon(watched: Watched,
     ("changed", "expected"),
     [
         ({}, []),
-        ({"heartbeats": {}}, [f"The {stage} has been silent for 15 s" for stage in sorted(ALL)]),
+        ({"heartbeats": {}}, [f"The {stage} has never given a sign of life" for stage in sorted(ALL)]),
+        ({"heartbeats": BEATS | {"router@a:1": 60.0}}, ["The router has been silent for 15 s"]),
         ({"heartbeats": BEATS | {"web@a:9": 60.0}}, ["The web process has been silent for 15 s"]),
         (
             {"queued": 3, "queued_oldest": 60.0},

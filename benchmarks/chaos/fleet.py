@@ -48,6 +48,28 @@ def bare_environment() -> dict[str, str]:
 
 
 @dataclass(slots=True)
+class Life:
+    """One process, and what was done to it: what its predecessor was sent is none of its concern."""
+
+    process: subprocess.Popen[bytes]
+    was_struck: bool = False
+    is_frozen: bool = False
+    kill_at: float | None = None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it. Whoever is frozen cannot end, so the time to end in begins when it is thawed."""
+        self.was_struck |= number in (signal.SIGKILL, signal.SIGTERM)
+        self.is_frozen = number is signal.SIGSTOP or (self.is_frozen and number is not signal.SIGCONT)
+        if number is signal.SIGTERM or (number is signal.SIGCONT and self.kill_at is not None):
+            self.kill_at = time.monotonic() + GRACE
+        self.process.send_signal(number)
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether it was asked to end, could have, and has not."""
+        return self.kill_at is not None and not self.is_frozen and now > self.kill_at
+
+
+@dataclass(slots=True)
 class Member:
     """One process of the fleet over all its lives. `is_wanted`: it is started again when it ends."""
 
@@ -55,30 +77,30 @@ class Member:
     stage: str
     environment: Mapping[str, str]
     log: Path
-    process: subprocess.Popen[bytes] | None = None
+    life: Life | None = None
     is_wanted: bool = True
-    was_struck: bool = False
-    kill_at: float | None = None
     start_at: float = 0.0
     lives: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process it is now."""
+        life = self.life
+        return life.process if life is not None else None
+
+    @property
     def is_running(self) -> bool:
         """Whether there is a process, be it frozen."""
-        return self.process is not None and self.process.poll() is None
+        process = self.process
+        return process is not None and process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it; one that asks or forces it to end is noted, so that the end is no surprise."""
         with self.lock:
-            if not self.is_running:
-                return
-            assert self.process is not None
-            if number in (signal.SIGKILL, signal.SIGTERM):
-                self.was_struck = True
-            if number is signal.SIGTERM:
-                self.kill_at = time.monotonic() + GRACE
-            self.process.send_signal(number)
+            life = self.life
+            if life is not None and life.process.poll() is None:
+                life.send(number)
 
 
 class Fleet:
@@ -140,29 +162,32 @@ class Fleet:
                 self._see_to(member)
 
     def _see_to(self, member: Member) -> None:
-        now = time.monotonic()
-        if member.is_running:
-            if member.kill_at is not None and now > member.kill_at:
-                self._note(f"{member.name} did not end within {GRACE:.0f} s of SIGTERM and was killed")
-                member.kill_at = None
-                member.signal(signal.SIGKILL)
+        now, life = time.monotonic(), member.life
+        if life is not None and life.process.poll() is None:
+            if life.is_overdue(now):
+                self._note(
+                    f"{member.name}, process {life.process.pid}, did not end within {GRACE:.0f} s of SIGTERM "
+                    "and was killed"
+                )
+                life.kill_at = None
+                life.send(signal.SIGKILL)
             return
-        if member.process is not None:
-            code = member.process.returncode
+        if life is not None:
+            code = life.process.returncode
             self._journal.write(
-                "note", text=f"{member.name} ended, process {member.process.pid}, exit code {code}"
+                "note", text=f"{member.name} ended, process {life.process.pid}, exit code {code}"
             )
-            if not member.was_struck:
+            if not life.was_struck:
                 self._note(f"{member.name} ended by itself with exit code {code}: {self._last_words(member)}")
-            member.process = None
+            member.life = None
             member.start_at = now + BACK_OFF
         if member.is_wanted and now >= member.start_at:
             command = runnable(self._commands[member.stage])
             with member.lock:
-                member.was_struck, member.kill_at = False, None
+                process = launch(command, member.environment, member.log, cwd=ROOT)
+                member.life = Life(process)
                 member.lives += 1
-                member.process = launch(command, member.environment, member.log, cwd=ROOT)
-                self._journal.write("note", text=f"{member.name} started, process {member.process.pid}")
+                self._journal.write("note", text=f"{member.name} started, process {process.pid}")
 
     def _note(self, text: str) -> None:
         self.surprises.append(text)

@@ -283,13 +283,17 @@ class Pulse:
 def problems_of(health: Health) -> list[str]:
     """What is not well, a sentence each, as one look alone can say it: for a probe that looks now and then."""
     heartbeats = health.heartbeats
-    seen = {process.partition("@")[0] for process in heartbeats} & set(STAGES_ONCE_SEEN)
+    heard_of = {process.partition("@")[0] for process in heartbeats}
+    seen = heard_of & set(STAGES_ONCE_SEEN)
     now = health.now
     silent = sorted(silent_stages(heartbeats, float("inf"), (*STAGES, *sorted(seen))))
     late, _ = _lateness(health, float("inf"), Told(), now)
-    return [headline_of(News(AlertKind.STAGE_SILENT, stage, now)) for stage in silent] + [
-        headline_of(news) for news in late
-    ]
+    return [
+        headline_of(News(AlertKind.STAGE_SILENT, stage, now))
+        if stage in heard_of
+        else f"The {stage} has never given a sign of life"
+        for stage in silent
+    ] + [headline_of(news) for news in late]
 
 
 def watch(

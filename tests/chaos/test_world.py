@@ -1,5 +1,6 @@
 """The world of the chaos run: the same seed breaks the same things, the network fails as told, every fault is undone."""
 
+import signal
 import socket
 import subprocess
 import threading
@@ -329,6 +330,60 @@ def test_what_ends_is_started_again_and_an_end_nobody_asked_for_is_noted(tmp_pat
         fleet.stop()
         journal.close()
     assert not sleeper.is_running
+
+
+@pytest.mark.real
+def test_whoever_is_frozen_is_not_accused_of_not_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the one that was asked and then frozen, nor the successor of one that ended in time."""
+    monkeypatch.setattr("benchmarks.chaos.fleet.GRACE", 1.0)
+    monkeypatch.setattr("benchmarks.chaos.fleet.BACK_OFF", 0.1)
+    journal = Journal(tmp_path / "journal.jsonl")
+    fleet = Fleet(journal, tmp_path)
+    fleet._commands = {"sleeper": "python -c 'import time; time.sleep(60)'"}
+    sleeper = fleet.add("sleeper-1", "sleeper", {})
+    fleet.start()
+    try:
+        _wait_until(lambda: sleeper.lives == 1)
+        sleeper.signal(signal.SIGTERM)
+        _wait_until(lambda: sleeper.lives == 2)
+        sleeper.signal(signal.SIGSTOP)
+        NEVER.wait(2)  # well over the grace of its predecessor
+        sleeper.signal(signal.SIGTERM)
+        NEVER.wait(2)
+        assert ([], 2, True) == (fleet.surprises, sleeper.lives, sleeper.is_running)
+        sleeper.signal(signal.SIGCONT)
+        _wait_until(lambda: sleeper.lives == 3)
+        assert fleet.surprises == []
+    finally:
+        fleet.stop()
+        journal.close()
+
+
+@pytest.mark.real
+def test_one_that_was_asked_and_does_not_end_is_killed_and_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a platform does; the note names the process."""
+    monkeypatch.setattr("benchmarks.chaos.fleet.GRACE", 1.0)
+    journal = Journal(tmp_path / "journal.jsonl")
+    fleet = Fleet(journal, tmp_path)
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    fleet._commands = {"sleeper": f"python -c '{deaf}'"}
+    sleeper = fleet.add("sleeper-1", "sleeper", {})
+    fleet.start()
+    try:
+        _wait_until(lambda: sleeper.log.exists() and "1" in sleeper.log.read_text())
+        assert sleeper.process is not None
+        pid = sleeper.process.pid
+        sleeper.signal(signal.SIGTERM)
+        _wait_until(lambda: sleeper.lives == 2)
+        said = f"sleeper-1, process {pid}, did not end within 1 s of SIGTERM and was killed"
+        assert [said] == fleet.surprises
+    finally:
+        fleet.stop()
+        journal.close()
 
 
 def _world_of(fleet: Fleet, journal: Journal) -> World:

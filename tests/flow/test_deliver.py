@@ -26,7 +26,11 @@ from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.outbox import UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
+
+#: Couriers renew their lease by the time that really passed, milliseconds, while the test's clock stands still.
+LEASE_OVER = flow.LEASE + timedelta(seconds=1)
 
 
 class Killed(BaseException):
@@ -189,7 +193,7 @@ def test_a_courier_that_dies_after_sending_sends_again_under_the_same_key(
             flow.deliver(scene.place, "ana-slack")
 
     assert scene.deliver() == 0
-    scene.clock.advance(flow.LEASE)
+    scene.clock.advance(LEASE_OVER)
     scene.deliver()
 
     assert [f"{lead_id}:0%:ana-slack"] * 2 == all_keys(ana.heard)
@@ -208,7 +212,7 @@ def test_an_alert_that_kills_its_couriers_goes_to_the_fallback(
         for _ in range(MAX_ATTEMPTS):
             with pytest.raises(Killed):
                 flow.deliver(scene.place, "ana-slack")
-            scene.clock.advance(flow.LEASE)
+            scene.clock.advance(LEASE_OVER)
 
     scene.deliver()
     scene.deliver()
@@ -225,13 +229,17 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
     scene.route()
     frozen = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert frozen is not None
-    scene.clock.advance(flow.LEASE)
+    scene.clock.advance(LEASE_OVER)
     claimed = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
     assert claimed is not None
 
-    delivery._deliver_one(scene.place, delivery.InHand(frozen), scene.clock.now)
+    delivery._deliver_one(
+        scene.place, delivery.InHand(frozen, scene.clock.now, time.monotonic()), scene.clock.now
+    )
     assert len(scene.waiting()) == 1
-    delivery._deliver_one(scene.place, delivery.InHand(claimed), scene.clock.now)
+    delivery._deliver_one(
+        scene.place, delivery.InHand(claimed, scene.clock.now, time.monotonic()), scene.clock.now
+    )
 
     assert (scene.waiting(), _alert_counters(scene)) == ([], {"alerts_delivered": 1})
 
@@ -239,21 +247,25 @@ def test_a_courier_that_comes_back_after_its_lease_settles_nothing(scene: Scene)
 def test_a_courier_stopped_before_it_sends_leaves_the_alert_to_whoever_has_it_by_then(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Frozen between the lease and the send: awake again it sends nothing, and what it never sent is no repeat."""
+    """Frozen between its last look and the send: awake again it sends nothing, and what it never sent is no repeat."""
     lead_id = scene.submit()
     scene.route()
     passed = [0.0]
     monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
-    read = type(scene.store.leads).get
+    confirm = type(scene.store.outbox).confirm
 
-    def frozen(self: object, wanted: str) -> object:
+    def frozen(self: Any, *given: Any) -> Any:
+        result = confirm(self, *given)
         passed[0] += delivery.BEGIN_WITHIN.total_seconds()
-        return read(self, wanted)  # type: ignore[arg-type]
+        return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(scene.store.leads), "get", frozen)
+        patch.setattr(type(scene.store.outbox), "confirm", frozen)
         flow.deliver(scene.place, "ana-slack", iter([True, False]).__next__)
     assert [] == scene.people["ana-slack"].heard
+    scene.clock.advance(delivery.BEGIN_WITHIN)
+    assert scene.deliver() == 0  # not at once: whatever made it slow may last
+    scene.clock.advance(delivery.RETURN_PAUSE)
     scene.deliver()
 
     heard = scene.people["ana-slack"].heard
@@ -262,6 +274,86 @@ def test_a_courier_stopped_before_it_sends_leaves_the_alert_to_whoever_has_it_by
         [message.possible_repeat for message in heard],
     )
     assert _alert_counters(scene) == {"alerts_delivered": 1}
+
+
+def test_a_courier_frozen_for_longer_than_its_lease_sends_nothing_another_one_has(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen before its last look: that one finds the lease gone, whatever it believes of the time."""
+    scene.submit()
+    scene.route()
+    read = type(scene.store.leads).get
+
+    def frozen(self: Any, wanted: str) -> Any:
+        scene.clock.advance(LEASE_OVER)
+        patch.undo()
+        scene.deliver()
+        return read(self, wanted)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(type(scene.store.leads), "get", frozen)
+    flow.deliver(scene.place, "ana-slack")
+    assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
+    assert _alert_counters(scene) == {"alerts_delivered": 1}
+
+
+def test_a_store_that_takes_seconds_for_every_answer_delays_alerts_and_stops_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four answers until the send, three seconds each: sent once, and noted while the lease lasts."""
+    lead_id = scene.submit()
+    scene.route()
+    passed = [0.0]
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=time.sleep))
+
+    def slow(answer: Any) -> Any:
+        def answer_late(*given: Any, **named: Any) -> Any:
+            passed[0] += 3
+            scene.clock.advance(timedelta(seconds=3))
+            return answer(*given, **named)
+
+        return answer_late
+
+    outbox = type(scene.store.outbox)
+    for kind, name in (
+        (outbox, "claim"),
+        (outbox, "confirm"),
+        (outbox, "settle"),
+        (type(scene.store.leads), "get"),
+        (type(scene.place.store), "now"),
+    ):
+        monkeypatch.setattr(kind, name, slow(getattr(kind, name)))
+    for _ in range(3):
+        flow.deliver(scene.place, "ana-slack")
+
+    assert {f"{lead_id}:0%:ana-slack"} == set(all_keys(scene.people["ana-slack"].heard))
+    assert (1, {"alerts_delivered": 1}) == (len(scene.people["ana-slack"].heard), _alert_counters(scene))
+
+
+def test_outages_before_the_send_count_as_no_attempt(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever claimed it says that it sent nothing, however late: else two outages give up what was never sent."""
+    scene.people["ana-slack"].recognises_repeats = False
+    scene.submit()
+    scene.route()
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            passed = [0.0]
+
+            def sleep(seconds: float, passed: list[float] = passed, patch: Any = patch) -> None:
+                passed[0] += seconds
+                if passed[0] >= 30:
+                    patch.undo()
+
+            patch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
+            patch.setattr(type(scene.store.leads), "get", _away)
+            patch.setattr(type(scene.store.outbox), "settle", _away)
+            with pytest.raises(StoreUnavailable):
+                flow.deliver(scene.place, "ana-slack")
+        scene.clock.advance(2 * flow.LEASE)
+    scene.deliver()
+
+    heard = scene.people["ana-slack"].heard
+    assert [("lead.assigned", False)] == [(message.kind, message.possible_repeat) for message in heard]
 
 
 @pytest.mark.parametrize("moment", ["reading the record", "settling"])
@@ -283,7 +375,7 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
             flow.deliver(scene.place, "ana-slack")
 
     assert scene.dead_alerts() == []
-    scene.clock.advance(flow.LEASE)
+    scene.clock.advance(LEASE_OVER)
     scene.deliver()
 
     assert {f"{lead_id}:0%:ana-slack"} == set(all_keys(scene.people["ana-slack"].heard))
@@ -300,7 +392,7 @@ def test_a_delivered_alert_is_noted_when_the_store_is_back(
     def settle_once_back(self: Any, *given: Any) -> Any:
         if away[0]:
             away[0] -= 1
-            scene.clock.advance(flow.LEASE)
+            scene.clock.advance(LEASE_OVER)
             raise StoreUnavailable("away")
         return settle(self, *given)
 
@@ -330,6 +422,68 @@ def test_a_courier_that_stops_gives_up_the_note_in_seconds(
     with pytest.raises(StoreUnavailable):
         flow.deliver(scene.place, "ana-slack", lambda: next(answers, False))
     assert passed[0] == pytest.approx(delivery.LAST_NOTE_SECONDS)
+
+
+@pytest.mark.parametrize("what", ["a lead", "a lead that cannot be read", "the system"])
+def test_an_alert_that_cannot_be_read_goes_to_the_fallback(
+    fakeredis_store: RedisStore, clock: ManualClock, what: str
+) -> None:
+    """Given up it stands in the lead's history, and somebody hears of it, as of every other one."""
+    scene = new_scene(fakeredis_store, clock)
+    client, keys = fakeredis_store.server.client, fakeredis_store.server.keys
+    if what == "the system":
+        fakeredis_store.outbox.add(Alert("system", "test", "ana-slack", AlertKind.TEST, clock.now), clock.now)
+    else:
+        lead_id = scene.submit()
+        scene.route()
+    (key,) = client.hkeys(keys.alerts)
+    client.hset(keys.alerts, key, '{"kind":"lead.unheard_of"}')
+    if what == "a lead that cannot be read":
+        client.hset(keys.lead(lead_id), "document", "{}")
+    for _ in range(UNREADABLE_TRIES + 1):
+        for destination in flow.destinations_due(scene.place):
+            flow.deliver(scene.place, destination)
+        scene.later(1)
+
+    assert _alert_counters(scene) == {"alerts_delivered": 1, "alerts_dead": 1}
+    heard = {
+        "a lead": ("managers", "sla.reminder 0%~ana-slack"),
+        "a lead that cannot be read": ("console", "system.lead_quarantined 0%~ana-slack"),
+        "the system": ("console", "system.contradiction test~ana-slack"),
+    }[what]
+    assert {heard[0]: [heard[1]]} == scene.heard()
+    assert "its alert cannot be read" in scene.people[heard[0]].heard[0].note
+    if what == "a lead":
+        given_up = next(e for e in scene.store.leads.history(lead_id) if e.event == "alert.given_up")
+        assert ("0%", "ana-slack", "managers") == (
+            given_up.details["step"],
+            given_up.details["to"],
+            given_up.details["fallback"],
+        )
+
+
+def test_a_note_tried_for_long_has_its_last_seconds_from_the_stop_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is away for ten seconds, the process is stopped after nine: the delivered alert is noted, sent once."""
+    scene.submit()
+    scene.route()
+    settle, passed = type(scene.store.outbox).settle, [0.0]
+
+    def away_for_ten_seconds(self: Any, *given: Any) -> Any:
+        if passed[0] < 10:
+            raise StoreUnavailable("ConnectionError")
+        return settle(self, *given)
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    monkeypatch.setattr(type(scene.store.outbox), "settle", away_for_ten_seconds)
+    monkeypatch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=sleep))
+    flow.deliver(scene.place, "ana-slack", lambda: passed[0] < 9)
+    scene.clock.advance(LEASE_OVER)
+    scene.deliver()
+    assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
 
 
 def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
@@ -448,7 +602,7 @@ def test_a_channel_that_cannot_recognise_a_repeat_gets_one_more_try_at_the_most(
     for _ in range(5):
         with contextlib.suppress(Killed):
             flow.deliver(scene.place, "ana-slack")
-        scene.clock.advance(flow.LEASE)
+        scene.clock.advance(LEASE_OVER)
     assert 2 == len(deadly.heard)
     scene.deliver()
     assert ["lead.assigned 0%~ana-slack"] == scene.heard()["managers"]

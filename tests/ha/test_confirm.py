@@ -180,10 +180,11 @@ def test_what_was_read_is_confirmed_only_as_it_was_read(confirmed: RedisStore) -
     claimed = outbox.claim("managers", now, LEASE, at_once=9)
     assert claimed is not None
 
-    assert (leads.confirm(lead), outbox.confirm(claimed, lead)) == (Result.APPLIED, Result.APPLIED)
-    assert outbox.confirm(claimed, None) is Result.APPLIED
-    assert outbox.confirm(replace(claimed, token="another courier's"), lead) is Result.GONE
-    assert (leads.confirm(following(lead)), outbox.confirm(claimed, following(lead))) == (
+    until = now + LEASE
+    assert (leads.confirm(lead), outbox.confirm(claimed, lead, until)) == (Result.APPLIED, Result.APPLIED)
+    assert outbox.confirm(claimed, None, until) is Result.APPLIED
+    assert outbox.confirm(replace(claimed, token="another courier's"), lead, until) is Result.GONE
+    assert (leads.confirm(following(lead)), outbox.confirm(claimed, following(lead), until)) == (
         Result.STALE,
         Result.STALE,
     )

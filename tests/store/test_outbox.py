@@ -137,6 +137,29 @@ def test_lease_that_ends_without_word_is_an_unknown_attempt(store: Store, now: d
     assert store.outbox.settle(second, AlertSettlement("delivered", now)) == Result.STALE
 
 
+def test_confirming_renews_the_lease_of_whoever_has_it(store: Store, now: datetime) -> None:
+    """Just before the send the lease begins anew; a former courier's, or one of a lead that has changed, does not."""
+    lead = admitted(store)
+    store.outbox.add(new_alert(now), now)
+    former = claim(store, now)
+    held = claim(store, now + LEASE)
+    later, last = now + LEASE + MINUTE, now + LEASE + 2 * MINUTE
+    before = picture(store)
+    assert [
+        store.outbox.confirm(former, lead, last),
+        store.outbox.confirm(held, replace(lead, version=lead.version + 1), last),
+    ] == [Result.GONE, Result.STALE]
+    assert before == picture(store)
+    assert store.outbox.confirm(held, lead, later) == Result.APPLIED
+    assert [(held.alert, later)] == store.outbox.waiting(9)
+    almost = later - timedelta(milliseconds=1)
+    store.outbox.add(new_alert(now, step="other"), now)
+    assert store.outbox.claim("managers", almost, LEASE, at_once=1) is None
+    assert store.outbox.confirm(held, None, last) == Result.APPLIED
+    assert store.outbox.settle(held, AlertSettlement("delivered", later)) == Result.APPLIED
+    assert store.outbox.confirm(held, None, last) == Result.GONE
+
+
 def test_dead_alert_is_kept_with_its_fallback_added_once(store: Store, now: datetime) -> None:
     """A dead alert is listed and counted; its fallback waits at another destination, once."""
     fallback = replace(new_alert(now, destination="fallback"), fallback_for="managers", note="unreachable")
@@ -200,9 +223,15 @@ def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) 
         old.alert.step,
         redis_store.outbox.settle(old, AlertSettlement("delivered", now)),
     ) == ("old", Result.APPLIED)
-    for number in range(1, UNREADABLE_TRIES):
-        assert "alerts_dead" not in redis_store.operations.counters()
+    for number in range(1, UNREADABLE_TRIES - 1):
         assert redis_store.outbox.claim("managers", now + number * UNREADABLE_PAUSE, LEASE, at_once=1) is None
+    last = claim(redis_store, now + (UNREADABLE_TRIES - 1) * UNREADABLE_PAUSE, at_once=1)
+    assert (last.is_unreadable, last.alert.key, last.alert.attempts) == (
+        True,
+        "lead1:new:managers",
+        UNREADABLE_TRIES,
+    )
+    assert redis_store.outbox.settle(last, AlertSettlement("dead", now)) == Result.APPLIED
     assert (
         redis_store.operations.counters()["alerts_dead"],
         redis_store.operations.health().dead_alerts,

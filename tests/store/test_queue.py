@@ -23,9 +23,11 @@ from tests.store.builders import (
 )
 
 from speed_to_lead.core.assignment import Rotation, RotationChange
+from speed_to_lead.core.audit import PENDING_TOO_LONG
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen, Settlement
 from speed_to_lead.core.submission import Submission
+from speed_to_lead.flow.routing import RECLAIM_AFTER
 from speed_to_lead.store.contract import Result, Store
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -387,12 +389,13 @@ def test_a_receipt_that_is_no_milliseconds_is_a_problem(any_redis: RedisStore, r
     assert entry.problem.startswith("received_at is no number of milliseconds")
 
 
-def test_what_was_given_back_is_free_at_once_and_not_counted(any_redis: RedisStore) -> None:
-    """Another router may take it in the same second, as if it had never been handed out."""
-    any_redis.server.client.xadd(any_redis.server.keys.incoming, {"form": "demo", "body": b"{}"})
-    taken = any_redis.queue.take("router-1", 10)
-    any_redis.queue.give_back("router-1", taken)
-    again = any_redis.queue.reclaim("router-2", timedelta(minutes=5), 10, isolate_after=3)
+def test_what_was_given_back_is_free_at_once_and_not_counted(store: Store) -> None:
+    """Another router may take it in the same second, as if it had never been handed out; the auditor has no question."""
+    store.queue.add(new_submission(store))
+    taken = store.queue.take("router-1", 10)
+    store.queue.give_back("router-1", taken)
+    assert (1, 0) == (store.audit.pending_since(timedelta(0)), store.audit.pending_since(PENDING_TOO_LONG))
+    again = store.queue.reclaim("router-2", RECLAIM_AFTER, 10, isolate_after=3)
     assert [1] == [entry.deliveries for entry in again]
 
 
@@ -408,6 +411,30 @@ def test_consumers_that_hold_nothing_are_struck_off(any_redis: RedisStore) -> No
         return {consumer["name"] for consumer in client.xinfo_consumers(stream, "router")}
 
     wait_until(lambda: names() == {b"holds"}, "the idle one is gone and the other is not")
+
+
+def test_consumers_are_struck_off_in_one_piece(
+    any_redis: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry taken after the look is not forgotten with its consumer: nothing comes between look and strike."""
+    client, stream = any_redis.server.client, any_redis.server.keys.incoming
+    assert 0 == any_redis.queue.forget_consumers(timedelta(0))  # no stream yet
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    (entry,) = any_redis.queue.take("quiet", 10)
+    client.xack(stream, "router", entry.entry_id)
+    sent: list[str] = []
+    execute = client.execute_command
+
+    def noted(*given: object, **named: object) -> object:
+        sent.append(str(given[0]))
+        return execute(*given, **named)
+
+    monkeypatch.setattr(client, "execute_command", noted)
+    wait_until(lambda: any_redis.queue.forget_consumers(timedelta(0)) == 1, "it is struck off")
+    assert not [command for command in sent if command.startswith("X")]
+    client.xadd(stream, {"form": "demo", "body": b"{}"})
+    assert 1 == len(any_redis.queue.take("quiet", 10))  # one that lives is on the list again
+    assert 0 == any_redis.queue.forget_consumers(timedelta(hours=1))
 
 
 def test_a_dead_letter_is_never_overwritten(store: Store) -> None:

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+import redis
 from celery import Celery
 from tests.processes import RunningProcess, procfile, runnable
 from tests.servers import wait_until
@@ -119,6 +120,25 @@ def test_a_beat_that_hangs_is_ended(site: Site) -> None:
     beat = faulty(site, "beat")
     wait_until(lambda: not beat.is_running, "the hung beat is ended", 45)
     assert (EXIT_CODE, True) == (beat.process.returncode, "beat.deaf" in beat.output)
+
+
+@pytest.mark.real
+def test_nobody_is_accused_while_the_server_refuses_writes(site: Site) -> None:
+    """It answers, but nothing can be sent or taken: for longer than the patience, with messages waiting, all live on."""
+    running = {name: faulty(site, name) for name in ("router", "clock", "courier")}
+    running |= site.start("beat")
+    # A beat of the faulty application hangs by itself; the ordinary one has the patience of twenty seconds.
+    wait_until(lambda: site.stages() >= running.keys() - {"beat"}, "everybody works", 30)
+    os.killpg(running["router"].process.pid, signal.SIGSTOP)
+    with redis.Redis.from_url(site.server.url) as client:
+        wait_until(lambda: client.llen(f"{Keys().broker}route") > 0, "messages wait for the router")
+        client.config_set("min-replicas-to-write", 1)
+        os.killpg(running["router"].process.pid, signal.SIGCONT)
+        _pass(DEAF_AFTER + 3 * LOOK_EVERY)
+        assert dict.fromkeys(running, True) == {name: one.is_running for name, one in running.items()}
+        client.config_set("min-replicas-to-write", 0)
+    site.wait_for_alert(site.submit(1)[0], seconds=10)
+    assert dict.fromkeys(running, True) == {name: one.is_running for name, one in running.items()}
 
 
 @pytest.mark.real

@@ -1,9 +1,7 @@
 """Deliver: did they hear us? Couriers ask; the answer is delivered, tried again later, or given up loudly."""
 
-import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,14 +26,17 @@ log = structlog.get_logger()
 
 #: How long a courier may hold an alert: longer than one send may take in all (destinations.channel.SEND_SECONDS).
 LEASE = timedelta(seconds=20)
-#: A courier that has not begun to send this long after its claim (it was stopped, its machine slept) leaves the alert
-#: to others: it might send after its lease is over, and what it read of the lead is old.
+#: A courier that has not begun to send this long after it asked for its lease anew, which it does last of all (it was
+#: stopped, or the answer took so long), leaves the alert to others: it might send after its lease is over, and what it
+#: read of the lead is old.
 BEGIN_WITHIN = LEASE - timedelta(seconds=SEND_SECONDS + 1)
+#: An alert left to others is due again after this, so that a store that is that slow is not asked without a pause.
+RETURN_PAUSE = timedelta(seconds=1)
 #: How long the note of an attempt is tried while the store is away, and how often: longer than any lease, for nobody can
 #: take an alert over while the store is away, and whoever notes it first afterwards keeps it from going out again.
 NOTE_SECONDS = 120.0
 NOTE_EVERY = 0.1
-#: A process that stops has less time than that.
+#: A process that stops has less time than that, from when it was asked to.
 LAST_NOTE_SECONDS = 4.0
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
@@ -55,22 +56,26 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     while go_on():
-        send_before = time.monotonic() + BEGIN_WITHIN.total_seconds()
+        asked_at = time.monotonic()
         now = place.store.now()
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, InHand(claimed, send_before, go_on), now)
+        _deliver_one(place, InHand(claimed, now, asked_at, go_on), now)
     return settled
 
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """An alert in a courier's hands: not sent after `send_before` (monotonic); `go_on` turns false when the process stops."""
+    """An alert in a courier's hands; `go_on` turns false when the process stops.
+
+    `claimed_at` is what the server answered to the question for its time, put at `asked_at` (monotonic).
+    """
 
     claimed: ClaimedAlert
-    send_before: float = math.inf
+    claimed_at: datetime
+    asked_at: float
     go_on: Callable[[], bool] = lambda: True
 
     @property
@@ -78,44 +83,46 @@ class InHand:
         """What is to be delivered."""
         return self.claimed.alert
 
+    def server_time(self, instant: float) -> datetime:
+        """The server's time at that monotonic instant, or a little later (the way of its answer): without asking it."""
+        return self.claimed_at + timedelta(seconds=instant - self.asked_at)
+
 
 def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     alert = hand.alert
-    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
-        why = f"{alert.attempts - 1} couriers stopped while they sent it"
+    if hand.claimed.is_unreadable:
+        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
+        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
+        return
+    if why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     channel = place.channel(alert.destination)
-    if alert.unknown_attempts > 1 and not channel.recognises_repeats:
-        why = "it may have arrived twice already, and another try could double it again"
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
     try:
-        message = answer_or_error(_message, place, hand.claimed, now)
+        ready = answer_or_error(_ready, place, hand, now)
     except StoreUnavailable:
         # Away, or too few replicas hold the decision: nobody may be told of what a failover could still take back.
         # Nothing was sent, so it does not count as an attempt.
-        with suppress(StoreUnavailable):
-            place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+        _settle_alert(place, hand, AlertSettlement("returned", now, alert.unknown_attempts))
         raise
-    if message is None:
+    if ready is None:
         entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
-        place.store.outbox.settle(
-            hand.claimed, AlertSettlement("cancelled", now, alert.unknown_attempts, entry)
-        )
+        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
         return
-    if isinstance(message, _LeaseLost):
+    if isinstance(ready, _LeaseLost):
         log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
         return
-    if isinstance(message, Exception):
-        why = f"{type(message).__name__} while writing it"
+    if isinstance(ready, Exception):
+        why = f"{type(ready).__name__} while writing it"
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
-    if (
-        time.monotonic() >= hand.send_before
-    ):  # frozen, or the store stalled: another courier may have it by now
-        place.store.outbox.settle(hand.claimed, AlertSettlement("returned", now, alert.unknown_attempts))
+    message = ready.message
+    begun_at = time.monotonic()
+    if begun_at >= ready.send_before:  # frozen, or the store stalled: another courier may have it by now
+        log.warning("alert.not_begun", lead_id=alert.lead_id, alert=alert.key)
+        again_at = hand.server_time(begun_at) + RETURN_PAUSE
+        _settle_alert(place, hand, AlertSettlement("returned", again_at, alert.unknown_attempts))
         return
     with tracing.span(
         "deliver",
@@ -164,27 +171,68 @@ def _send_and_note(
     _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
 
 
+def _why_not_again(place: Workplace, alert: Alert) -> str:
+    """Why an alert is given up without another try, or nothing."""
+    if alert.attempts > MAX_ATTEMPTS:  # leases that ran out are attempts too
+        return f"{alert.attempts - 1} couriers stopped while they sent it"
+    if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
+        return "it may have arrived twice already, and another try could double it again"
+    return ""
+
+
+def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
+    """An alert of which only the key can be read, with what its lead's record says; so its manager hears of the lead."""
+    lead = answer_or_error(place.store.leads.get, alert.lead_id)
+    if lead is None:
+        return alert  # about the system
+    if isinstance(lead, Exception):
+        return replace(alert, kind=AlertKind.QUARANTINED)  # that tells the lead's id without its record
+    kind = AlertKind.REMINDER if lead.breached_at is None else AlertKind.BREACHED
+    return replace(alert, kind=kind, team=lead.team, rep=lead.rep)
+
+
 class _LeaseLost(Exception):
     """Another courier has the alert."""
 
 
-def _message(place: Workplace, claimed: ClaimedAlert, now: datetime) -> Message | None:
-    """What to say, once no failover takes it back; None where nobody waits any more. The record decides, as it is now."""
-    alert = claimed.alert
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What to say, and until when (monotonic) one may begin to: after that the lease could end before the send does."""
+
+    message: Message
+    send_before: float
+
+
+def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
+    """What to say, once no failover takes it back; None where nobody waits any more. The record decides, as it is now.
+
+    Confirming renews the lease, so that a store that took seconds for each answer until here leaves time to send.
+    """
+    alert = hand.alert
     if alert.kind.is_about_system:
-        if place.store.outbox.confirm(claimed, None) is Result.GONE:
+        result, send_before = _confirm(place, hand, None)
+        if result is Result.GONE:
             raise _LeaseLost
-        return compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
+        message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
+        return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
         lead = place.store.leads.get(alert.lead_id)
         if lead is None or not lead.is_open:
             return None
-        match place.store.outbox.confirm(claimed, lead):
+        result, send_before = _confirm(place, hand, lead)
+        match result:
             case Result.APPLIED:
-                return _about(place, alert, lead, now)
+                return _Ready(_about(place, alert, lead, now), send_before)
             case Result.GONE:
                 raise _LeaseLost
     raise Contended(alert.lead_id)
+
+
+def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result, float]:
+    """Confirm what was read and renew the lease; and until when (monotonic) one may begin to send."""
+    began = time.monotonic()
+    result = place.store.outbox.confirm(hand.claimed, lead, hand.server_time(began) + LEASE)
+    return result, began + BEGIN_WITHIN.total_seconds()
 
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
@@ -243,10 +291,18 @@ def _now_after(place: Workplace, then: datetime, started: float) -> datetime:
 def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -> Result:
     """Note what came of an attempt; a store that is away for a while must not make a delivered alert go out again."""
     began = time.monotonic()
+    stopped_at: float | None = None
     while True:
         try:
             return place.store.outbox.settle(hand.claimed, settlement)
         except StoreUnavailable:
-            if time.monotonic() - began >= (NOTE_SECONDS if hand.go_on() else LAST_NOTE_SECONDS):
+            passed = time.monotonic()
+            if stopped_at is None and not hand.go_on():
+                stopped_at = passed
+            if stopped_at is None:
+                is_over = passed - began >= NOTE_SECONDS
+            else:
+                is_over = passed - stopped_at >= LAST_NOTE_SECONDS
+            if is_over:
                 raise
         time.sleep(NOTE_EVERY)

@@ -244,12 +244,12 @@ class RedisAudit:
         return len(found)
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
-        """Count what was found, and put the alert into the outbox, unless one of that step was `once_in` that time."""
+        """Count what was found, and put the alert into the outbox, unless one of that kind was, `once_in` that time."""
         keys = self._keys
         return self._result(
             "tell_once",
             [
-                *(keys.told(alert.step), keys.ledger, keys.outbox(alert.destination)),
+                *(keys.told(finding.value), keys.ledger, keys.outbox(alert.destination)),
                 *(keys.alerts, keys.attempts, keys.outboxes),
             ],
             [

@@ -50,10 +50,14 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedAlert:
-    """An alert leased to one courier. `alert.attempts` counts this attempt."""
+    """An alert leased to one courier. `alert.attempts` counts this attempt.
+
+    `is_unreadable`: no courier could read it, often enough. `alert` holds what its key says, and is to be given up.
+    """
 
     alert: Alert
     token: str
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,10 @@ class Resealed:
         )
 
 
+#: More than a router waits before it takes up what another one left; far less than what the auditor finds forgotten.
+GIVEN_BACK_IDLE = timedelta(seconds=10)
+
+
 class Queue(Protocol):
     """Submissions waiting to be routed, and those that could not be read."""
 
@@ -222,7 +230,10 @@ class Queue(Protocol):
         """
 
     def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
-        """Entries that nobody could work on, the store being away: anybody may take them at once, and it does not count."""
+        """Entries that nobody could work on, the store being away: anybody may take them at once, and it does not count.
+
+        From now on they count as untouched for GIVEN_BACK_IDLE.
+        """
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike consumers off that were silent for `idle` and hold nothing; how many."""
@@ -330,10 +341,10 @@ class Outbox(Protocol):
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
 
-        STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
+        The lease then lasts until `leased_until`, however long ago it was given. STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
         where too few replicas say so in time.
         """
 
@@ -426,7 +437,7 @@ class Audit(Protocol):
         """Entries of the queue that a router took so long ago and nobody settled; at most a thousand are counted."""
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
-        """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of its step was told lately."""
+        """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of that kind was told lately."""
 
 
 class Privacy(Protocol):

@@ -115,9 +115,9 @@ class Keys:
         """Pattern of every key of this prefix."""
         return self._key("*")
 
-    def told(self, what: str) -> str:
-        """String with expiry: the auditor told of this, and not long ago."""
-        return self._key("audit", "told", what)
+    def told(self, finding: str) -> str:
+        """String with expiry: the auditor told of that kind of contradiction, and not long ago."""
+        return self._key("audit", "told", finding)
 
     def hint(self, stage: str) -> str:
         """String with expiry: a hint to that stage is on its way."""

@@ -11,7 +11,7 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, Join
-from speed_to_lead.store.contract import Result, UnreadableRecord
+from speed_to_lead.store.contract import ClaimedAlert, Result, UnreadableRecord
 from speed_to_lead.store.documents import (
     alert_document,
     dump,
@@ -121,7 +121,9 @@ class RedisLeads:
 
     def confirm(self, lead: Lead) -> Result:
         """Whether enough replicas hold the lead as it was read."""
-        return confirm_read(self._server, lead)
+        if not self._server.confirm_replicas:
+            return Result.APPLIED  # nothing to wait for
+        return Result(text(self._server.run([confirm_call(self._server.keys, lead)], confirmed=True)[0]))
 
     def due(self, now: datetime, limit: int, skip: int = 0) -> list[str]:
         """Ids the index holds as due."""
@@ -293,14 +295,28 @@ def change_call(
     return ScriptCall("change_lead", names, [dump(plan), lead_document(lead, vault)])
 
 
-def confirm_read(server: Server, lead: Lead | None, alert_key: str = "", token: str = "") -> Result:
-    """See `confirm.lua`. Where no replicas are asked for there is nothing to wait for."""
-    if not server.confirm_replicas:
-        return Result.APPLIED
-    keys = server.keys
-    names = [keys.lead(lead.id if lead else ""), keys.attempts, keys.readiness]
-    arguments = [lead.version if lead else "", alert_key, token, keep_ms(MARK_KEPT)]
-    return Result(text(server.run_one("confirm", names, arguments, confirmed=True)))
+def confirm_call(
+    keys: Keys, lead: Lead | None, claimed: ClaimedAlert | None = None, leased_until: datetime | None = None
+) -> ScriptCall:
+    """See `confirm.lua`."""
+    destination = claimed.alert.destination if claimed else ""
+    return ScriptCall(
+        "confirm",
+        [
+            keys.lead(lead.id if lead else ""),
+            keys.attempts,
+            keys.readiness,
+            keys.outbox(destination),
+            keys.leased(destination),
+        ],
+        [
+            lead.version if lead else "",
+            claimed.alert.key if claimed else "",
+            claimed.token if claimed else "",
+            keep_ms(MARK_KEPT),
+            to_ms(leased_until) if leased_until else "",
+        ],
+    )
 
 
 def keep_ms(span: timedelta) -> int:

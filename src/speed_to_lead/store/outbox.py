@@ -5,15 +5,15 @@ import secrets
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import from_ms, to_ms
-from speed_to_lead.core.lead import Alert, Lead
+from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
 from speed_to_lead.store.encryption import Vault
-from speed_to_lead.store.leads import confirm_read
+from speed_to_lead.store.leads import confirm_call
 from speed_to_lead.store.server import Server, text, translated_errors
 
-#: An alert that cannot be read is tried again after this, so often, before it is dead.
+#: An alert that cannot be read is tried again after this, so often, before it is given up.
 UNREADABLE_PAUSE = timedelta(minutes=1)
 UNREADABLE_TRIES = 10
 
@@ -68,16 +68,16 @@ class RedisOutbox:
             alert = _read_alert(document, attempts, unknown, self._vault)
             if alert is not None:
                 return ClaimedAlert(alert, token)
-            self._put_off(destination, text(key), token, attempts, now)
+            if attempts >= UNREADABLE_TRIES:
+                return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
+            self._put_off(destination, text(key), token, now)
 
-    def _put_off(self, destination: str, key: str, token: str, attempts: int, now: datetime) -> None:
+    def _put_off(self, destination: str, key: str, token: str, now: datetime) -> None:
         """Hold back an alert this courier cannot read, so that the next one gets its turn.
 
-        A courier of a newer release may be able to (a rolling deploy); after some tries it is dead, and seen.
+        A courier of a newer release may be able to (a rolling deploy); after some tries it is given up, and seen.
         """
         keys = self._keys
-        result = "retry" if attempts < UNREADABLE_TRIES else "dead"
-        at = now + UNREADABLE_PAUSE if result == "retry" else now
         self._server.run_one(
             "settle_alert",
             [
@@ -94,14 +94,15 @@ class RedisOutbox:
                 keys.metrics,
             ],
             [
-                *(key, token, result, to_ms(at), 0, "", "", "", "", ""),
-                dump(counts_of_unread_alert(destination, result)),
+                *(key, token, "retry", to_ms(now + UNREADABLE_PAUSE), 0, "", "", "", "", ""),
+                dump(counts_of_unread_alert(destination, "retry")),
             ],
         )
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
-        """Whether enough replicas hold the alert, and the lead as it was read."""
-        return confirm_read(self._server, lead, claimed.alert.key, claimed.token)
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
+        """Whether the lease and the lead are as they were read, and enough replicas hold them; the lease is renewed."""
+        call = confirm_call(self._keys, lead, claimed, leased_until)
+        return Result(text(self._server.run([call], confirmed=True)[0]))
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
@@ -187,6 +188,22 @@ class RedisOutbox:
                 if alert is not None:
                     found[key] = alert
         return found
+
+
+def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetime) -> Alert:
+    """What is left of an alert whose document cannot be read: its key names lead, step and destination."""
+    lead_id, _, rest = text(key).partition(":")
+    step, _, destination = rest.rpartition(":")
+    return Alert(
+        lead_id,
+        step,
+        destination,
+        AlertKind.CONTRADICTION,
+        now,
+        fallback_for=step.partition("~")[2],
+        attempts=attempts,
+        unknown_attempts=unknown_attempts,
+    )
 
 
 def _read_alert(document: bytes, attempts: int, unknown_attempts: int, vault: Vault) -> Alert | None:

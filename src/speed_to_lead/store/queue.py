@@ -9,11 +9,11 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
-from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.contract import GIVEN_BACK_IDLE, QueueEntry, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
 from speed_to_lead.store.leads import change_call, keep_ms
@@ -29,8 +29,6 @@ from speed_to_lead.store.server import (
 GROUP = "router"
 #: No lead was received before 1973; as milliseconds, a time in seconds looks as if it had been.
 _EARLIEST_MS = 100_000_000_000
-#: Longer than anything waits before it reclaims.
-_LONG_IDLE_MS = 3_600_000
 
 
 class RedisQueue:
@@ -96,7 +94,7 @@ class RedisQueue:
                     consumer,
                     0,
                     [entry.entry_id],
-                    idle=_LONG_IDLE_MS,
+                    idle=GIVEN_BACK_IDLE // MILLISECOND,
                     retrycount=entry.deliveries - 1,
                     justid=True,
                 )
@@ -104,13 +102,8 @@ class RedisQueue:
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike off consumers that died long ago. One that holds entries stays: they would be forgotten with it."""
-        idle_ms = idle.total_seconds() * 1000
-        consumers = self._with_group(lambda: self._client.xinfo_consumers(self._keys.incoming, GROUP))
-        gone = [c["name"] for c in consumers if c["pending"] == 0 and c["idle"] > idle_ms]
-        with translated_errors():
-            for name in gone:
-                self._client.xgroup_delconsumer(self._keys.incoming, GROUP, name)
-        return len(gone)
+        arguments = [GROUP, int(idle.total_seconds() * 1000)]
+        return int(self._server.run_one("forget_consumers", [self._keys.incoming], arguments))
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""

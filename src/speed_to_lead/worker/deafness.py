@@ -7,8 +7,9 @@ connection of its own:
     deaf    messages wait in this worker's queues, and for DEAF_AFTER seconds it took none (a beat: it sent none)
     stuck   it has been in one and the same task for STUCK_AFTER seconds
 
-Only seconds between two looks that both found the broker answering are counted: nobody is accused while the server is
-away or loads its data, nor after a pause in which this process itself stood still.
+Only seconds between two looks that both found the broker answering and taking a write are counted: nobody is accused
+while the server is away, loads its data or refuses writes (full, read-only, short of replicas, its disk in trouble: then
+no message can be sent or taken), nor after a pause in which this process itself stood still.
 """
 
 import os
@@ -37,13 +38,16 @@ LOOK_IS_OLD = 6.0
 LAST_SECONDS = 3.0
 #: A process that was asked to stop and has not ended by then ends all the same, before the platform kills it at ten.
 STOPPED_WITHIN = 9.0
+#: Written to see that the broker takes writes; kombu puts our prefix for it before (docs/redis-keys.md).
+PROBE = "readiness"
+PROBE_KEPT_MS = 60_000
 #: EX_TEMPFAIL: nothing is wrong that a restart does not mend.
 EXIT_CODE = 75
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found: when (seconds), messages waiting (None: the broker did not answer), taken and begun so far."""
+    """What one look found: when (seconds), messages waiting (None: no broker to work with), taken and begun so far."""
 
     at: float
     waiting: int | None
@@ -148,7 +152,10 @@ class Listener:
 
 
 class _Broker:
-    """Asks the broker how many messages wait in this worker's queues, over a connection nobody else uses."""
+    """Asks the broker how many messages wait in this worker's queues, over a connection nobody else uses.
+
+    Taking a message is a write, and sending one too. So the broker must take one here as well, or it is as good as away.
+    """
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -156,12 +163,13 @@ class _Broker:
         self._channel: Any = None
 
     def waiting(self) -> int | None:
-        """Messages that wait; None where the broker does not answer."""
+        """Messages that wait; None where the broker does not answer, or refuses writes."""
         try:
             if self._channel is None:
                 self._connection = self._app.connection_for_read()
                 self._connection.connect()
                 self._channel = self._connection.channel()
+            self._channel.client.set(PROBE, "1", px=PROBE_KEPT_MS)
             # Not `passive`: kombu 5.7 then asks for the key without its prefix, and finds no queue.
             return sum(
                 int(self._channel.queue_declare(queue).message_count)

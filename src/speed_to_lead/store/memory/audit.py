@@ -146,9 +146,9 @@ class MemoryAudit:
         """Count it, and put the alert into the outbox once in a while."""
         state, now = self._state, self._state.clock()
         state.ledger[f"raised:{finding.value}"] += count
-        if state.told_until.get(alert.step, now) > now:
+        if state.told_until.get(finding.value, now) > now:
             return Result.KNOWN
-        state.told_until[alert.step] = now + once_in
+        state.told_until[finding.value] = now + once_in
         state.alerts.setdefault(alert.key, Waiting(alert, alert.decided_at))
         return Result.APPLIED
 

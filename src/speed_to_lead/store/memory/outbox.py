@@ -46,9 +46,16 @@ class MemoryOutbox:
         waiting.next_at = waiting.leased_until = now + lease
         return ClaimedAlert(_counted(waiting), waiting.token)
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None) -> Result:
-        """Nothing to wait for."""
-        del claimed, lead
+    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
+        """Whether the lease and the lead are as they were read; the lease is renewed."""
+        waiting = self._state.alerts.get(claimed.alert.key)
+        if waiting is None or waiting.token != claimed.token:
+            return Result.GONE
+        if lead is not None:
+            kept = self._state.leads.get(lead.id)
+            if kept is None or kept.version != lead.version:
+                return Result.STALE
+        waiting.next_at = waiting.leased_until = leased_until
         return Result.APPLIED
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
-from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.contract import GIVEN_BACK_IDLE, QueueEntry, Result
 from speed_to_lead.store.memory.state import Pending, State
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
@@ -50,7 +50,7 @@ class MemoryQueue:
             pending = self._state.pending.get(entry.entry_id)
             if pending is not None:
                 pending.deliveries = entry.deliveries - 1
-                pending.taken_at = datetime.min.replace(tzinfo=UTC)
+                pending.taken_at = self._state.clock() - GIVEN_BACK_IDLE
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Nobody is remembered here."""
