@@ -21,7 +21,7 @@ from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import AlertSettlement
+from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -105,8 +105,8 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         )
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
         return
-    if isinstance(message, _LeaseLost):
-        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+    if isinstance(message, (_LeaseLost, LockedRecord)):
+        _leave(place, hand, message, now)
         return
     if isinstance(message, Exception):
         why = f"{type(message).__name__} while writing it"
@@ -128,6 +128,17 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
         _send_and_note(place, hand, channel, message, span, now)
+
+
+def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
+    """Leave the alert to who has it, or has the key for its lead. Nothing was sent, so it is no attempt."""
+    alert = hand.alert
+    if isinstance(why, LockedRecord):
+        log.warning("alert.locked", lead_id=alert.lead_id, alert=alert.key)
+        later = AlertSettlement("returned", now + LOCKED_PAUSE, alert.unknown_attempts)
+        place.store.outbox.settle(hand.claimed, later)
+    else:
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
 
 
 def _send_and_note(

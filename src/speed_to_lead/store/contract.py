@@ -25,6 +25,21 @@ class UnreadableRecord(Exception):
     """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
 
 
+class LockedRecord(UnreadableRecord):
+    """The record needs a key that this process was not given: another process, or this one restarted, may have it.
+
+    Not by me, not now: whoever meets it leaves it as it is. `is_open`: the lead's state, which is never sealed.
+    """
+
+    def __init__(self, text: str, *, is_open: bool = True) -> None:
+        super().__init__(text)
+        self.is_open = is_open
+
+
+#: What needs a key that this process does not have is left to others for so long; the roll of a key takes longer.
+LOCKED_PAUSE = timedelta(seconds=2)
+
+
 class Result(StrEnum):
     """What became of a change."""
 
@@ -39,13 +54,15 @@ class Result(StrEnum):
 class QueueEntry:
     """One entry of the queue: the submission as it came (None with a `problem` where fields are missing).
 
-    `deliveries` counts how often it was handed to a router, this time included.
+    `deliveries` counts how often it was handed to a router, this time included. `is_locked`: it is encrypted with a key
+    that this process does not have.
     """
 
     entry_id: str
     submission: Submission
     deliveries: int = 1
     problem: str = ""
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +261,9 @@ class Queue(Protocol):
 
     def discard(self, submission_id: str) -> Result:
         """Drop a dead letter for good; it stays counted."""
+
+    def leave(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Entries this process has no key for: they stay pending, idle from now on, and it does not count."""
 
 
 class Leads(Protocol):
