@@ -25,7 +25,7 @@ from speed_to_lead.store.redis_store import RedisStore, open_store
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 KIM = person_named("kim@example.com")
-SECRETS = ("kim@example.com", "kim doe", "top secret", "acme", "spam by kim")
+SECRETS = ("kim@example.com", "kim doe", "top secret", "acme widgets", "spam by kim")
 
 
 @pytest.fixture(params=["fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)])
@@ -53,7 +53,7 @@ def scene_on(store: RedisStore) -> Scene:
 def a_life(scene: Scene) -> str:
     """A closed lead with a touch and an alert given up, a dead letter, and one submission in flight."""
     scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
-    lead = scene.routed(email="kim@example.com", name="Kim Doe", message="top secret", company="Acme")
+    lead = scene.routed(email="kim@example.com", name="Kim Doe", message="top secret", company="Acme Widgets")
     scene.submit(email="kim@example.com", message="top secret again")
     scene.route()
     flow.change_lead(scene.place, lead.id, lambda one, now: close_lead(one, "spam by kim", "ana", now))
@@ -322,7 +322,7 @@ def test_erase_and_export_look_inside(opened: Any) -> None:
     assert (len(document["dead_letters"]), len(document["in_flight"])) == (1, 1)
     blind = scene_on(opened(NEW))
     assert not privacy.erase(blind.place, KIM, dry_run=True).is_proven
-    other = scene.routed(email="sam@example.com", message="ask kim@example.com", company="Acme")
+    other = scene.routed(email="sam@example.com", message="ask kim@example.com", company="Acme Widgets")
     found = privacy.erase(scene.place, KIM)
     assert found.is_proven
     kept = [held.text for batch in scene.store.privacy.everything() for held in batch.held]
