@@ -83,6 +83,27 @@ def test_a_stale_removal_writes_nothing(store: Store) -> None:
     assert before == picture(store)
 
 
+def test_remains_are_removed_only_where_there_is_no_record(store: Store) -> None:
+    """Version 0 takes what is left of a lead, and never a lead."""
+    lead = admitted(store)
+    before = picture(store)
+    assert store.privacy.remove_lead(lead.id, 0, "erased", rep="ana") is Result.STALE
+    assert before == picture(store)
+    assert store.privacy.remove_lead("nobody", 0, "erased") is Result.GONE
+
+
+def test_a_pointer_goes_alone(store: Store) -> None:
+    """Only where it still points to that lead, which stays."""
+    lead = admitted(store, people=(("someone", None),))
+    assert store.privacy.remove_pointer("person:someone", "other") is Result.GONE
+    assert store.leads.of_people(["someone"]) == {"someone": lead.id}
+    for name in ("person:someone", f"seen:{lead.id}"):
+        assert store.privacy.remove_pointer(name, lead.id) is Result.APPLIED
+        assert store.privacy.remove_pointer(name, lead.id) is Result.GONE
+    assert store.leads.of_people(["someone"]) == {}
+    assert store.leads.get(lead.id) == lead
+
+
 def test_an_answered_lead_does_not_count_in_a_load(store: Store) -> None:
     """Its rep's load fell when it was answered."""
     lead = admitted(store)

@@ -470,9 +470,12 @@ class Privacy(Protocol):
     ) -> Result:
         """Take a lead out of everything, in one piece, and count it in `counter`; STALE where it has changed since.
 
-        Version None: whatever record there is. `rep` is whose load an open lead counts in. `alerts` are cancelled;
+        Version None: whatever record there is; 0: only what is left of a lead without one. `rep` is whose load an open lead counts in. `alerts` are cancelled;
         `pointers` (`person:…`, `seen:…`) go where they still point to it. GONE: there was no record, only remains.
         """
+
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """Take a pointer (`person:…`, `seen:…`) away where it still points to that lead, which stays as it is."""
 
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """Drop a dead letter for good."""

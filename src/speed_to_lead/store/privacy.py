@@ -92,6 +92,10 @@ class RedisPrivacy:
         }
         return Result(text(self._server.run_one("remove_lead", names, [dump(plan)])))
 
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """A pointer alone."""
+        return Result(text(self._server.run_one("remove_pointer", [f"{self._keys.start}{name}"], [lead_id])))
+
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """A dead letter, for good."""
         keys = self._keys

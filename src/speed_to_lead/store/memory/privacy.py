@@ -83,14 +83,22 @@ class MemoryPrivacy:
             waiting = state.alerts.pop(key, None)
             state.ledger["alerts_cancelled"] += waiting is not None and waiting.dead_at is None
         for name in pointers:
-            kind, _, key = name.partition(":")
-            if kind == "person" and state.people.get(key) == lead_id:
-                del state.people[key]
-            elif kind == "seen" and state.seen.get(key, ("",))[0] == lead_id:
-                del state.seen[key]
+            self.remove_pointer(name, lead_id)
         if lead is None:
             return Result.GONE
         state.ledger[counter] += 1
+        return Result.APPLIED
+
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """A pointer alone."""
+        state = self._state
+        kind, _, key = name.partition(":")
+        if kind == "person" and state.people.get(key) == lead_id:
+            del state.people[key]
+        elif kind == "seen" and state.seen.get(key, ("",))[0] == lead_id:
+            del state.seen[key]
+        else:
+            return Result.GONE
         return Result.APPLIED
 
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
