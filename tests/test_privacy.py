@@ -168,6 +168,43 @@ def test_a_lead_reached_at_their_number_is_left_to_a_human(scene: Scene) -> None
     assert (found.is_proven, scene.leads()) == (True, [])
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": "sam@example.com", "message": "kim@example.com sent me"}',
+        b"email=sam%40example.com&message=kim%40example.com",
+        b"no json: sam@example.com, sent by kim@example.com",
+    ],
+)
+def test_somebody_elses_dead_letter_is_kept(scene: Scene, body: bytes) -> None:
+    """Its form is not known yet, so nobody has read that lead: it is named, replayed, and redacted as a lead then."""
+    scene.submit_body(body, form="later")
+    found = privacy.erase(scene.place, KIM, pause=scene.route)
+    assert (found.is_proven, found.counts["dead_letters"]) == (False, 0)
+    assert any("replay or discard it" in one for one in found.remaining)
+    (letter,) = scene.store.queue.dead_letters(5)
+    assert letter.submission.body == body
+    scene.store.queue.discard(letter.submission.id)
+    assert privacy.erase(scene.place, KIM).is_proven
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": "Kim@example.com", "message": "sam@example.com sent me"}',
+        b'{"first": "Kim", "mail": "kim@example.com"}',
+        b"no json: kim%40example.com",
+    ],
+)
+def test_their_own_dead_letter_goes(scene: Scene, body: bytes) -> None:
+    """By its own e-mail, or because it names nobody else, whether or not anybody can read it."""
+    scene.submit_body(body, form="later")
+    scene.route()
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts["dead_letters"]) == (True, 1)
+    assert scene.store.queue.dead_letters(5) == []
+
+
 def test_a_submission_routed_meanwhile_is_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A router that takes the person's submission in the middle of a walk does not bring them back."""
     a_life_of_kim(scene)

@@ -24,7 +24,7 @@ from speed_to_lead.core.person import Person, digits_of
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
-from speed_to_lead.core.submission import Submission, UnreadableSubmission, person_keys
+from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, person_keys
 from speed_to_lead.store.contract import Held, HeldKind, LockedRecord, Result, UnreadableRecord
 from speed_to_lead.workplace import Workplace
 
@@ -42,7 +42,13 @@ IN_FLIGHT_PATIENCE = timedelta(seconds=15)
 ERASED, EXPIRED = "erased", "expired"
 
 
+#: What any program may send, read without a form of config.
+_ANY_FORM = Form("any", "generic", "none")
+#: Said with what remains.
 _TO_DO = {
+    (HeldKind.DEAD_LETTER, "to_look_at"): (
+        ": it names them, and seems to be somebody else's lead; replay or discard it, then erase again"
+    ),
     (HeldKind.LEAD, "to_look_at"): (
         ": its own phone, e-mail or id speaks of them, and it may be theirs or somebody else's; look at it. "
         "If it is theirs, erase again with the number or address as it stands there"
@@ -184,9 +190,7 @@ class _Run:
             case HeldKind.LEAD:
                 return _handle_lead(self.place, self.person, held.name, self.found, dry_run=self.dry_run)
             case HeldKind.DEAD_LETTER:
-                if not self.dry_run:
-                    self.place.store.privacy.remove_dead_letter(held.name, "dead_letters_erased")
-                return "dead_letters"
+                return self._letter(held)
             case HeldKind.POINTER:
                 return self._pointer(held)
             case HeldKind.HISTORY | HeldKind.ALERT:
@@ -195,11 +199,23 @@ class _Run:
                 return "unreachable"
 
     def _submission(self, held: Held) -> str:
+        if held.is_locked or held.submission is None:
+            return "unreachable"
         if not _is_theirs(self.place, self.person, held.submission):
             return "waiting"  # for its router; the next walk meets what it became
         if not self.dry_run:
             self.place.store.privacy.remove_submission(held.name, "submissions_erased")
         return "submissions"
+
+    def _letter(self, held: Held) -> str:
+        """Somebody else's is a lead that nobody has read yet: it is left to whoever can replay it."""
+        if held.is_locked or held.submission is None:
+            return "unreachable"
+        if not _is_theirs(self.place, self.person, held.submission):
+            return "to_look_at"
+        if not self.dry_run:
+            self.place.store.privacy.remove_dead_letter(held.name, "dead_letters_erased")
+        return "dead_letters"
 
     def _pointer(self, held: Held) -> str:
         """A key that names them, or an erased lead, goes. By their digest it says that its lead is theirs, read or not."""
@@ -229,17 +245,20 @@ class _Run:
         return "remains" if is_theirs else "redacted"
 
 
-def _is_theirs(place: Workplace, person: Person, submission: Submission | None) -> bool:
-    """Whether a submission in the queue would become their lead, or nobody's: one that cannot be read."""
-    form = place.form(submission.form) if submission is not None else None
-    if submission is None or form is None:
-        return True
-    try:
-        return person.owns(forms.read(submission, form).lead)
-    except UnreadableSubmission:
-        return True
-    except Exception:  # noqa: BLE001 - as the router would: a dead letter
-        return True
+def _is_theirs(place: Workplace, person: Person, submission: Submission) -> bool:
+    """Whether a submission that speaks of them is of them. What nobody can read is, unless it names others as well.
+
+    Its form may be unknown for a while only, or broken: then it is read as what any program may send.
+    """
+    form = place.form(submission.form)
+    for one in (form, _ANY_FORM) if form is not None else (_ANY_FORM,):
+        try:
+            lead = forms.read(submission, one).lead
+        except UnreadableSubmission:
+            continue
+        if person_keys(lead):
+            return person.owns(lead)
+    return not person.is_one_of_several_in(submission.body.decode("utf-8", "replace"))
 
 
 def _handle_lead(place: Workplace, person: Person, lead_id: str, found: Found, *, dry_run: bool) -> str:

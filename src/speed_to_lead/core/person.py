@@ -81,6 +81,12 @@ class Person:
         """Whether the text speaks of them: plain, in JSON or HTML escapes, or percent-encoded, in any capitals."""
         return any(self._is_plain_in(form) for form in _readings(text)) or any(k in text for k in self.keys)
 
+    def is_one_of_several_in(self, text: str) -> bool:
+        """Whether the text names an address that is not theirs."""
+        return any(
+            not self.is_quoted_in(found[0]) for form in _readings(text) for found in _ADDRESS.finditer(form)
+        )
+
     def redacted(self, value: T) -> T:
         """The value with `[erased]` for every quotation of them, in texts at any depth; keys of mappings too.
 
