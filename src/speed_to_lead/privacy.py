@@ -25,7 +25,14 @@ from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
 from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, person_keys
-from speed_to_lead.store.contract import Held, HeldKind, LockedRecord, Result, UnreadableRecord
+from speed_to_lead.store.contract import (
+    Held,
+    HeldKind,
+    LockedRecord,
+    Result,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -68,11 +75,12 @@ class Found:
     locked: int = 0
     keys: int = 0
     walks: int = 0
+    unconfirmed: str = ""
 
     @property
     def is_proven(self) -> bool:
-        """Whether the last walk opened every key and found nothing."""
-        return not self.remaining and not self.locked
+        """Whether the last walk opened every key and found nothing, and no failover brings anything back."""
+        return not self.remaining and not self.locked and not self.unconfirmed
 
 
 # --- find ------------------------------------------------------------------------------------------------------
@@ -168,6 +176,11 @@ def erase(
             if "waiting" not in kinds or place.store.now() > patience:
                 break
             pause()
+    if not dry_run:
+        try:
+            place.store.privacy.confirm()
+        except StoreUnavailable as away:
+            found.unconfirmed = str(away)
     for kind in LEFT:
         del found.counts[kind]
     log.info("person.erased", dry_run=dry_run, proven=found.is_proven, **found.counts)

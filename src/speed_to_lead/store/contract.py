@@ -513,6 +513,12 @@ class Privacy(Protocol):
     def locked_among_newest(self, limit: int) -> int:
         """How many of the newest leads and dead letters need an encryption key that is not set."""
 
+    def confirm(self) -> None:
+        """Return once so many replicas as the store was told hold all that was written, so that no failover undoes it.
+
+        Raises StoreUnavailable where these do not say so in time.
+        """
+
     def reseal(self) -> Iterator[Resealed]:
         """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""
 

@@ -8,6 +8,7 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
+from speed_to_lead.store.leads import confirm_read
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.resealing import Resealing, sealed_again
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -26,6 +27,10 @@ class RedisPrivacy:
     def everything(self) -> Iterator[HeldBatch]:
         """Every key, the queue first."""
         return self._walk.everything()
+
+    def confirm(self) -> None:
+        """One write, and a WAIT for it and all before it."""
+        confirm_read(self._server, None)
 
     def reseal(self) -> Iterator[Resealed]:
         """Bring everything under the first key. Raises UnusableKeys where there is none."""

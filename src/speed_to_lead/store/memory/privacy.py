@@ -178,6 +178,9 @@ class MemoryPrivacy:
         del limit
         return 0
 
+    def confirm(self) -> None:
+        """There are no replicas."""
+
     def reseal(self) -> Iterator[Resealed]:
         """Nothing is encrypted."""
         yield Resealed()
