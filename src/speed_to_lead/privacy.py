@@ -217,7 +217,9 @@ class _Run:
         if not _is_theirs(self.place, self.person, held.submission):
             return "waiting"  # for its router; the next walk meets what it became
         if not self.dry_run:
-            self.place.store.privacy.remove_submission(held.name, "submissions_erased")
+            form = self.place.form(held.submission.form)
+            name = form.name if form is not None else ""
+            self.place.store.privacy.remove_submission(held.name, "submissions_erased", name)
         return "submissions"
 
     def _letter(self, held: Held) -> str:

@@ -25,7 +25,7 @@ from speed_to_lead.store.redis_store import RedisStore, open_store
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 KIM = person_named("kim@example.com")
-SECRETS = ("kim@example.com", "kim doe", "top secret", "acme widgets", "spam by kim")
+SECRETS = ("kim@example.com", "kim doe", "top secret", "acme widgets", "spam by kim", "ana example")
 
 
 @pytest.fixture(params=["fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)])
@@ -56,7 +56,9 @@ def a_life(scene: Scene) -> str:
     lead = scene.routed(email="kim@example.com", name="Kim Doe", message="top secret", company="Acme Widgets")
     scene.submit(email="kim@example.com", message="top secret again")
     scene.route()
-    flow.change_lead(scene.place, lead.id, lambda one, now: close_lead(one, "spam by kim", "ana", now))
+    flow.change_lead(
+        scene.place, lead.id, lambda one, now: close_lead(one, "spam by kim", "Ana Example", now)
+    )
     scene.submit_body(b"no json of kim@example.com", headers={"x-from": "kim@example.com"})
     scene.route()
     scene.submit(email="kim@example.com", message="top secret, a third time")

@@ -117,12 +117,14 @@ def test_remove_a_submission_and_a_dead_letter(store: Store) -> None:
     """Both stay counted as dead letters; the books balance; a second time they are gone."""
     buried(store)
     entry = taken(store, "s2")
-    assert store.privacy.remove_submission(entry.entry_id, "submissions_erased") is Result.APPLIED
+    assert store.privacy.remove_submission(entry.entry_id, "submissions_erased", "demo") is Result.APPLIED
     assert store.privacy.remove_submission(entry.entry_id, "submissions_erased") is Result.GONE
     assert store.privacy.remove_dead_letter("bad", "dead_letters_erased") is Result.APPLIED
     assert store.privacy.remove_dead_letter("bad", "dead_letters_erased") is Result.GONE
     ledger = store.operations.ledger()
     assert (ledger.dead_letters, ledger.in_flight, ledger.difference) == (2, 0, 0)
+    dead_letters = [n for f, n in store.operations.metrics().items() if f.endswith("outcome=dead_letter")]
+    assert sum(dead_letters) == ledger.dead_letters
     assert store.queue.settle([admit(entry, new_lead(store.now(), "s2"))]) == [Result.SETTLED]
     assert store.queue.dead_letters(5) == []
 

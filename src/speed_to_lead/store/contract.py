@@ -324,7 +324,10 @@ class Leads(Protocol):
         """Make the index say what the record of that version says. Version 0: there is no record."""
 
     def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
-        """Take a lead that cannot be worked on out of the index, kept with its error; `alert` goes out the first time."""
+        """Take a lead that cannot be worked on out of the index, kept with its error; `alert` goes out the first time.
+
+        GONE where it has no record any more: it was erased meanwhile.
+        """
 
     def release(self, lead_id: str) -> Result:
         """Let a lead out of quarantine; the auditor puts it back into the index."""
@@ -480,8 +483,11 @@ class Privacy(Protocol):
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """Drop a dead letter for good."""
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
-        """Drop an entry of the queue unread; in the ledger it is a dead letter. GONE where it was settled meanwhile."""
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
+        """Drop an entry of the queue unread; in ledger and metrics it is a dead letter of that form ("": none of config).
+
+        GONE where it was settled meanwhile.
+        """
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
         """Forget an alert that was given up."""

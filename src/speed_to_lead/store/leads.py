@@ -148,7 +148,10 @@ class RedisLeads:
         """Out of the index, kept with its error."""
         keys = self._keys
         outbox = keys.outbox(alert.destination) if alert else keys.alerts
-        names = [keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox]
+        names = [
+            *(keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox),
+            keys.lead(lead_id),
+        ]
         told = (
             (alert.key, alert_document(alert, self._vault), alert.destination, to_ms(alert.decided_at))
             if alert

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
@@ -107,10 +108,11 @@ class RedisPrivacy:
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
         return Result(text(self._server.run_one("remove_dead_letter", names, [submission_id, counter])))
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
-        names = [self._keys.incoming, self._keys.ledger]
-        return Result(text(self._server.run_one("remove_submission", names, [entry_id, GROUP, counter])))
+        names = [self._keys.incoming, self._keys.ledger, self._keys.metrics]
+        arguments = [entry_id, GROUP, counter, dump(counts_of_thrown_away(form))]
+        return Result(text(self._server.run_one("remove_submission", names, arguments)))
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
         """An alert that was given up."""

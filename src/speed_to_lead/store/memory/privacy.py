@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import (
@@ -108,12 +109,13 @@ class MemoryPrivacy:
         self._state.ledger[counter] += 1
         return Result.APPLIED
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
         if entry_id not in self._state.entries:
             return Result.GONE
         self._state.settled(entry_id)
         self._state.ledger.update({"dead_letters": 1, counter: 1})
+        self._state.metrics.update(counts_of_thrown_away(form))
         return Result.APPLIED
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
