@@ -14,9 +14,9 @@ from tests.store.builders import picture
 from speed_to_lead import flow, privacy
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.core.audit import Finding
-from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.lead import Alert, AlertKind, Response, ResponseKind
 from speed_to_lead.core.person import person_named
-from speed_to_lead.core.response import close_lead
+from speed_to_lead.core.response import close_lead, record_response
 from speed_to_lead.flow import sweeping
 from speed_to_lead.flow.routing import RECLAIM_AFTER
 from speed_to_lead.store.contract import HeldKind, LockedRecord, Resealed
@@ -87,6 +87,19 @@ def test_nothing_personal_is_readable(opened: Any) -> None:
     )
     scene.route()
     assert len(scene.leads()) == 2
+
+
+@pytest.mark.parametrize("keys", [(OLD,), ()], ids=["written so", "re-encrypted"])
+def test_who_did_it_is_sealed_as_well(opened: Any, keys: tuple[str, ...]) -> None:
+    """Whoever answers may be named by address: the history says so only to those with the key."""
+    scene = scene_on(opened(*keys))
+    lead, now = scene.routed(), scene.clock()
+    said = Response(ResponseKind.ATTEMPTED, "Ana Example", now, now)
+    flow.change_lead(scene.place, lead.id, lambda one, at: record_response(one, said, at))
+    keyed = opened(OLD)
+    assert sum(keyed.privacy.reseal(), Resealed()).locked == 0
+    assert in_the_clear(keyed) == []
+    assert "Ana Example" in [entry.details.get("by") for entry in keyed.leads.history(lead.id)]
 
 
 def test_programs_may_go_on_adding_plain_entries(opened: Any) -> None:
