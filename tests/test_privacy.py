@@ -14,6 +14,7 @@ from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
 from speed_to_lead.core.person import person_named
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
+from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import HeldKind, Result, Store
 
@@ -121,6 +122,87 @@ def test_somebody_elses_submission_is_left_to_its_router(scene: Scene) -> None:
     found = privacy.erase(scene.place, KIM, pause=scene.route)
     assert found.is_proven
     assert scene.leads()[0].lead.get("message") == "ask [erased]"
+
+
+def test_a_pointer_that_only_quotes_them_takes_no_lead_with_it(scene: Scene) -> None:
+    """A program names a submission by the number of who referred it: the key goes, and Sam's lead stays as it was."""
+    lead = scene.routed(email="sam@example.com")
+    body = json.dumps({"email": "sam@example.com", "message": "again"}).encode()
+    scene.store.queue.add(
+        Submission("442079460000", "demo", scene.clock(), body, "application/json", {}),
+    )
+    scene.route()
+    assert len(scene.lead(lead.id).touches) == 1
+    privacy.erase(scene.place, person_named("+44 20 7946 0000"))
+    assert scene.lead(lead.id).is_open
+    scene.check()
+    assert traces_of(scene, "442079460000") == []
+    assert scene.store.leads.of_people(person_named("sam@example.com").keys) != {}
+
+
+def test_a_lead_with_an_id_that_quotes_them_is_left_to_a_human(scene: Scene) -> None:
+    """Nothing of somebody else's lead can be lost, its alerts neither; the erasure says that it is not proven."""
+    body = json.dumps({"email": "sam@example.com"}).encode()
+    scene.store.queue.add(
+        Submission("442079460000", "demo", scene.clock(), body, "application/json", {}),
+    )
+    scene.route()
+    waiting, before = scene.waiting(), scene.lead("442079460000")
+    found = privacy.erase(scene.place, person_named("+44 20 7946 0000"))
+    assert not found.is_proven
+    assert any("look at it" in one for one in found.remaining)
+    assert (scene.waiting(), scene.lead("442079460000")) == (waiting, before)
+    scene.deliver()
+    assert len(scene.heard()) == 1
+    assert list(scene.store.leads.of_people(person_named("sam@example.com").keys).values()) == [before.id]
+
+
+def test_a_lead_reached_at_their_number_is_left_to_a_human(scene: Scene) -> None:
+    """The number without its country code: theirs or not, a lead never loses what its person is reached at."""
+    lead = scene.routed(email="", phone="+1 555 010 0123")
+    found = privacy.erase(scene.place, person_named("555 010 0123"))
+    assert (found.is_proven, found.counts["redacted"]) == (False, 0)
+    assert any(lead.id in one and "look at it" in one for one in found.remaining)
+    assert scene.lead(lead.id) == lead
+    found = privacy.erase(scene.place, person_named("+1 555 010 0123", "555 010 0123"))
+    assert (found.is_proven, scene.leads()) == (True, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": "sam@example.com", "message": "kim@example.com sent me"}',
+        b"email=sam%40example.com&message=kim%40example.com",
+        b"no json: sam@example.com, sent by kim@example.com",
+    ],
+)
+def test_somebody_elses_dead_letter_is_kept(scene: Scene, body: bytes) -> None:
+    """Its form is not known yet, so nobody has read that lead: it is named, replayed, and redacted as a lead then."""
+    scene.submit_body(body, form="later")
+    found = privacy.erase(scene.place, KIM, pause=scene.route)
+    assert (found.is_proven, found.counts["dead_letters"]) == (False, 0)
+    assert any("replay or discard it" in one for one in found.remaining)
+    (letter,) = scene.store.queue.dead_letters(5)
+    assert letter.submission.body == body
+    scene.store.queue.discard(letter.submission.id)
+    assert privacy.erase(scene.place, KIM).is_proven
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email": "Kim@example.com", "message": "sam@example.com sent me"}',
+        b'{"first": "Kim", "mail": "kim@example.com"}',
+        b"no json: kim%40example.com",
+    ],
+)
+def test_their_own_dead_letter_goes(scene: Scene, body: bytes) -> None:
+    """By its own e-mail, or because it names nobody else, whether or not anybody can read it."""
+    scene.submit_body(body, form="later")
+    scene.route()
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts["dead_letters"]) == (True, 1)
+    assert scene.store.queue.dead_letters(5) == []
 
 
 def test_a_submission_routed_meanwhile_is_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

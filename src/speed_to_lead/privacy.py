@@ -24,8 +24,15 @@ from speed_to_lead.core.person import Person, digits_of
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
-from speed_to_lead.core.submission import Submission, UnreadableSubmission, person_keys
-from speed_to_lead.store.contract import Held, HeldKind, Result, UnreadableRecord
+from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, person_keys
+from speed_to_lead.store.contract import (
+    Held,
+    HeldKind,
+    LockedRecord,
+    Result,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -34,10 +41,26 @@ log = structlog.get_logger()
 WALKS = 20
 #: A lead that changes under so many decisions in a row is left to the next walk.
 ROUNDS = 50
+#: What an erasure leaves as it is, and does not count: for a router, or for somebody to look at.
+LEFT = ("waiting", "unreachable", "to_look_at")
 #: How long somebody else's submission that quotes the person may take to be routed, before the erasure gives up on it.
 IN_FLIGHT_PATIENCE = timedelta(seconds=15)
 
 ERASED, EXPIRED = "erased", "expired"
+
+
+#: What any program may send, read without a form of config.
+_ANY_FORM = Form("any", "generic", "none")
+#: Said with what remains.
+_TO_DO = {
+    (HeldKind.DEAD_LETTER, "to_look_at"): (
+        ": it names them, and seems to be somebody else's lead; replay or discard it, then erase again"
+    ),
+    (HeldKind.LEAD, "to_look_at"): (
+        ": its own phone, e-mail or id speaks of them, and it may be theirs or somebody else's; look at it. "
+        "If it is theirs, erase again with the number or address as it stands there"
+    ),
+}
 
 
 @dataclass
@@ -52,11 +75,12 @@ class Found:
     locked: int = 0
     keys: int = 0
     walks: int = 0
+    unconfirmed: str = ""
 
     @property
     def is_proven(self) -> bool:
-        """Whether the last walk opened every key and found nothing."""
-        return not self.remaining and not self.locked
+        """Whether the last walk opened every key and found nothing, and no failover brings anything back."""
+        return not self.remaining and not self.locked and not self.unconfirmed
 
 
 # --- find ------------------------------------------------------------------------------------------------------
@@ -145,14 +169,19 @@ def erase(
             kind = run.handle(held)
             kinds.add(kind)
             found.counts[kind] += 1
-            found.remaining.append(f"{held.kind.value} {held.name}")
+            found.remaining.append(f"{held.kind.value} {held.name}{_TO_DO.get((held.kind, kind), '')}")
         if dry_run or not (kinds or place.store.leads.of_people(person.keys)):
             break
-        if kinds <= {"waiting", "unreachable"}:  # nothing that this program can do about it, now
+        if kinds <= set(LEFT):  # nothing that this program can do about it, now
             if "waiting" not in kinds or place.store.now() > patience:
                 break
             pause()
-    for kind in ("waiting", "unreachable"):
+    if not dry_run:
+        try:
+            place.store.privacy.confirm()
+        except StoreUnavailable as away:
+            found.unconfirmed = str(away)
+    for kind in LEFT:
         del found.counts[kind]
     log.info("person.erased", dry_run=dry_run, proven=found.is_proven, **found.counts)
     return found
@@ -174,57 +203,90 @@ class _Run:
             case HeldKind.LEAD:
                 return _handle_lead(self.place, self.person, held.name, self.found, dry_run=self.dry_run)
             case HeldKind.DEAD_LETTER:
-                if not self.dry_run:
-                    self.place.store.privacy.remove_dead_letter(held.name, "dead_letters_erased")
-                return "dead_letters"
+                return self._letter(held)
             case HeldKind.POINTER:
-                if not self.dry_run:
-                    _remove_pointer(self.place, self.person, held, self.found)
-                return "pointers"
+                return self._pointer(held)
             case HeldKind.HISTORY | HeldKind.ALERT:
                 return self._line(held)
             case HeldKind.OTHER:
                 return "unreachable"
 
     def _submission(self, held: Held) -> str:
+        if held.is_locked or held.submission is None:
+            return "unreachable"
         if not _is_theirs(self.place, self.person, held.submission):
             return "waiting"  # for its router; the next walk meets what it became
         if not self.dry_run:
-            self.place.store.privacy.remove_submission(held.name, "submissions_erased")
+            form = self.place.form(held.submission.form)
+            name = form.name if form is not None else ""
+            self.place.store.privacy.remove_submission(held.name, "submissions_erased", name)
         return "submissions"
+
+    def _letter(self, held: Held) -> str:
+        """Somebody else's is a lead that nobody has read yet: it is left to whoever can replay it."""
+        if held.is_locked or held.submission is None:
+            return "unreachable"
+        if not _is_theirs(self.place, self.person, held.submission):
+            return "to_look_at"
+        if not self.dry_run:
+            self.place.store.privacy.remove_dead_letter(held.name, "dead_letters_erased")
+        return "dead_letters"
+
+    def _pointer(self, held: Held) -> str:
+        """A key that names them, or an erased lead, goes. By their digest it says that its lead is theirs, read or not."""
+        found, key = self.found, held.name.partition(":")[2]
+        if held.points_to not in found.lead_ids and not self.person.is_quoted_in(key):
+            return "unreachable"  # somebody else's, and only the id of its lead speaks of them
+        if self.dry_run:
+            return "pointers"
+        if key in self.person.keys and held.points_to not in found.lead_ids:
+            found.lead_ids.add(held.points_to)
+            kind = _handle_lead(self.place, self.person, held.points_to, found, dry_run=False)
+            found.counts[kind] += 1
+        self.place.store.privacy.remove_pointer(held.name, held.points_to)
+        return "pointers"
 
     def _line(self, held: Held) -> str:
         """A history or an alert: of an erased lead (written after it had gone) it goes, of another's it is redacted."""
         privacy, owner = self.place.store.privacy, held.points_to or held.name
         is_theirs = owner in self.found.lead_ids
+        if not is_theirs and (held.is_locked or self.person.is_quoted_in(held.name)):
+            return "unreachable"  # without its lead's id nobody could be told of that lead
         if is_theirs and not self.dry_run:
-            privacy.remove_lead(
-                owner, None, ERASED, alerts=[held.name] if held.kind is HeldKind.ALERT else []
-            )
+            privacy.remove_lead(owner, 0, ERASED, alerts=[held.name] if held.kind is HeldKind.ALERT else [])
         elif not self.dry_run:
             lines = [_redacted_line(self.person, line) for line in held.text.split("\n")]
             privacy.rewrite(held, "\n".join(lines))
         return "remains" if is_theirs else "redacted"
 
 
-def _is_theirs(place: Workplace, person: Person, submission: Submission | None) -> bool:
-    """Whether a submission in the queue would become their lead, or nobody's: one that cannot be read."""
-    form = place.form(submission.form) if submission is not None else None
-    if submission is None or form is None:
-        return True
-    try:
-        return person.owns(forms.read(submission, form).lead)
-    except UnreadableSubmission:
-        return True
-    except Exception:  # noqa: BLE001 - as the router would: a dead letter
-        return True
+def _is_theirs(place: Workplace, person: Person, submission: Submission) -> bool:
+    """Whether a submission that speaks of them is of them. What nobody can read is, unless it names others as well.
+
+    Its form may be unknown for a while only, or broken: then it is read as what any program may send.
+    """
+    form = place.form(submission.form)
+    for one in (form, _ANY_FORM) if form is not None else (_ANY_FORM,):
+        try:
+            lead = forms.read(submission, one).lead
+        except UnreadableSubmission:
+            continue
+        if person_keys(lead):
+            return person.owns(lead)
+    return not person.is_one_of_several_in(submission.body.decode("utf-8", "replace"))
 
 
 def _handle_lead(place: Workplace, person: Person, lead_id: str, found: Found, *, dry_run: bool) -> str:
     for _ in range(ROUNDS):
         lead = _lead(place, lead_id)
-        if isinstance(lead, Lead) and not person.owns_lead(lead) and lead_id not in found.lead_ids:
-            if dry_run or _redact(place, person, lead):
+        is_known = lead_id in found.lead_ids
+        if isinstance(lead, LockedRecord) and not is_known:
+            return "unreachable"
+        if isinstance(lead, Lead) and not person.owns_lead(lead) and not is_known:
+            redacted = person.redacted(lead)
+            if redacted.id != lead.id or _reached_at(redacted) != _reached_at(lead):
+                return "to_look_at"
+            if dry_run or _redact(place, lead, redacted):
                 return "redacted"
             continue
         if dry_run and lead_id in found.lead_ids:
@@ -241,9 +303,9 @@ def _handle_lead(place: Workplace, person: Person, lead_id: str, found: Found, *
     return "remains"  # met again, or more contended than can be: the next walk looks
 
 
-def _redact(place: Workplace, person: Person, lead: Lead) -> bool:
+def _redact(place: Workplace, lead: Lead, redacted: Lead) -> bool:
     """Take the quotation out of somebody else's lead; whether it was written."""
-    changed = replace(person.redacted(lead), version=lead.version + 1)
+    changed = replace(redacted, version=lead.version + 1)
     entry = HistoryEntry(place.store.now(), "lead.redacted", {})
     return place.store.leads.change([LeadChange(changed, (entry,))])[0] is Result.APPLIED
 
@@ -253,14 +315,6 @@ def _redacted_line(person: Person, line: str) -> str:
         return json.dumps(person.redacted(json.loads(line)), ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         return person.redacted(line)
-
-
-def _remove_pointer(place: Workplace, person: Person, held: Held, found: Found) -> None:
-    """A key that names an erased lead, or the person by digest: then the lead it points to is theirs, read or not."""
-    if held.name.removeprefix("person:") in person.keys and held.points_to not in found.lead_ids:
-        found.lead_ids.add(held.points_to)
-        found.counts[_handle_lead(place, person, held.points_to, found, dry_run=False)] += 1
-    place.store.privacy.remove_lead(held.points_to, None, ERASED, pointers=[held.name])
 
 
 def _told(place: Workplace, lead: Lead) -> set[str]:
@@ -273,6 +327,11 @@ def _told(place: Workplace, lead: Lead) -> set[str]:
 def _phones(lead: Lead) -> set[str]:
     said = (lead.lead, *(touch.lead for touch in lead.touches))
     return {digits_of(one.get("phone")) for one in said} - {""}
+
+
+def _reached_at(lead: Lead) -> list[tuple[Any, Any]]:
+    """What each submission says its person is reached at: without it they are lost, and come again as somebody new."""
+    return [(said.get("email"), said.get("phone")) for said in (lead.lead, *(t.lead for t in lead.touches))]
 
 
 def _lead(place: Workplace, lead_id: str) -> Lead | UnreadableRecord | None:

@@ -98,6 +98,23 @@ def test_a_process_without_the_key_does_not_start(
     open_workplace_or_exit().store.close()  # type: ignore[attr-defined]
 
 
+def test_what_no_replica_holds_is_not_proven(running: Running) -> None:
+    """With replicas to confirm and none there, an erasure is not proven and a re-encryption not complete; both say why."""
+    running.routed(**SAID)
+    env = {"STL_CONFIRM_REPLICAS": "1", "STL_ENCRYPTION_KEYS": Fernet.generate_key().decode()}
+    done = running("leads", "reencrypt", "--json", env=env)
+    assert (done.code, done.json["complete"], done.json["rewritten"] > 0) == (1, False, True)
+    said = running("leads", "reencrypt", env=env)
+    assert ("0 of 1 replicas" in said.out, "may be taken out" in said.out) == (True, False)
+    erased = running("leads", "erase", "kim@example.com", "--yes", env=env)
+    assert (erased.code, "0 of 1 replicas" in erased.out, "Proof" in erased.out) == (1, True, False)
+    assert [False] == [one["proven"] for one in running("leads", "erasures", "--json").json["erasures"]]
+    again = running(
+        "leads", "erase", "kim@example.com", "--yes", "--json", env=env | {"STL_CONFIRM_REPLICAS": "0"}
+    )
+    assert (again.code, again.json["proven"], again.json["unconfirmed"]) == (0, True, "")
+
+
 def test_reencrypt_without_keys(running: Running) -> None:
     """There is nothing to encrypt with, and it says so."""
     finished = running("leads", "reencrypt")

@@ -102,3 +102,11 @@ def test_however_it_is_escaped(before: str, after: str) -> None:
 def test_nobody_in_particular_is_nowhere() -> None:
     """A person without address and number is quoted in nothing."""
     assert not Person().is_quoted_in("anything 123456789 a@example.com")
+
+
+def test_digits_within_a_digest_are_no_number() -> None:
+    """Ids and digests are matched whole; the number beside one is found, and redacting it leaves the digest."""
+    digest = "19b8d627a80a4420794f6000"
+    person = person_named("4420794")
+    assert not person.is_quoted_in(f"seen:{digest} {digest}")
+    assert person.redacted(f"{digest} call 442-0794") == f"{digest} call [erased]"

@@ -2,27 +2,30 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import fakeredis
 import pytest
 from cryptography.fernet import Fernet
-from tests.flow.scene import REFUSED, Scene, new_scene
+from tests.flow.scene import REFUSED, Scene, all_keys, new_scene
 from tests.servers import BINARIES, ManualClock
 from tests.store.builders import picture
 
 from speed_to_lead import flow, privacy
-from speed_to_lead.core.lead import LeadChange
+from speed_to_lead.auditor import Auditor
+from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.lead import Alert, AlertKind, Response, ResponseKind
 from speed_to_lead.core.person import person_named
-from speed_to_lead.core.response import close_lead
-from speed_to_lead.store.contract import HeldKind, Resealed, Result, UnreadableRecord
+from speed_to_lead.core.response import close_lead, record_response
+from speed_to_lead.flow import sweeping
+from speed_to_lead.flow.routing import RECLAIM_AFTER
+from speed_to_lead.store.contract import HeldKind, LockedRecord, Resealed
 from speed_to_lead.store.encryption import UnusableKeys, Vault
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 KIM = person_named("kim@example.com")
-SECRETS = ("kim@example.com", "kim doe", "top secret", "acme", "spam by kim")
+SECRETS = ("kim@example.com", "kim doe", "top secret", "acme widgets", "spam by kim", "ana example")
 
 
 @pytest.fixture(params=["fakeredis", *(pytest.param(name, marks=pytest.mark.real) for name in BINARIES)])
@@ -50,10 +53,12 @@ def scene_on(store: RedisStore) -> Scene:
 def a_life(scene: Scene) -> str:
     """A closed lead with a touch and an alert given up, a dead letter, and one submission in flight."""
     scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
-    lead = scene.routed(email="kim@example.com", name="Kim Doe", message="top secret", company="Acme")
+    lead = scene.routed(email="kim@example.com", name="Kim Doe", message="top secret", company="Acme Widgets")
     scene.submit(email="kim@example.com", message="top secret again")
     scene.route()
-    flow.change_lead(scene.place, lead.id, lambda one, now: close_lead(one, "spam by kim", "ana", now))
+    flow.change_lead(
+        scene.place, lead.id, lambda one, now: close_lead(one, "spam by kim", "Ana Example", now)
+    )
     scene.submit_body(b"no json of kim@example.com", headers={"x-from": "kim@example.com"})
     scene.route()
     scene.submit(email="kim@example.com", message="top secret, a third time")
@@ -82,6 +87,19 @@ def test_nothing_personal_is_readable(opened: Any) -> None:
     )
     scene.route()
     assert len(scene.leads()) == 2
+
+
+@pytest.mark.parametrize("keys", [(OLD,), ()], ids=["written so", "re-encrypted"])
+def test_who_did_it_is_sealed_as_well(opened: Any, keys: tuple[str, ...]) -> None:
+    """Whoever answers may be named by address: the history says so only to those with the key."""
+    scene = scene_on(opened(*keys))
+    lead, now = scene.routed(), scene.clock()
+    said = Response(ResponseKind.ATTEMPTED, "Ana Example", now, now)
+    flow.change_lead(scene.place, lead.id, lambda one, at: record_response(one, said, at))
+    keyed = opened(OLD)
+    assert sum(keyed.privacy.reseal(), Resealed()).locked == 0
+    assert in_the_clear(keyed) == []
+    assert "Ana Example" in [entry.details.get("by") for entry in keyed.leads.history(lead.id)]
 
 
 def test_programs_may_go_on_adding_plain_entries(opened: Any) -> None:
@@ -145,41 +163,169 @@ def test_a_change_during_reencryption_is_not_lost(opened: Any, monkeypatch: pyte
     assert in_the_clear(store) == []
 
 
-def test_a_missing_key_is_quarantine_not_a_crash(opened: Any) -> None:
-    """Without the key a lead is unreadable and put aside, the others go on; with the key it is let out again."""
-    mine = scene_on(opened(OLD))
-    lead = mine.routed(email="kim@example.com")
-    store = opened()
-    (found,) = store.leads.get_many([lead.id])
-    assert isinstance(found, UnreadableRecord)
-    assert "STL_ENCRYPTION_KEYS" in str(found)
-    assert store.privacy.locked_among_newest(20) == 1
-    without = scene_on(store)
-    other = mine.routed(email="sam@example.com")
-    store.leads.change(
-        [LeadChange(replace(other, version=other.version + 1))]
-    )  # as a process without keys writes it
-    without.later(600)
-    flow.sweep(without.place)
+class Blind(Scene):
+    """A process that cannot read a lead cannot count it either."""
+
+    def check(self) -> None:
+        assert self.store.operations.ledger().difference == 0
+
+
+def rolling(opened: Any, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[Scene, Scene]:
+    """Two processes on one server and one clock: the one restarted with the new keys, the other not yet."""
+    clock = ManualClock()
+    new, old = new_scene(opened(*after), clock), new_scene(opened(*before), clock)
+    return Blind(new.place, clock, new.people), Blind(old.place, clock, old.people)
+
+
+ROLLS = pytest.mark.parametrize(
+    ("before", "after"), [((OLD,), (NEW, OLD)), ((), (NEW,))], ids=["rotated", "switched on"]
+)
+
+
+@ROLLS
+def test_a_roll_never_makes_a_second_lead(opened: Any, before: Any, after: Any) -> None:
+    """A router without the key leaves the same person's submission to one that has it: a touch, and no second rep."""
+    new, old = rolling(opened, before, after)
+    lead = new.routed(email="kim@example.com")
+    old.submit(email="kim@example.com", message="again")
+    for _ in range(flow.routing.MAX_DELIVERIES + 3):
+        assert old.route("old", reclaim=True).settled == 0
+        assert old.store.queue.reclaim("old", RECLAIM_AFTER, 10, isolate_after=3) == []  # idle from now on
+        let_pass(old, "old")
+    assert (len(new.leads()), old.counts().get("dead_letters")) == (1, None)
+    new.route("new", reclaim=True)
+    assert len(new.lead(lead.id).touches) == 1
+    assert new.counts() == {"leads": 1, "touches": 1}
+
+
+@ROLLS
+def test_a_roll_does_not_hold_up_who_asks_after_an_answer(opened: Any, before: Any, after: Any) -> None:
+    """The state is not sealed: a lead that is answered keeps nobody waiting for a key."""
+    new, old = rolling(opened, before, after)
+    lead = new.routed(email="kim@example.com")
+    new.respond(lead.id)
+    old.submit(email="kim@example.com", message="again")
+    old.route("old")
+    assert (len(new.leads()), new.counts()) == (2, {"leads": 2})
+
+
+@ROLLS
+def test_a_roll_leaves_sealed_submissions_to_who_can_read_them(opened: Any, before: Any, after: Any) -> None:
+    """It is no dead letter, counts no attempt, and becomes a lead once a router with the key comes."""
+    new, old = rolling(opened, before, after)
+    submission_id = new.submit(email="kim@example.com")
+    other = old.submit(email="sam@example.com")
+    for _ in range(flow.routing.MAX_DELIVERIES + 3):
+        old.route("old", reclaim=True)
+        let_pass(old, "old")
+    assert old.counts() == {"leads": 1, "in_flight": 1}
+    assert [lead.id for lead in old.leads()] == [other]
+    new.route("new", reclaim=True)
+    assert new.lead(submission_id).lead.get("email") == "kim@example.com"
+
+
+def test_what_no_key_can_open_is_a_dead_letter(opened: Any) -> None:
+    """An entry that says it is sealed and is no token is not handed round for ever."""
+    store = opened(OLD)
+    scene = scene_on(store)
+    store.server.client.xadd(store.server.keys.incoming, {"form": "demo", "sealed": 1, "body": b"no token"})
+    scene.route()
+    assert scene.counts() == {"dead_letters": 1}
+
+
+@ROLLS
+def test_a_roll_leaves_locked_leads_to_another_clock(
+    opened: Any, before: Any, after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock without the key passes them over, those behind them get their turn, and none is quarantined."""
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
+    new, old = rolling(opened, before, after)
+    locked = [new.routed().id for _ in range(5)]
+    old.later(1)
+    readable = old.routed(email="sam@example.com")
+    old.later(600)
+    old.sweep()
+    assert old.store.leads.quarantined() == {}
+    assert old.lead(readable.id).breached_at is not None
+    new.sweep()
+    assert all(new.lead(lead_id).breached_at is not None for lead_id in locked)
+
+
+@ROLLS
+def test_a_roll_leaves_locked_alerts_to_another_courier(opened: Any, before: Any, after: Any) -> None:
+    """A courier without the key puts off what it cannot read, for seconds and at no cost; then it is heard once."""
+    new, old = rolling(opened, before, after)
+    new.submit(email="kim@example.com")
+    new.route()
+    add_sealed_alert(new)
+    waiting = new.waiting()
+    assert len(waiting) == 2
+    for _ in range(20):
+        old.deliver()
+        old.later(0.1)
+    assert (old.heard(), old.dead_alerts(), new.waiting()) == ({}, [], waiting)
+    assert [alert.attempts for alert, _ in new.store.outbox.waiting(9)] == [0, 0]
+    new.deliver()
+    assert (len(all_keys(m for one in new.people.values() for m in one.heard)), new.waiting()) == (2, [])
+
+
+def test_the_auditor_says_that_a_record_is_locked(opened: Any) -> None:
+    """It leaves it as it is, and tells somebody."""
+    new, old = rolling(opened, (OLD,), (NEW, OLD))
+    lead = new.routed(email="kim@example.com")
+    auditor = Auditor(old.place)
+    for _ in range(4):
+        auditor.tick(10)
+        old.later(2)
+    assert Finding.UNREADABLE in auditor.acted_on
+    assert not [finding for finding in auditor.acted_on if finding.is_repaired]
+    assert new.lead(lead.id) == lead
+
+
+def add_sealed_alert(scene: Scene) -> None:
+    """An alert about the system whose note is sealed."""
+    note = Alert("system", "x", "managers", AlertKind.STAGE_SILENT, scene.clock(), note="of kim@example.com")
+    scene.store.outbox.add(note, scene.clock())
+
+
+def let_pass(scene: Scene, consumer: str) -> None:
+    """What the consumer holds has been idle for longer than a router waits, by the server's own clock."""
+    server = scene.place.store.within.server  # type: ignore[attr-defined]
+    for one in server.client.xpending_range(server.keys.incoming, "router", "-", "+", 10):
+        count = one["times_delivered"]
+        server.client.xclaim(
+            server.keys.incoming, "router", consumer, 0, [one["message_id"]],
+            idle=6000, retrycount=count, justid=True,
+        )  # fmt: skip
+
+
+def test_an_unreadable_record_is_quarantined_and_let_out(opened: Any) -> None:
+    """A record that no key would make readable is put aside, the others go on; mended, it is let out again."""
+    scene = scene_on(opened(OLD))
+    mine = Blind(scene.place, scene.clock, scene.people)
+    lead, other = mine.routed(email="kim@example.com"), mine.routed(email="sam@example.com")
+    store = mine.place.store.within  # type: ignore[attr-defined]
+    key = store.server.keys.lead(lead.id)
+    document = store.server.client.hget(key, "document")
+    store.server.client.hset(key, "document", b"{")
+    mine.later(600)
+    mine.sweep()
     assert lead.id in store.leads.quarantined()
-    assert without.lead(other.id).breached_at is not None
-    mine.clock.now = without.clock.now
+    assert mine.lead(other.id).breached_at is not None
+    store.server.client.hset(key, "document", document)
     assert flow.release(mine.place, lead.id)
     mine.sweep()
     assert mine.lead(lead.id).breached_at is not None
 
 
-def test_a_submission_without_its_key_can_be_replayed(opened: Any) -> None:
-    """A router without the key sets it aside as it came; once the key is there a replay makes a lead of it."""
-    mine = scene_on(opened(OLD))
-    submission_id = mine.submit(email="kim@example.com")
-    without = scene_on(opened(NEW))
-    without.route()
-    (letter,) = without.store.queue.dead_letters(5)
-    assert "STL_ENCRYPTION_KEYS" in letter.error
-    assert mine.store.queue.replay(submission_id) is Result.APPLIED
-    mine.route()
-    assert mine.lead(submission_id).lead.get("email") == "kim@example.com"
+def test_a_missing_key_is_its_own_kind_of_unreadable(opened: Any) -> None:
+    """The error names the setting, and the start of a process sees it."""
+    lead = scene_on(opened(OLD)).routed(email="kim@example.com")
+    store = opened()
+    (found,) = store.leads.get_many([lead.id])
+    assert isinstance(found, LockedRecord)
+    assert "STL_ENCRYPTION_KEYS" in str(found)
+    assert store.privacy.locked_among_newest(20) == 1
 
 
 def test_erase_and_export_look_inside(opened: Any) -> None:
@@ -191,7 +337,7 @@ def test_erase_and_export_look_inside(opened: Any) -> None:
     assert (len(document["dead_letters"]), len(document["in_flight"])) == (1, 1)
     blind = scene_on(opened(NEW))
     assert not privacy.erase(blind.place, KIM, dry_run=True).is_proven
-    other = scene.routed(email="sam@example.com", message="ask kim@example.com", company="Acme")
+    other = scene.routed(email="sam@example.com", message="ask kim@example.com", company="Acme Widgets")
     found = privacy.erase(scene.place, KIM)
     assert found.is_proven
     kept = [held.text for batch in scene.store.privacy.everything() for held in batch.held]

@@ -126,6 +126,13 @@ def test_quarantined_lead_is_out_of_the_way_and_counted_once(store: Store) -> No
     assert store.operations.counters()["quarantined"] == 1
 
 
+def test_a_lead_that_is_gone_is_not_quarantined(store: Store) -> None:
+    """It was erased between being read and being put aside: nobody is told of a lead that is not there."""
+    alert = new_alert(store.now())
+    assert store.leads.quarantine("nobody", "unreadable", alert) is Result.GONE
+    assert (store.leads.quarantined(), store.outbox.waiting(5)) == ({}, [])
+
+
 def pages(store: Store, limit: int, **filters: str | LeadState) -> list[list[str]]:
     """Ids page by page."""
     found, cursor = [], None

@@ -28,6 +28,7 @@ def test_health_measures_every_stage(store: Store, clock: ManualClock) -> None:
     admitted(store, "early", lead={"next_at": now + 3 * MINUTE})
     taken(store, "s1")
     store.queue.add(new_submission(store, "s2"))
+    admitted(store, "broken")
     store.leads.quarantine("broken", "why")
     for name, minutes in (("due", -2), ("dead", -9), ("soon", 2)):
         store.outbox.add(new_alert(now, step=name), now + minutes * MINUTE)
@@ -38,7 +39,7 @@ def test_health_measures_every_stage(store: Store, clock: ManualClock) -> None:
     store.operations.beat("clock@a:2", now + MINUTE)
     elapse(store, clock, timedelta(milliseconds=30))
     health = store.operations.health()
-    assert (health.queued, health.pending, health.due, health.open_leads) == (2, 1, 1, 2)
+    assert (health.queued, health.pending, health.due, health.open_leads) == (2, 1, 1, 3)
     assert (
         health.outbox,
         health.outbox_due,

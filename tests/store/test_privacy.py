@@ -83,6 +83,27 @@ def test_a_stale_removal_writes_nothing(store: Store) -> None:
     assert before == picture(store)
 
 
+def test_remains_are_removed_only_where_there_is_no_record(store: Store) -> None:
+    """Version 0 takes what is left of a lead, and never a lead."""
+    lead = admitted(store)
+    before = picture(store)
+    assert store.privacy.remove_lead(lead.id, 0, "erased", rep="ana") is Result.STALE
+    assert before == picture(store)
+    assert store.privacy.remove_lead("nobody", 0, "erased") is Result.GONE
+
+
+def test_a_pointer_goes_alone(store: Store) -> None:
+    """Only where it still points to that lead, which stays."""
+    lead = admitted(store, people=(("someone", None),))
+    assert store.privacy.remove_pointer("person:someone", "other") is Result.GONE
+    assert store.leads.of_people(["someone"]) == {"someone": lead.id}
+    for name in ("person:someone", f"seen:{lead.id}"):
+        assert store.privacy.remove_pointer(name, lead.id) is Result.APPLIED
+        assert store.privacy.remove_pointer(name, lead.id) is Result.GONE
+    assert store.leads.of_people(["someone"]) == {}
+    assert store.leads.get(lead.id) == lead
+
+
 def test_an_answered_lead_does_not_count_in_a_load(store: Store) -> None:
     """Its rep's load fell when it was answered."""
     lead = admitted(store)
@@ -96,12 +117,14 @@ def test_remove_a_submission_and_a_dead_letter(store: Store) -> None:
     """Both stay counted as dead letters; the books balance; a second time they are gone."""
     buried(store)
     entry = taken(store, "s2")
-    assert store.privacy.remove_submission(entry.entry_id, "submissions_erased") is Result.APPLIED
+    assert store.privacy.remove_submission(entry.entry_id, "submissions_erased", "demo") is Result.APPLIED
     assert store.privacy.remove_submission(entry.entry_id, "submissions_erased") is Result.GONE
     assert store.privacy.remove_dead_letter("bad", "dead_letters_erased") is Result.APPLIED
     assert store.privacy.remove_dead_letter("bad", "dead_letters_erased") is Result.GONE
     ledger = store.operations.ledger()
     assert (ledger.dead_letters, ledger.in_flight, ledger.difference) == (2, 0, 0)
+    dead_letters = [n for f, n in store.operations.metrics().items() if f.endswith("outcome=dead_letter")]
+    assert sum(dead_letters) == ledger.dead_letters
     assert store.queue.settle([admit(entry, new_lead(store.now(), "s2"))]) == [Result.SETTLED]
     assert store.queue.dead_letters(5) == []
 

@@ -399,6 +399,18 @@ def test_what_was_given_back_is_free_at_once_and_not_counted(store: Store) -> No
     assert [1] == [entry.deliveries for entry in again]
 
 
+def test_what_is_left_stays_pending_and_does_not_count(store: Store, clock: ManualClock) -> None:
+    """An entry this router has no key for is idle from now on; whoever reclaims it later finds it uncounted."""
+    store.queue.add(Submission("s1", "demo", store.now(), b"{}"))
+    taken = store.queue.take("router-1", 10)
+    for _ in range(8):
+        store.queue.leave("router-1", taken)
+        assert store.queue.reclaim("router-2", timedelta(minutes=5), 10, isolate_after=3) == []
+        elapse(store, clock, timedelta(milliseconds=5))
+        taken = store.queue.reclaim("router-2", timedelta(milliseconds=1), 10, isolate_after=3)
+    assert [1] == [entry.deliveries for entry in taken]
+
+
 def test_consumers_that_hold_nothing_are_struck_off(any_redis: RedisStore) -> None:
     """A router that died long ago leaves the list; one that still holds an entry stays on it."""
     client, stream = any_redis.server.client, any_redis.server.keys.incoming

@@ -16,7 +16,7 @@ from speed_to_lead.cli.output import counted, hint, say, say_json, say_table
 from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.person import person_named
-from speed_to_lead.store.contract import Erasure, Privacy, Resealed
+from speed_to_lead.store.contract import Erasure, Privacy, Resealed, StoreUnavailable
 from speed_to_lead.workplace import Workplace
 
 #: How long the server may take to rewrite its log before the command leaves it to it.
@@ -130,14 +130,19 @@ def erasures(
 
 def reencrypt(as_json: JsonOption = False) -> None:
     """Encrypt all records with the first of STL_ENCRYPTION_KEYS. May be interrupted and repeated; exit 1 while any are left."""
-    total = Resealed()
+    total, unconfirmed = Resealed(), ""
     with opened_store() as store:
         for done in store.privacy.reseal():
             total += done
+        try:
+            store.privacy.confirm()
+        except StoreUnavailable as away:
+            unconfirmed = str(away)
     left = total.locked + total.unreadable + total.contended + total.in_flight
     if as_json:
         say_json(
-            {name: getattr(total, name) for name in Resealed.__dataclass_fields__} | {"complete": not left}
+            {name: getattr(total, name) for name in Resealed.__dataclass_fields__}
+            | {"complete": not left and not unconfirmed, "unconfirmed": unconfirmed}
         )
     else:
         say(
@@ -151,9 +156,11 @@ def reencrypt(as_json: JsonOption = False) -> None:
             )
         if total.unreadable or total.contended:
             say(f"{total.unreadable} cannot be read, {total.contended} kept changing: repeat this.")
-        if not left:
+        if unconfirmed:
+            say(_not_confirmed(unconfirmed))
+        elif not left:
             say("Everything is under the first key; the others may be taken out of STL_ENCRYPTION_KEYS.")
-    if left:
+    if left or unconfirmed:
         raise typer.Exit(1)
 
 
@@ -208,6 +215,8 @@ def _tell(found: privacy.Found, log: str, *, dry_run: bool) -> None:
         say(f"still there: {name}")
     if found.locked:
         say(_locked(found.locked))
+    if found.unconfirmed:
+        say(_not_confirmed(found.unconfirmed))
     if not found.is_proven:
         say("Not proven: run it again once what is named above is settled.")
     if found.told:
@@ -238,6 +247,7 @@ def _as_json(found: privacy.Found, log: str, *, dry_run: bool) -> dict[str, Any]
         "hits": len(found.remaining),
         "remaining": found.remaining,
         "locked": found.locked,
+        "unconfirmed": found.unconfirmed,
         "destinations_told": sorted(found.told),
         "other_phones": len(found.phones),
         "append_only_file": log,
@@ -254,6 +264,10 @@ def _erasure_as_json(one: Erasure) -> dict[str, Any]:
 def _words(counts: Any) -> str:
     parts = [counted(n, _NOUNS.get(name, name), _PLURALS.get(name, "")) for name, n in counts.items() if n]
     return ", ".join(parts) or "nothing: no trace of them is held"
+
+
+def _not_confirmed(why: str) -> str:
+    return f"Too few replicas hold it, and a failover could undo it ({why}): repeat this once they follow."
 
 
 def _locked(number: int) -> str:

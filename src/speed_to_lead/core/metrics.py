@@ -53,6 +53,11 @@ def counts_of_repeated_burial(settlement: Bury) -> dict[str, int]:
     return {_submission(_form_of(settlement), "duplicate"): 1}
 
 
+def counts_of_thrown_away(form: str) -> dict[str, int]:
+    """What a submission adds that leaves the queue unread: for the books a dead letter. `form`: "" where config has none."""
+    return {_submission(form, "dead_letter"): 1}
+
+
 def counts_of_change(change: LeadChange) -> dict[str, int]:
     """What a change of a lead adds: routed, late steps decided, breached, answered, closed."""
     lead, counted = change.lead, change.counters

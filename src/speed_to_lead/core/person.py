@@ -26,6 +26,8 @@ LAYERS = 3
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
 _PHONE = re.compile(r"\+?[\d\s()./-]+")
 _BETWEEN_DIGITS = r"[ \t().\u00a0/-]{0,3}"
+#: Ids and digests are matched whole: the digits between their letters are nobody's number.
+_DIGEST = r"(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{16,}(?![0-9A-Za-z])"
 _FORM_ENCODED = re.compile(r"[^\s\"{}<>]*=[^\s\"{}<>]*")
 _BACKSLASHED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
@@ -52,16 +54,19 @@ class Person:
         return tuple(key for lead in given for key in person_keys(lead))
 
     @cached_property
-    def _spoken_of(self) -> re.Pattern[str]:
-        """Each address and number, and not as part of a longer one: joakim@example.com is not kim@example.com."""
+    def _addresses(self) -> re.Pattern[str]:
+        """Each address, and not as part of a longer one: joakim@example.com is not kim@example.com."""
         addresses = "|".join(re.escape(email) for email in sorted(self.emails))
+        return re.compile(
+            rf"(?<![\w.+-])(?<!\w')(?:{addresses})(?![\w-]|\.\w)" if addresses else r"(?!)", re.IGNORECASE
+        )
+
+    @cached_property
+    def _numbers(self) -> re.Pattern[str]:
+        """Each number, and not as part of a longer one; a digest before it is read whole, whatever digits it has."""
         numbers = "|".join(_BETWEEN_DIGITS.join(phone) for phone in sorted(self.phones))
-        alternatives = []
-        if addresses:
-            alternatives.append(rf"(?<![\w.+-])(?<!\w')(?:{addresses})(?![\w-]|\.\w)")
-        if numbers:
-            alternatives.append(rf"(?<!\d)(?:\+|00)?(?:{numbers})(?!\d)")
-        return re.compile("|".join(alternatives) or r"(?!)", re.IGNORECASE)
+        number = rf"(?<!\d)(?:\+|00)?(?:{numbers})(?!\d)" if numbers else r"(?!)"
+        return re.compile(rf"(?P<digest>{_DIGEST})|{number}")
 
     def owns(self, lead: GenericLead) -> bool:
         """Whether this is what they said of themselves: its own e-mail or phone is theirs."""
@@ -75,6 +80,12 @@ class Person:
     def is_quoted_in(self, text: str) -> bool:
         """Whether the text speaks of them: plain, in JSON or HTML escapes, or percent-encoded, in any capitals."""
         return any(self._is_plain_in(form) for form in _readings(text)) or any(k in text for k in self.keys)
+
+    def is_one_of_several_in(self, text: str) -> bool:
+        """Whether the text names an address that is not theirs."""
+        return any(
+            not self.is_quoted_in(found[0]) for form in _readings(text) for found in _ADDRESS.finditer(form)
+        )
 
     def redacted(self, value: T) -> T:
         """The value with `[erased]` for every quotation of them, in texts at any depth; keys of mappings too.
@@ -99,11 +110,13 @@ class Person:
     def _redacted_text(self, text: str) -> str:
         if not self.is_quoted_in(text):
             return text
-        plain = self._spoken_of.sub(ERASED, text)
+        plain = self._numbers.sub(lambda found: found["digest"] or ERASED, self._addresses.sub(ERASED, text))
         return ERASED if self.is_quoted_in(plain) else plain
 
     def _is_plain_in(self, text: str) -> bool:
-        return bool(self._spoken_of.search(text) or self._spoken_of.search(text.casefold()))
+        if self._addresses.search(text) or self._addresses.search(text.casefold()):
+            return True
+        return bool(self.phones) and any(not found["digest"] for found in self._numbers.finditer(text))
 
 
 def person_named(*given: str) -> Person:

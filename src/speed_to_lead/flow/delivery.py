@@ -19,7 +19,7 @@ from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import AlertSettlement
+from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -110,8 +110,8 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
         log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
         return
-    if isinstance(ready, _LeaseLost):
-        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
+    if isinstance(ready, (_LeaseLost, LockedRecord)):
+        _leave(place, hand, ready, now)
         return
     if isinstance(ready, Exception):
         why = f"{type(ready).__name__} while writing it"
@@ -135,6 +135,17 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
         _send_and_note(place, hand, channel, message, span, now)
+
+
+def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
+    """Leave the alert to who has it, or has the key for its lead. Nothing was sent, so it is no attempt."""
+    alert = hand.alert
+    if isinstance(why, LockedRecord):
+        log.warning("alert.locked", lead_id=alert.lead_id, alert=alert.key)
+        later = AlertSettlement("returned", now + LOCKED_PAUSE, alert.unknown_attempts)
+        _settle_alert(place, hand, later)
+    else:
+        log.warning("alert.lease_lost", lead_id=alert.lead_id, alert=alert.key)
 
 
 def _send_and_note(

@@ -26,6 +26,7 @@ from speed_to_lead.core.submission import UnreadableSubmission
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import QueueEntry, Result, StoreUnavailable
+from speed_to_lead.store.contract import LockedRecord
 from speed_to_lead.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
 
     With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
-    letter, and the others go on.
+    letter, and the others go on. What needs a key that this process does not have is left to a router that has it.
     """
     fresh = place.store.queue.take(consumer, ROUTE_BATCH)
     outcome = _settle_entries(place, consumer, fresh)
@@ -82,16 +83,33 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
         for entry in entries
     }
     try:
-        readings = [_read(place, _within(spans[entry.entry_id], entry)) for entry in entries]
-        return _settle_readings(place, readings, spans)
+        locked = {entry.entry_id for entry in entries if entry.is_locked}
+        readings = [
+            _read(place, _within(spans[entry.entry_id], entry))
+            for entry in entries
+            if entry.entry_id not in locked
+        ]
+        routed = _settle_readings(place, readings, spans, locked)
+        _leave(place, consumer, [entry for entry in entries if entry.entry_id in locked])
     except StoreUnavailable:
         # Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed.
         with suppress(StoreUnavailable):
             place.store.queue.give_back(consumer, entries)
         raise
+    else:
+        return routed
     finally:
         for span in spans.values():
             span.end()
+
+
+def _leave(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
+    """Not by this process, not now: after RECLAIM_AFTER any router may take them, and it does not count against them."""
+    if not entries:
+        return
+    for entry in entries:
+        log.warning("submission.locked", lead_id=entry.submission.id)
+    place.store.queue.leave(consumer, entries)
 
 
 def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
@@ -102,10 +120,13 @@ def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
     return replace(entry, submission=replace(entry.submission, headers=headers))
 
 
-def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span]) -> Routed:
+def _settle_readings(
+    place: Workplace, waiting: list[Reading], spans: Mapping[str, tracing.Span], locked: set[str]
+) -> Routed:
+    """Settle what can be settled; what asks for a lead that needs a missing key is added to `locked`."""
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        decisions = _decide_round(place, waiting)
+        decisions = _decide_round(place, waiting, locked)
         decided = [(reading, decision) for reading, decision in decisions if decision is not None]
         later = [reading for reading, decision in decisions if decision is None]
         results = _write(place, [decision for _, decision in decided])
@@ -121,7 +142,7 @@ def _settle_readings(place: Workplace, waiting: list[Reading], spans: Mapping[st
                     _log_settlement(settlement)
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
         refused += len(later) == len(waiting)
-        waiting = later
+        waiting = [reading for reading in later if reading.entry_id not in locked]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
@@ -183,7 +204,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _decide_round(place: Workplace, readings: list[Reading]) -> list[tuple[Reading, Settlement | None]]:
+def _decide_round(
+    place: Workplace, readings: list[Reading], locked: set[str]
+) -> list[tuple[Reading, Settlement | None]]:
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
@@ -198,6 +221,10 @@ def _decide_round(place: Workplace, readings: list[Reading]) -> list[tuple[Readi
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []
     for reading in readings:
+        if _needs_a_key(reading, facts):
+            locked.add(reading.entry_id)
+            decisions.append((reading, None))
+            continue
         settlement = answer_or_error(settlement_of, reading, facts, rulebook, now)
         if isinstance(settlement, Exception):
             kind = type(settlement).__name__
@@ -205,6 +232,18 @@ def _decide_round(place: Workplace, readings: list[Reading]) -> list[tuple[Readi
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
         decisions.append((reading, settlement))
     return decisions
+
+
+def _needs_a_key(reading: Reading, facts: SubmissionFacts) -> bool:
+    """Whether a record it must be decided on is locked: that person's open lead, or the lead it may be already.
+
+    A new lead beside that one would give the person a second rep.
+    """
+    theirs = [facts.records.get(facts.by_person.get(person, "")) for person in reading.people]
+    own = [facts.records.get(lead_id) for lead_id in reading.lead_ids]
+    return any(isinstance(record, LockedRecord) and record.is_open for record in theirs) or any(
+        isinstance(record, LockedRecord) for record in own
+    )
 
 
 def _traced(settlement: Settlement) -> dict[str, str]:

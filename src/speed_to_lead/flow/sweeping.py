@@ -14,7 +14,7 @@ from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import Result
-from speed_to_lead.store.contract import UnreadableRecord
+from speed_to_lead.store.contract import LockedRecord, UnreadableRecord
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -59,8 +59,11 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
     load = store.leads.load() if wanting else {}
     tally = Tally(rotations, load)
     changes: list[LeadChange] = []
-    handled = 0
+    handled, locked = 0, 0
     for lead_id, record in zip(ids, records, strict=True):
+        if isinstance(record, LockedRecord):  # for a clock that has the key; it stays in the index
+            locked += 1
+            continue
         if not isinstance(record, Lead):
             handled += 1
             _put_aside(place, lead_id, record, now)
@@ -76,6 +79,9 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
         else:
             tally.note(change)
             changes.append(change)
+    if locked:
+        first = next(i for i, record in zip(ids, records, strict=True) if isinstance(record, LockedRecord))
+        log.warning("lead.locked", count=locked, lead_id=first)
     has_alerts = False
     for change, result in zip(changes, store.leads.change(changes), strict=True):
         if result is Result.APPLIED:

@@ -10,7 +10,7 @@ from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair,
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.submission import person_keys
-from speed_to_lead.store.contract import Result, UnreadableRecord
+from speed_to_lead.store.contract import LockedRecord, Result, UnreadableRecord
 from speed_to_lead.store.documents import (
     alert_document,
     dump,
@@ -296,7 +296,7 @@ class RedisAudit:
             for other in others:
                 pipe.hget(self._keys.lead(other), "document")
             records = [read_record(document, self._vault) for document in pipe.execute()]
-        is_open = (isinstance(record, Lead) and record.is_open for record in records)
+        is_open = (isinstance(record, (Lead, LockedRecord)) and record.is_open for record in records)
         return points, frozenset(other for other, yes in zip(others, is_open, strict=True) if yes)
 
     def _result(self, script: str, names: Sequence[str], arguments: Sequence[Any]) -> Result:

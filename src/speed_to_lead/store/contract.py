@@ -25,6 +25,21 @@ class UnreadableRecord(Exception):
     """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
 
 
+class LockedRecord(UnreadableRecord):
+    """The record needs a key that this process was not given: another process, or this one restarted, may have it.
+
+    Not by me, not now: whoever meets it leaves it as it is. `is_open`: the lead's state, which is never sealed.
+    """
+
+    def __init__(self, text: str, *, is_open: bool = True) -> None:
+        super().__init__(text)
+        self.is_open = is_open
+
+
+#: What needs a key that this process does not have is left to others for so long; the roll of a key takes longer.
+LOCKED_PAUSE = timedelta(seconds=2)
+
+
 class Result(StrEnum):
     """What became of a change."""
 
@@ -39,13 +54,15 @@ class Result(StrEnum):
 class QueueEntry:
     """One entry of the queue: the submission as it came (None with a `problem` where fields are missing).
 
-    `deliveries` counts how often it was handed to a router, this time included.
+    `deliveries` counts how often it was handed to a router, this time included. `is_locked`: it is encrypted with a key
+    that this process does not have.
     """
 
     entry_id: str
     submission: Submission
     deliveries: int = 1
     problem: str = ""
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +273,9 @@ class Queue(Protocol):
     def discard(self, submission_id: str) -> Result:
         """Drop a dead letter for good; it stays counted."""
 
+    def leave(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Entries this process has no key for: they stay pending, idle from now on, and it does not count."""
+
 
 class Leads(Protocol):
     """Lead records, the deadline index, rotations and loads."""
@@ -315,7 +335,10 @@ class Leads(Protocol):
         """Make the index say what the record of that version says. Version 0: there is no record."""
 
     def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
-        """Take a lead that cannot be worked on out of the index, kept with its error; `alert` goes out the first time."""
+        """Take a lead that cannot be worked on out of the index, kept with its error; `alert` goes out the first time.
+
+        GONE where it has no record any more: it was erased meanwhile.
+        """
 
     def release(self, lead_id: str) -> Result:
         """Let a lead out of quarantine; the auditor puts it back into the index."""
@@ -461,15 +484,21 @@ class Privacy(Protocol):
     ) -> Result:
         """Take a lead out of everything, in one piece, and count it in `counter`; STALE where it has changed since.
 
-        Version None: whatever record there is. `rep` is whose load an open lead counts in. `alerts` are cancelled;
+        Version None: whatever record there is; 0: only what is left of a lead without one. `rep` is whose load an open lead counts in. `alerts` are cancelled;
         `pointers` (`person:…`, `seen:…`) go where they still point to it. GONE: there was no record, only remains.
         """
+
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """Take a pointer (`person:…`, `seen:…`) away where it still points to that lead, which stays as it is."""
 
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """Drop a dead letter for good."""
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
-        """Drop an entry of the queue unread; in the ledger it is a dead letter. GONE where it was settled meanwhile."""
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
+        """Drop an entry of the queue unread; in ledger and metrics it is a dead letter of that form ("": none of config).
+
+        GONE where it was settled meanwhile.
+        """
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
         """Forget an alert that was given up."""
@@ -500,6 +529,12 @@ class Privacy(Protocol):
 
     def locked_among_newest(self, limit: int) -> int:
         """How many of the newest leads and dead letters need an encryption key that is not set."""
+
+    def confirm(self) -> None:
+        """Return once so many replicas as the store was told hold all that was written, so that no failover undoes it.
+
+        Raises StoreUnavailable where these do not say so in time.
+        """
 
     def reseal(self) -> Iterator[Resealed]:
         """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""

@@ -24,7 +24,7 @@ from speed_to_lead.store.encryption import PLAIN, Vault
 #: and reports need: ids, states, instants, team, rep, rule, source.
 PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
 #: Details of history in which somebody may have written a name.
-FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why"))
+FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why", "by"))
 
 
 def dump(document: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Encryption at rest: what is personal in a record becomes one Fernet token; what scripts and indexes need stays plain.
 
-`STL_ENCRYPTION_KEYS` lists the keys: the first encrypts, all of them decrypt. To rotate, put a new key in front,
-restart every process, run `speed-to-lead leads reencrypt`, then take the old key away. Without keys everything is
-plain, and plain records stay readable once there are keys.
+`STL_ENCRYPTION_KEYS` lists the keys: the first encrypts, all of them decrypt. To rotate, give every process `OLD,NEW`
+and restart all; then `NEW,OLD` and restart all; run `speed-to-lead leads reencrypt`, then take the old key away. A
+process that meets what it has no key for leaves it to one that has (`contract.LockedRecord`). Without keys everything
+is plain, and plain records stay readable once there are keys.
 """
 
 import hashlib
@@ -17,6 +18,11 @@ class MissingKey(ValueError):
 
 class UnusableKeys(ValueError):
     """STL_ENCRYPTION_KEYS cannot be used; the text says why and what to do."""
+
+
+def looks_sealed(token: str | bytes) -> bool:
+    """Whether some key may open it: a Fernet token begins with its version and a time in this century or the next."""
+    return (token if isinstance(token, bytes) else token.encode()).startswith(b"gAAAA")
 
 
 class Vault:

@@ -1,5 +1,6 @@
 """Lead records, the deadline index beside them, rotations and loads."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, Join
-from speed_to_lead.store.contract import ClaimedAlert, Result, UnreadableRecord
+from speed_to_lead.store.contract import ClaimedAlert, LockedRecord, Result, UnreadableRecord
 from speed_to_lead.store.documents import (
     alert_document,
     dump,
@@ -149,7 +150,10 @@ class RedisLeads:
         """Out of the index, kept with its error."""
         keys = self._keys
         outbox = keys.outbox(alert.destination) if alert else keys.alerts
-        names = [keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox]
+        names = [
+            *(keys.due, keys.quarantine, keys.ledger, keys.alerts, keys.attempts, keys.outboxes, outbox),
+            keys.lead(lead_id),
+        ]
         told = (
             (alert.key, alert_document(alert, self._vault), alert.destination, to_ms(alert.decided_at))
             if alert
@@ -221,7 +225,8 @@ def read_record(document: bytes | None, vault: Vault = PLAIN) -> Lead | Unreadab
     try:
         return lead_from(document, vault)
     except MissingKey as error:
-        return UnreadableRecord(f"the record cannot be read: {error}")
+        is_open = json.loads(document).get("state") == LeadState.OPEN
+        return LockedRecord(f"the record cannot be read: {error}", is_open=is_open)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         return UnreadableRecord(f"the record cannot be read: {type(error).__name__}")
 

@@ -1,15 +1,17 @@
 """The outbox: alerts waiting to be delivered, one sorted set for each destination, so that none waits for another."""
 
+import json
 import re
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
-from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
+from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
-from speed_to_lead.store.encryption import Vault
+from speed_to_lead.store.encryption import MissingKey, Vault
 from speed_to_lead.store.leads import confirm_call
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -65,12 +67,22 @@ class RedisOutbox:
             key, document, attempts, unknown = answer
             if document is None:
                 continue
-            alert = _read_alert(document, attempts, unknown, self._vault)
+            try:
+                alert = _read_alert(document, attempts, unknown, self._vault)
+            except MissingKey:
+                self._leave(document, attempts, unknown, token, now)
+                continue
             if alert is not None:
                 return ClaimedAlert(alert, token)
             if attempts >= UNREADABLE_TRIES:
                 return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
             self._put_off(destination, text(key), token, now)
+
+    def _leave(self, document: bytes, attempts: int, unknown: int, token: str, now: datetime) -> None:
+        """Leave an alert whose note is sealed to a courier that has the key; that is no attempt."""
+        plain = {name: value for name, value in json.loads(document).items() if name != "sealed"}
+        alert = alert_from(dump(plain), attempts, unknown)
+        self.settle(ClaimedAlert(alert, token), AlertSettlement("returned", now + LOCKED_PAUSE, unknown))
 
     def _put_off(self, destination: str, key: str, token: str, now: datetime) -> None:
         """Hold back an alert this courier cannot read, so that the next one gets its turn.
@@ -184,9 +196,10 @@ class RedisOutbox:
             if document is not None:
                 counted = _ATTEMPTS.match(state or b"")
                 attempts, unknown = (int(counted[1]), int(counted[2])) if counted else (0, 0)
-                alert = _read_alert(document, attempts, unknown, self._vault)
-                if alert is not None:
-                    found[key] = alert
+                with suppress(MissingKey):
+                    alert = _read_alert(document, attempts, unknown, self._vault)
+                    if alert is not None:
+                        found[key] = alert
         return found
 
 
@@ -207,8 +220,10 @@ def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetim
 
 
 def _read_alert(document: bytes, attempts: int, unknown_attempts: int, vault: Vault) -> Alert | None:
-    """The alert, or None where this release, or this process with its keys, cannot read it."""
+    """The alert, or None where this release cannot read it. Raises MissingKey."""
     try:
         return alert_from(document, attempts, unknown_attempts, vault)
+    except MissingKey:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None

@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
+from speed_to_lead.store.leads import confirm_call
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.resealing import Resealing, sealed_again
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -26,6 +28,11 @@ class RedisPrivacy:
     def everything(self) -> Iterator[HeldBatch]:
         """Every key, the queue first."""
         return self._walk.everything()
+
+    def confirm(self) -> None:
+        """One write, and a WAIT for it and all before it."""
+        if self._server.confirm_replicas:
+            self._server.run([confirm_call(self._keys, None)], confirmed=True)
 
     def reseal(self) -> Iterator[Resealed]:
         """Bring everything under the first key. Raises UnusableKeys where there is none."""
@@ -92,16 +99,21 @@ class RedisPrivacy:
         }
         return Result(text(self._server.run_one("remove_lead", names, [dump(plan)])))
 
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """A pointer alone."""
+        return Result(text(self._server.run_one("remove_pointer", [f"{self._keys.start}{name}"], [lead_id])))
+
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """A dead letter, for good."""
         keys = self._keys
         names = [keys.ledger, keys.dead_letter(submission_id), keys.dead_letters]
         return Result(text(self._server.run_one("remove_dead_letter", names, [submission_id, counter])))
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
-        names = [self._keys.incoming, self._keys.ledger]
-        return Result(text(self._server.run_one("remove_submission", names, [entry_id, GROUP, counter])))
+        names = [self._keys.incoming, self._keys.ledger, self._keys.metrics]
+        arguments = [entry_id, GROUP, counter, dump(counts_of_thrown_away(form))]
+        return Result(text(self._server.run_one("remove_submission", names, arguments)))
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
         """An alert that was given up."""

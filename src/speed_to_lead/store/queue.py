@@ -15,7 +15,7 @@ from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter,
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import GIVEN_BACK_IDLE, QueueEntry, Result
 from speed_to_lead.store.documents import dump
-from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
+from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault, looks_sealed
 from speed_to_lead.store.leads import change_call, keep_ms
 from speed_to_lead.store.server import (
     ScriptCall,
@@ -149,6 +149,23 @@ class RedisQueue:
         return Result(
             text(self._server.run_one("discard_dead_letter", names, [submission_id], confirmed=True))
         )
+
+    def leave(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Pending as if it had just been taken; whoever reclaims it next may have the key."""
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=False)
+            for entry in entries:
+                pipe.xclaim(
+                    self._keys.incoming,
+                    GROUP,
+                    consumer,
+                    0,
+                    [entry.entry_id],
+                    idle=0,
+                    retrycount=entry.deliveries - 1,
+                    justid=True,
+                )
+            pipe.execute()
 
     def _now_ms(self) -> int:
         with translated_errors():
@@ -336,7 +353,8 @@ def queue_entry(
     )
     if is_locked:
         submission = _locked(submission, text(fields.get(b"headers", b"")))
-    return QueueEntry(text(entry_id), submission, deliveries, problem)
+    # What no key could ever open is not left for others: it becomes a dead letter, as it came.
+    return QueueEntry(text(entry_id), submission, deliveries, problem, is_locked and looks_sealed(body))
 
 
 def _headers(raw: bytes) -> dict[str, str] | None:

@@ -92,6 +92,8 @@ class MemoryLeads:
     def quarantine(self, lead_id: str, error: str, alert: Alert | None = None) -> Result:
         """Out of the index, kept with its error."""
         self._state.due.pop(lead_id, None)
+        if lead_id not in self._state.leads:
+            return Result.GONE
         known = lead_id in self._state.quarantined
         self._state.quarantined[lead_id] = error
         if known:

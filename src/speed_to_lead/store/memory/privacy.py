@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import (
@@ -83,14 +84,22 @@ class MemoryPrivacy:
             waiting = state.alerts.pop(key, None)
             state.ledger["alerts_cancelled"] += waiting is not None and waiting.dead_at is None
         for name in pointers:
-            kind, _, key = name.partition(":")
-            if kind == "person" and state.people.get(key) == lead_id:
-                del state.people[key]
-            elif kind == "seen" and state.seen.get(key, ("",))[0] == lead_id:
-                del state.seen[key]
+            self.remove_pointer(name, lead_id)
         if lead is None:
             return Result.GONE
         state.ledger[counter] += 1
+        return Result.APPLIED
+
+    def remove_pointer(self, name: str, lead_id: str) -> Result:
+        """A pointer alone."""
+        state = self._state
+        kind, _, key = name.partition(":")
+        if kind == "person" and state.people.get(key) == lead_id:
+            del state.people[key]
+        elif kind == "seen" and state.seen.get(key, ("",))[0] == lead_id:
+            del state.seen[key]
+        else:
+            return Result.GONE
         return Result.APPLIED
 
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
@@ -100,12 +109,13 @@ class MemoryPrivacy:
         self._state.ledger[counter] += 1
         return Result.APPLIED
 
-    def remove_submission(self, entry_id: str, counter: str) -> Result:
+    def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
         if entry_id not in self._state.entries:
             return Result.GONE
         self._state.settled(entry_id)
         self._state.ledger.update({"dead_letters": 1, counter: 1})
+        self._state.metrics.update(counts_of_thrown_away(form))
         return Result.APPLIED
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
@@ -169,6 +179,9 @@ class MemoryPrivacy:
         """Nothing is encrypted."""
         del limit
         return 0
+
+    def confirm(self) -> None:
+        """There are no replicas."""
 
     def reseal(self) -> Iterator[Resealed]:
         """Nothing is encrypted."""

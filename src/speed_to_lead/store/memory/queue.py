@@ -93,6 +93,15 @@ class MemoryQueue:
         self._state.ledger["discarded"] += 1
         return Result.APPLIED
 
+    def leave(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
+        """Pending, idle from now on."""
+        del consumer
+        for entry in entries:
+            pending = self._state.pending.get(entry.entry_id)
+            if pending is not None:
+                pending.deliveries = entry.deliveries - 1
+                pending.taken_at = self._state.clock()
+
     def _hand_out(self, entry_id: str) -> QueueEntry:
         pending = self._state.pending.setdefault(entry_id, Pending())
         pending.taken_at = self._state.clock()
