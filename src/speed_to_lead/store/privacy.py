@@ -9,7 +9,7 @@ from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
-from speed_to_lead.store.leads import confirm_read
+from speed_to_lead.store.leads import MARK_KEPT, keep_ms
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.resealing import Resealing, sealed_again
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -31,7 +31,10 @@ class RedisPrivacy:
 
     def confirm(self) -> None:
         """One write, and a WAIT for it and all before it."""
-        confirm_read(self._server, None)
+        if self._server.confirm_replicas:
+            keys = self._keys
+            names = [keys.lead(""), keys.attempts, keys.readiness]
+            self._server.run_one("confirm", names, ["", "", "", keep_ms(MARK_KEPT)], confirmed=True)
 
     def reseal(self) -> Iterator[Resealed]:
         """Bring everything under the first key. Raises UnusableKeys where there is none."""
