@@ -43,7 +43,7 @@ class RedisAudit:
         lead, person = self._keys.lead(""), self._keys.person("")
         with translated_errors():
             # In a pattern the braces of the hash tag stand for themselves.
-            following, found = self._client.scan(int(cursor or 0), match=self._keys.every, count=limit)
+            following, found = self._client.scan(int(cursor or 0), match=f"{self._keys.start}*", count=limit)
         names = [text(key) for key in found]
         leads = [name.removeprefix(lead) for name in names if name.startswith(lead)]
         people = [name.removeprefix(person) for name in names if name.startswith(person)]

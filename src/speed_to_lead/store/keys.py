@@ -110,11 +110,6 @@ class Keys:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")
 
-    @property
-    def every(self) -> str:
-        """Pattern of every key of this prefix."""
-        return self._key("*")
-
     def told(self, finding: str) -> str:
         """String with expiry: the auditor told of that kind of contradiction, and not long ago."""
         return self._key("audit", "told", finding)
