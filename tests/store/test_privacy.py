@@ -61,6 +61,7 @@ def test_remove_lead_leaves_nothing(store: Store) -> None:
     alerts = store.privacy.alerts_of(["lead1", "other"])
     assert alerts == {"lead1": ["lead1:100%:managers"]}
     pointers = ["person:someone", "person:other", "seen:lead1"]
+    changes = store.audit.load().changes["ana"]
     gone = store.privacy.remove_lead(
         "lead1", 1, "erased", rep="ana", alerts=alerts["lead1"], pointers=pointers
     )
@@ -68,6 +69,7 @@ def test_remove_lead_leaves_nothing(store: Store) -> None:
     assert "lead1" not in str(picture(store))
     assert store.leads.of_people(["someone", "other"]) == {"other": "other"}
     assert (store.leads.load(), store.leads.scan("", 10)[0]) == ({"ana": 1}, ["other"])
+    assert changes + 1 == store.audit.load().changes["ana"]  # an auditor that was counting begins again
     counters = store.operations.counters()
     assert (counters["leads"], counters["erased"], counters["alerts_cancelled"]) == (2, 1, 1)
     assert store.privacy.remove_lead("lead1", 1, "erased", rep="ana") is Result.GONE
