@@ -85,20 +85,7 @@ class RedisQueue:
 
     def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
         """Anybody may take them at once. A server that is full takes this all the same: it needs no memory."""
-        with translated_errors():
-            pipe = self._client.pipeline(transaction=False)
-            for entry in entries:
-                pipe.xclaim(
-                    self._keys.incoming,
-                    GROUP,
-                    consumer,
-                    0,
-                    [entry.entry_id],
-                    idle=GIVEN_BACK_IDLE // MILLISECOND,
-                    retrycount=entry.deliveries - 1,
-                    justid=True,
-                )
-            pipe.execute()
+        self._hand_over(consumer, entries, GIVEN_BACK_IDLE)
 
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike off consumers that died long ago. One that holds entries stays: they would be forgotten with it."""
@@ -152,6 +139,10 @@ class RedisQueue:
 
     def leave(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
         """Pending as if it had just been taken; whoever reclaims it next may have the key."""
+        self._hand_over(consumer, entries, timedelta(0))
+
+    def _hand_over(self, consumer: str, entries: Sequence[QueueEntry], idle: timedelta) -> None:
+        """Let them stand as this consumer's, untouched for so long; that it had them does not count."""
         with translated_errors():
             pipe = self._client.pipeline(transaction=False)
             for entry in entries:
@@ -161,7 +152,7 @@ class RedisQueue:
                     consumer,
                     0,
                     [entry.entry_id],
-                    idle=0,
+                    idle=idle // MILLISECOND,
                     retrycount=entry.deliveries - 1,
                     justid=True,
                 )
