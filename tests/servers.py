@@ -5,7 +5,9 @@ SPEED_TO_LEAD_TEST_SERVERS names (paths, separated by colons).
 """
 
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -47,11 +49,21 @@ def wait_until(claim: Callable[[], bool], what: str, seconds: float = PATIENCE) 
         time.sleep(0.005)
 
 
+#: Below the ports the kernel gives out by itself, and a slice for each worker of `pytest -n`: the port of a server that a
+#: test has killed stays free until the test starts it again.
+_SLICE = 1500
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+_FIRST_PORT = 12_000 + _WORKER * _SLICE
+_PORTS = itertools.cycle(random.SystemRandom().sample(range(_FIRST_PORT, _FIRST_PORT + _SLICE), _SLICE))
+
+
 def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port nobody listens on, nor will by chance."""
+    for port in itertools.islice(_PORTS, _SLICE):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no free port from {_FIRST_PORT} on")
 
 
 class ManualClock:
