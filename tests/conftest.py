@@ -37,21 +37,14 @@ _LANES = (
         "worker/test_least_rights.py",
         "worker/test_tracing.py",
         "chaos/test_short_run.py",
-        "test_soak.py",
-    ),
-    (
-        "worker/test_deafness.py",
-        "worker/test_shutdown.py",
-        "cli/test_up.py",
-        "ha/test_confirm.py",
         "ha/test_failover.py",
-        "web/test_hints_and_serve.py",
     ),
+    ("worker/test_deafness.py", "worker/test_shutdown.py", "cli/test_up.py"),
 )
 _LANE_OF = {f"tests/{name}": f"lane {number}" for number, lane in enumerate(_LANES) for name in lane}
 
 
-class _Lanes(LoadFileScheduling):
+class _Lanes(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """The tests of a file in one worker, and the files of a lane too; the lanes are given out first."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -66,8 +59,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Lanes:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the lanes first, the rest stays as it is: what computes fills the time of whoever waits."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n`, put the lanes first: what computes fills the time of whoever waits."""
+    if not hasattr(config, "workerinput"):
+        return
     order = {name: number for number, name in enumerate(_LANE_OF)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
