@@ -245,13 +245,15 @@ def _restless(site: Site) -> str | None:
     except (OSError, urllib.error.URLError) as error:
         return f"/readyz: {error}"
     status = _json_of("status", site.environment)
-    ledger = _json_of("ledger", site.environment)
-    if status is None or ledger is None:
-        return "status and ledger cannot be read"
-    waiting = {name: stage["waiting"] for name, stage in status["stages"].items()}
-    waiting["in flight"] = ledger["in_flight"]
-    late = {name: count for name, count in waiting.items() if count}
-    return f"waiting: {late}" if late else None
+    if status is None:
+        return "status cannot be read"
+    waiting = {name: stage["waiting"] for name, stage in status["stages"].items() if stage["waiting"]}
+    if waiting:
+        return f"waiting: {waiting}"
+    ledger = _json_of("ledger", site.environment)  # last: each command is a process, which the others have to wait for
+    if ledger is None:
+        return "ledger cannot be read"
+    return f"waiting: in flight {ledger['in_flight']}" if ledger["in_flight"] else None
 
 
 def _silent_members(site: Site) -> list[str]:

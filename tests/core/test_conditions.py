@@ -245,10 +245,10 @@ def test_bounds_on_whole_numbers(value: int, limit: int) -> None:
 
 def test_wildcards_take_linear_time() -> None:
     """A megabyte made to hurt wildcards and numbers is answered at once (as a regular expression: minutes)."""
-    started = time.perf_counter()
+    started = time.process_time()
     assert not parse_condition("x", "*a*a*a*a*b").holds({"x": "a" * 1_000_000})
     assert not parse_condition("x", {"at_least": 5}).holds({"x": "1," * 500_000})
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from speed_to_lead.web.serve import CannotListen, bind
 def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
     """Leading edge, then one more for everything stored in the meantime."""
     given: list[float] = []
-    hinter = Hinter(lambda: given.append(time.monotonic()), interval=0.1)
+    hinter = Hinter(lambda: given.append(time.monotonic()), interval=1.0)
     begun = time.monotonic()
     hinter.nudge()
     wait_until(lambda: len(given) == 1, "the first hint")
@@ -31,8 +31,8 @@ def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
         hinter.nudge()
     wait_until(lambda: len(given) == 2, "the trailing hint")
     hinter.stop()
-    assert given[0] - begun < 0.09
-    assert given[1] - given[0] >= 0.09
+    assert given[0] - begun < 0.9
+    assert given[1] - given[0] >= 0.9
     assert len(given) == 2
 
 
@@ -53,7 +53,7 @@ def test_a_hint_that_hangs_delays_nobody() -> None:
     start = time.monotonic()
     for _ in range(1000):
         hinter.nudge()
-    assert time.monotonic() - start < 0.1
+    assert time.monotonic() - start < 2  # the hint that hangs does so for twenty
     release.set()
     wait_until(lambda: count == 2, "the hint for all the others")
     hinter.stop()
