@@ -14,57 +14,19 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import fakeredis
 import pytest
+from tests.lanes import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.servers import ManualClock, RealServer
-from xdist.scheduler import LoadFileScheduling
 
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # pytest finds its hooks here
+
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
-
-#: Files whose tests start many processes and mostly wait for them, in two lanes that take about as long. With `pytest -n 3`
-#: each lane is one worker's, and the third computes beside them: never are more than two such tests at work at once, which
-#: on two cores is as many as keep to their time limits.
-_LANES = (
-    (
-        "worker/test_crashes.py",
-        "worker/test_processes.py",
-        "worker/test_least_rights.py",
-        "worker/test_tracing.py",
-        "chaos/test_short_run.py",
-        "ha/test_failover.py",
-    ),
-    ("worker/test_deafness.py", "worker/test_shutdown.py", "cli/test_up.py"),
-)
-_LANE_OF = {f"tests/{name}": f"lane {number}" for number, lane in enumerate(_LANES) for name in lane}
-
-
-class _Lanes(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """The tests of a file in one worker, and the files of a lane too; the lanes are given out first."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return _LANE_OF.get(file, file)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Lanes:
-    """How `pytest -n` shares the tests out."""
-    config.option.loadscopereorder = False  # in the order they were collected, not the largest file first
-    return _Lanes(config, log)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n`, put the lanes first: what computes fills the time of whoever waits."""
-    if not hasattr(config, "workerinput"):
-        return
-    order = {name: number for number, name in enumerate(_LANE_OF)}
-    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
 
 @pytest.fixture(scope="session")

@@ -250,7 +250,8 @@ def _restless(site: Site) -> str | None:
     waiting = {name: stage["waiting"] for name, stage in status["stages"].items() if stage["waiting"]}
     if waiting:
         return f"waiting: {waiting}"
-    ledger = _json_of("ledger", site.environment)  # last: each command is a process, which the others have to wait for
+    # Last, and only then: each command is a process, and takes processor time from those that are waited for.
+    ledger = _json_of("ledger", site.environment)
     if ledger is None:
         return "ledger cannot be read"
     return f"waiting: in flight {ledger['in_flight']}" if ledger["in_flight"] else None
