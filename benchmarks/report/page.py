@@ -35,11 +35,10 @@ svg text { font: 13px system-ui, sans-serif; fill: var(--text) }
 svg text.value { font-weight: 600; font-variant-numeric: tabular-nums } svg text.tick, svg text.axis { fill: var(--soft); font-size: 12px }
 svg rect.ours { fill: var(--ours) } svg rect.theirs { fill: var(--theirs) }
 svg .whisker { stroke: var(--text); stroke-width: 1.5; opacity: .65 } svg .grid { stroke: var(--line) }
-svg polyline { fill: none; stroke-width: 2.2; stroke-linejoin: round }
-svg polyline.s0 { stroke: var(--s0) } svg polyline.s1 { stroke: var(--s1) } svg polyline.s2 { stroke: var(--s2) }
-svg polyline.s3 { stroke: var(--s3) } svg polyline.s4 { stroke: var(--s4) } svg polyline.s5 { stroke: var(--s5) }
-.s0 { fill: var(--s0); background: var(--s0) } .s1 { fill: var(--s1); background: var(--s1) } .s2 { fill: var(--s2); background: var(--s2) }
-.s3 { fill: var(--s3); background: var(--s3) } .s4 { fill: var(--s4); background: var(--s4) } .s5 { fill: var(--s5); background: var(--s5) }
+svg polyline { fill: none; stroke: var(--color); stroke-width: 2.2; stroke-linejoin: round }
+svg circle { fill: var(--color) } .legend i { background: var(--color) }
+.s0 { --color: var(--s0) } .s1 { --color: var(--s1) } .s2 { --color: var(--s2) }
+.s3 { --color: var(--s3) } .s4 { --color: var(--s4) } .s5 { --color: var(--s5) }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 14px } .legend span { display: inline-flex; align-items: center }
 .legend i { width: 18px; height: 3px; margin-right: 7px; border-radius: 2px }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 12px 14px; overflow-x: auto; font-size: 14px }
@@ -136,7 +135,7 @@ def _rows(finding: Finding) -> str:
     body = "".join(_row(finding, row) for row in finding.rows)
     return (
         '<div class="wide"><table><thead><tr><th></th>'
-        f'<th class="n">{escape(finding.unit)}</th><th class="n">rounds</th><th class="n">ours is better by</th>'
+        f'<th class="n">{escape(finding.unit)}</th><th class="n">rounds</th><th class="n">ours, times as good</th>'
         f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -9,9 +9,9 @@ from benchmarks.report.numbers import figure
 
 WIDTH = 760
 #: Bars whose shortest would be a hairline are drawn on a logarithmic scale.
-LOG_FROM = 60.0
+LOG_FROM = 200.0
 _BAR, _GAP, _LABEL, _ROOM = 20, 12, 270, 110
-_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 78, 18, 16, 48, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 78, 40, 16, 48, 320
 
 
 def bars(finding: Finding) -> str:

@@ -54,7 +54,7 @@ def conditions_line(conditions: Conditions) -> str:
 
 
 def ratio_to_first(finding: Finding, row: Row) -> str:
-    """By how much ours, the first row, is better than this contender: `9.1 times`; nothing where they cannot be compared."""
+    """How many times as good ours, the first row, is as this contender; nothing where they cannot be compared."""
     first = finding.rows[0] if finding.rows else None
     if first is None or row is first or not row.figures or len(row.figures) != len(first.figures):
         return ""
@@ -62,7 +62,7 @@ def ratio_to_first(finding: Finding, row: Row) -> str:
     if not ours:
         return ""
     times = ours if finding.more_is_better else 1 / ours
-    return f"{figure(times)} times"
+    return f"{figure(times)}"
 
 
 def _contenders(finding: Finding) -> Table:
@@ -72,7 +72,7 @@ def _contenders(finding: Finding) -> Table:
         f"{finding.unit} ({'more' if finding.more_is_better else 'less'} is better)", justify="right"
     )
     table.add_column("rounds", justify="right")
-    table.add_column("ours is better by", justify="right")
+    table.add_column("ours, times as good", justify="right")
     for row in finding.rows:
         if row.figures:
             table.add_row(row.name, figure(row.median), spread(row), ratio_to_first(finding, row))
