@@ -6,6 +6,7 @@ two primaries share nothing at all.
 """
 
 import contextlib
+import io
 import json
 import statistics
 import time
@@ -76,13 +77,13 @@ def measure(rounds: int, scratch: Path, *, small: bool = False) -> Finding:
         rows=rows,
         notes=(
             f"{routed:,} leads waiting in the queue, from a tenth done to nine tenths; real processes of the Procfile.",
-            "All of it runs on the cores named above: where routers and server want more than there are, more routers "
-            "cannot be faster here. Processor time for each lead is what travels to other machines.",
-            f"A whole life: {lived:,} leads, {POSTED_A_SECOND:.0f} a second over HTTP, routed, told, reminded, breached, passed "
-            "on and escalated, with a signed webhook for each of four steps. A lead that is answered in time costs less.",
-            "Extrapolated: leads a second of one primary are one core over the server's time for each lead; nobody should "
-            "plan for more than half of it. Idle cost (ticks, heartbeats, audits) is measured before and taken out.",
-            "In two workspaces every lead is looked for on both servers: nothing crosses over.",
+            "Where routers and server together want more cores than there are, more routers cannot be faster here.",
+            "Processor time for each lead is what travels to other machines; leads a second are what these cores gave.",
+            f"A whole life, {lived:,} leads at {POSTED_A_SECOND:.0f} a second: posted, routed, told, reminded, breached, escalated.",
+            "Each of its four steps is a signed webhook over HTTP. A lead that is answered in time costs less.",
+            "Extrapolated: leads a second of one primary are one core over the server's processor time for each lead.",
+            "What the processes use when idle (ticks, heartbeats, audits) is measured before and taken out.",
+            "Of two workspaces, every key of each server is looked at: nothing crosses over.",
         ),
         figures=figures_of(paces, life),
     )
@@ -220,7 +221,7 @@ def live(directory: Path, leads: int) -> dict[str, float]:
             "idle": sum(idle.values()),
         }
     finally:
-        with contextlib.redirect_stdout(None):
+        with contextlib.redirect_stdout(io.StringIO()):
             site.end()
 
 
