@@ -3,7 +3,7 @@
     python -m benchmarks                            all of them (an hour), and benchmarks/report.json and report.html
     python -m benchmarks router deadlines --quick   two of them, small: minutes, for whoever works on them
     python -m benchmarks scale --json benchmarks/report.json --merge   one again, into what is there
-    python -m benchmarks --from benchmarks/report.json --html benchmarks/report.html --readme README.md   nothing measured
+    python -m benchmarks --from benchmarks/report.json --html benchmarks/report.html --fill README.md docs/scaling.md
     python -m benchmarks --guard                    short forms with generous bounds, as CI runs them
 
 Installs nothing: it says what is missing for which comparison, and goes on without it. Exit codes: 0 every budget
@@ -28,6 +28,7 @@ from benchmarks.finding import ROUNDS
 from benchmarks.guard import guard
 from benchmarks.needs import missing_peers
 from benchmarks.registry import BENCHMARKS, about, measure_of
+from benchmarks.report.blocks import NoBlock, fill
 from benchmarks.report.document import (
     Measured,
     Report,
@@ -38,7 +39,6 @@ from benchmarks.report.document import (
 )
 from benchmarks.report.machine import conditions, this_machine
 from benchmarks.report.page import page
-from benchmarks.report.readme import NoBlock, write_block
 from benchmarks.report.table import print_machine, print_measured, print_verdict
 
 HERE = Path(__file__).parent
@@ -73,10 +73,10 @@ def _show(console: Console, given: argparse.Namespace) -> int:
     """Show a report that was written before."""
     if given.names or given.json is not None or given.merge:
         raise WrongUsage(
-            "--from shows what was measured; it takes no names, and --html or --readme to write to"
+            "--from shows what was measured; it takes no names, and --html or --fill to write to"
         )
     report = read_report(given.read)
-    if given.html is None and given.readme is None:
+    if given.html is None and not given.fill:
         print_machine(console, report.machine)
         for one in report.measured:
             print_measured(console, one)
@@ -106,8 +106,8 @@ def _measure(console: Console, given: argparse.Namespace) -> int:
 def _write_pages(report: Report, given: argparse.Namespace) -> None:
     if given.html is not None:
         given.html.write_text(page(report), encoding="utf-8")
-    if given.readme is not None:
-        write_block(report, given.readme)
+    for path in given.fill:
+        fill(path, report)
 
 
 def _report_to_merge_into(given: argparse.Namespace) -> Report | None:
@@ -191,7 +191,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all of it as JSON")
     parser.add_argument("--merge", action="store_true", help="keep what FILE has of other benchmarks")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
-    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the figures between its marks")
+    parser.add_argument(
+        "--fill",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="put the figures between the marks of FILE",
+    )
     parser.add_argument(
         "--from", dest="read", type=Path, metavar="FILE", help="show this report; measure nothing"
     )

@@ -11,11 +11,11 @@ from benchmarks import needs, registry
 from benchmarks.__main__ import main
 from benchmarks.finding import Check, Contender, Finding, Row, in_turns, ratio
 from benchmarks.guard import Bound
+from benchmarks.report.blocks import filled, has_block
 from benchmarks.report.document import Measured, UnreadableReport, read_report, report_of, write_report
 from benchmarks.report.machine import Machine, conditions, this_machine
 from benchmarks.report.numbers import exact, figure, spread
 from benchmarks.report.page import page
-from benchmarks.report.readme import BEGIN, END, block_in, readme_block
 from benchmarks.report.table import print_measured, ratio_to_first
 from rich.console import Console
 from tests.benchmarks.conftest import toy
@@ -186,22 +186,32 @@ def test_a_report_is_shown_again_without_measuring(registered: Toys, tmp_path: P
     """The page and the README's block are drawn from the JSON alone."""
     write_report(report(toy(found=3.21)), tmp_path / "report.json")
     readme, html = tmp_path / "README.md", tmp_path / "page.html"
-    readme.write_text(f"# before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert 0 == main(["--from", str(tmp_path / "report.json"), "--html", str(html), "--readme", str(readme)])
+    block = "<!-- figures: {} -->\nold\n<!-- end of figures -->"
+    readme.write_text(f"# before\n{block.format('budgets')}\nbetween\n{block.format('deadlines')}\nafter\n")
+    assert 0 == main(["--from", str(tmp_path / "report.json"), "--html", str(html), "--fill", str(readme)])
     assert [] == registry.calls  # type: ignore[attr-defined]
-    assert "| one deadline, µs | ≤ 10 | 3.21 |" in readme.read_text()
-    assert readme.read_text().startswith("# before\n")
-    assert readme.read_text().endswith(f"{END}\nafter\n")
+    shown = readme.read_text()
+    assert "| one deadline, µs | ≤ 10 | 3.21 |" in shown
+    assert "| minute by minute | 4.5 | ±122 % | 2 |" in shown
+    assert "old" not in shown
+    assert ("# before\n<!-- figures: budgets -->", "after\n") == (shown[:34], shown[-6:])
     readme.write_text("no marks")
-    assert 2 == main(["--from", str(tmp_path / "report.json"), "--readme", str(readme)])
+    assert 2 == main(["--from", str(tmp_path / "report.json"), "--fill", str(readme)])
 
 
-def test_the_readme_says_what_the_report_says() -> None:
-    """Figures nobody measured cannot stand in the README, nor old ones."""
+def test_what_is_written_down_is_what_the_report_says() -> None:
+    """Figures nobody measured cannot stand in the README or in docs, nor old ones."""
     committed = ROOT / "benchmarks" / "report.json"
     if not committed.exists():
         pytest.skip("no report is committed yet")
-    assert readme_block(read_report(committed)) == block_in((ROOT / "README.md").read_text(encoding="utf-8"))
+    found = read_report(committed)
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
+    }
+    with_figures = {path: text for path, text in texts.items() if has_block(text)}
+    assert {ROOT / "README.md", ROOT / "docs" / "scaling.md"} <= with_figures.keys()
+    assert [] == [path.name for path, text in with_figures.items() if filled(text, found) != text]
 
 
 def test_the_committed_page_is_drawn_from_the_committed_report() -> None:
