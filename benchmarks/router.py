@@ -26,7 +26,7 @@ from speed_to_lead.store.keys import Keys
 PREFIX = "stl"
 #: Leads of one run. Celery's are fewer, for they take as long.
 OURS, THEIRS, BARE = 20_000, 2_000, 50_000
-SMALL = 20
+SMALL = 5
 
 _SCRIPT = """
 redis.call('SET', KEYS[2], ARGV[2])

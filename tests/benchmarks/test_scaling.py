@@ -21,8 +21,9 @@ def test_two_workspaces_on_two_primaries_share_nothing(tmp_path: Path) -> None:
     assert pace.per_second > 0
 
 
-def test_a_whole_life_costs_every_process_something(tmp_path: Path) -> None:
+def test_a_whole_life_costs_every_process_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Web, router, clock, courier, beat and server are each told apart; memory and file grow with the leads."""
+    monkeypatch.setattr(scaling, "IDLE_SECONDS", 0.5)
     life = scaling.live(tmp_path / "run", 40)
     assert {*scaling.STAGES, "server", "memory", "file", "idle"} == set(life)
     assert life["memory"] > 0
