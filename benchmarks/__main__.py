@@ -54,7 +54,7 @@ class WrongUsage(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code."""
     given = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     try:
         _refuse_unknown(given.names)

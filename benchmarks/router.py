@@ -117,7 +117,8 @@ def _notes(bench: Bench) -> tuple[str, ...]:
         "At the end of every run each lead has its record, its deadline and its alert, and counts in its rep's load.",
         "Celery's queue, like ours, is on the server that holds the leads, and both sync before they answer.",
         "Celery acknowledges late; even so a message is lost where the worker dies between taking and noting it.",
-        "The Celery task checks no version, so two submissions of a person at once can bring two reps; ours does.",
+        "The Celery task checks no version: two submissions of one person at once can give that person two reps.",
+        "Ours is refused by the server where anything it was decided on has changed since.",
         "The server alone parses and decides nothing: it bounds what any router could do on one server.",
     )
 

@@ -12,7 +12,7 @@ from benchmarks.finding import Finding
 from benchmarks.report.document import Measured, Report
 from benchmarks.report.machine import Machine
 from benchmarks.report.numbers import exact, figure, spread
-from benchmarks.report.table import ratio_to_first
+from benchmarks.report.table import ratio_to_first, ratio_words
 
 _BLOCK = re.compile(r"<!-- figures: (\w+) -->\n.*?<!-- end of figures -->", re.DOTALL)
 
@@ -67,7 +67,7 @@ def _one(report: Report, name: str) -> list[str]:
     if not found:
         return ["Not measured yet."]
     finding = found[0].finding
-    lines = [f"| | {finding.unit} | rounds | ours, times as good |", "|---|---|---|---|"]
+    lines = [f"| | {finding.unit} | rounds | {ratio_words(finding)} |", "|---|---|---|---|"]
     for row in finding.rows:
         if row.figures:
             lines.append(

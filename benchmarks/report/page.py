@@ -6,7 +6,7 @@ from benchmarks.finding import Check, Finding, Row
 from benchmarks.report.document import Measured, Report
 from benchmarks.report.numbers import exact, figure, spread
 from benchmarks.report.svg import bars, lines
-from benchmarks.report.table import conditions_line, ratio_to_first
+from benchmarks.report.table import conditions_line, ratio_to_first, ratio_words
 
 _STYLE = """
 :root { color-scheme: light dark; --ground: #ffffff; --text: #1d2430; --soft: #5c6675; --line: #dfe3e9; --panel: #f6f7f9;
@@ -135,7 +135,7 @@ def _rows(finding: Finding) -> str:
     body = "".join(_row(finding, row) for row in finding.rows)
     return (
         '<div class="wide"><table><thead><tr><th></th>'
-        f'<th class="n">{escape(finding.unit)}</th><th class="n">rounds</th><th class="n">ours, times as good</th>'
+        f'<th class="n">{escape(finding.unit)}</th><th class="n">rounds</th><th class="n">{ratio_words(finding)}</th>'
         f"</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

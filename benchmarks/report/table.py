@@ -65,6 +65,11 @@ def ratio_to_first(finding: Finding, row: Row) -> str:
     return f"{figure(times)}"
 
 
+def ratio_words(finding: Finding) -> str:
+    """What `ratio_to_first` is: above 1, the first row is the better one."""
+    return "first ÷ this" if finding.more_is_better else "this ÷ first"
+
+
 def _contenders(finding: Finding) -> Table:
     table = Table(box=None, pad_edge=True, padding=(0, 2))
     table.add_column("")
@@ -72,7 +77,7 @@ def _contenders(finding: Finding) -> Table:
         f"{finding.unit} ({'more' if finding.more_is_better else 'less'} is better)", justify="right"
     )
     table.add_column("rounds", justify="right")
-    table.add_column("ours, times as good", justify="right")
+    table.add_column(ratio_words(finding), justify="right")
     for row in finding.rows:
         if row.figures:
             table.add_row(row.name, figure(row.median), spread(row), ratio_to_first(finding, row))
