@@ -7,7 +7,7 @@ runs as a real process on a server of its own that keeps an append-only file and
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ from speed_to_lead.store.keys import Keys
 PREFIX = "stl"
 #: Leads of one run. Celery's are fewer, for they take as long.
 OURS, THEIRS, BARE = 20_000, 2_000, 50_000
-SMALL = 5
+SMALL = 8
+#: What a task per lead costs, by pool.
+CELERY = ("a Celery task per lead, solo", "a Celery task per lead, forked")
+_LEFT_OUT = "only at full size"
 
 _SCRIPT = """
 redis.call('SET', KEYS[2], ARGV[2])
@@ -69,16 +72,27 @@ class Bench:
 def measure(rounds: int, scratch: Path, *, small: bool = False) -> Finding:
     """Ours, Celery in two pools, Celery doing nothing, and the server alone."""
     bench = Bench(scratch, SMALL if small else 1)
-    contenders = [
-        Contender("ours: one router process", lambda: route_ours(bench)),
-        Contender("a Celery task per lead, solo pool", lambda: route_celery(bench, "solo")),
-        Contender("a Celery task per lead, two forked children", lambda: route_celery(bench, "prefork")),
-        Contender("Celery tasks that only count, solo pool", lambda: route_celery(bench, "solo", "nothing")),
-        Contender("the server alone: a script of two writes per lead", lambda: route_bare(bench)),
-    ]
-    rows = in_turns(contenders, rounds)
-    ours, solo, prefork, empty, bare = rows
-    better = Row("the better pool", tuple(map(max, zip(solo.figures, prefork.figures, strict=True))))
+    left_out = _LEFT_OUT if small else ""
+    ours, solo, prefork, empty, bare = rows = in_turns(
+        [
+            Contender("ours: one router process", lambda: route_ours(bench)),
+            Contender("a Celery task per lead, solo pool", lambda: route_celery(bench, "solo")),
+            Contender(
+                "a Celery task per lead, two forked children",
+                lambda: route_celery(bench, "prefork"),
+                left_out,
+            ),
+            Contender(
+                "Celery tasks that only count, solo pool",
+                lambda: route_celery(bench, "solo", "nothing"),
+                left_out,
+            ),
+            Contender("the server alone: two writes per lead", lambda: route_bare(bench), left_out),
+        ],
+        rounds,
+    )
+    pools = [row.figures for row in (solo, prefork) if row.figures]
+    better = Row("the better pool", tuple(map(max, zip(*pools, strict=True))))
     return Finding(
         name="router",
         question="How many leads does one router process route in a second?",
@@ -94,19 +108,18 @@ def measure(rounds: int, scratch: Path, *, small: bool = False) -> Finding:
             ),
         ),
         notes=_notes(bench),
-        figures={
-            "ours over Celery tasks that do nothing but count": ratio(ours, empty),
-            "ours over the server alone": ratio(ours, bare),
-            "processor time of a Celery task per lead (the better pool) over ours": (
-                min(statistics.median(bench.cpu[f"Celery, {pool}"]) for pool in ("solo", "prefork"))
-                / statistics.median(bench.cpu["ours"])
-            ),
-            **{
-                f"processor time for each lead, µs: {name}": statistics.median(found)
-                for name, found in bench.cpu.items()
-            },
-        },
+        figures=_figures(ours, {"Celery tasks that only count": empty, "the server alone": bare}, bench.cpu),
     )
+
+
+def _figures(ours: Row, others: Mapping[str, Row], cpu: Mapping[str, list[float]]) -> dict[str, float]:
+    medians = {name: statistics.median(found) for name, found in cpu.items()}
+    celery = min(medians[name] for name in CELERY if name in medians)
+    return {
+        **{f"ours over {name}": ratio(ours, row) for name, row in others.items() if row.figures},
+        "processor time of a Celery task per lead (the better pool) over ours": celery / medians["ours"],
+        **{f"processor time for each lead, µs: {name}": found for name, found in medians.items()},
+    }
 
 
 def _notes(bench: Bench) -> tuple[str, ...]:
@@ -170,7 +183,7 @@ def route_celery(bench: Bench, pool: str, task: str = "route_lead") -> float:
             pace = watch(started, client, done, count)
         if task == "route_lead":
             celery_per_lead.verify(server.url, count)
-    return bench.note(f"Celery, {pool}" if task == "route_lead" else "Celery, counting only", pace)
+    return bench.note(CELERY[pool == "prefork"] if task == "route_lead" else "Celery, counting only", pace)
 
 
 def route_bare(bench: Bench) -> float:

@@ -10,7 +10,7 @@ from benchmarks.report.numbers import figure
 WIDTH = 760
 #: Bars whose shortest would be a hairline are drawn on a logarithmic scale.
 LOG_FROM = 200.0
-_BAR, _GAP, _LABEL, _ROOM = 20, 12, 270, 110
+_BAR, _GAP, _LABEL, _ROOM = 20, 12, 330, 80
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 78, 40, 16, 48, 320
 
 
@@ -140,4 +140,4 @@ def _round_step(span: float) -> float:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 40 else f"{name[:39]}…"
+    return name if len(name) <= 46 else f"{name[:45]}…"

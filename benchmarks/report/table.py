@@ -82,7 +82,7 @@ def _contenders(finding: Finding) -> Table:
         if row.figures:
             table.add_row(row.name, figure(row.median), spread(row), ratio_to_first(finding, row))
         else:
-            table.add_row(row.name, "-", "", f"[yellow]missing: {row.missing}[/]")
+            table.add_row(row.name, "-", "", f"[yellow]not run: {row.missing}[/]")
     return table
 
 

@@ -12,9 +12,10 @@ from benchmarks.peers.celery_per_lead import Lead, rule_of
 @pytest.mark.real
 def test_every_contender_writes_every_lead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records, deadlines, alerts and loads are counted at the end of each run; here only that figures come of it."""
-    monkeypatch.setattr(router, "OURS", 2_000)
-    monkeypatch.setattr(router, "THEIRS", 150)
-    monkeypatch.setattr(router, "BARE", 3_000)
+    monkeypatch.setattr(router, "OURS", 8_000)
+    monkeypatch.setattr(router, "THEIRS", 1_000)
+    monkeypatch.setattr(router, "BARE", 8_000)
+    monkeypatch.setattr(router, "_LEFT_OUT", "")
     finding = router.measure(1, tmp_path, small=True)
     assert [1] * 5 == [len(row.figures) for row in finding.rows]
     assert all(row.median > 0 for row in finding.rows)
