@@ -29,7 +29,7 @@ class MemoryPrivacy:
         state = self._state
         held = [
             self._submission(HeldKind.INCOMING, i, queue_entry(i.encode(), f, 1 << 45).submission)
-            for i, f in state.entries.items()
+            for i, f in (*state.entries.items(), *state.patient.items())
         ]
         held += [Held(HeldKind.LEAD, i, lead_document(lead)) for i, lead in state.leads.items()]
         for lead_id, entries in state.history.items():
@@ -111,7 +111,7 @@ class MemoryPrivacy:
 
     def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
-        if entry_id not in self._state.entries:
+        if not self._state.waits(entry_id):
             return Result.GONE
         self._state.settled(entry_id)
         self._state.ledger.update({"dead_letters": 1, counter: 1})
