@@ -11,6 +11,7 @@ from tests.core.builders import conditions, rulebook, sla
 from tests.flow.scene import Scene, in_threads
 
 from speed_to_lead import flow
+from speed_to_lead.core import settlement
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.flow import routing
@@ -51,7 +52,7 @@ def two_speeds() -> Rulebook:
     quick = Rule("Demo", "inbound", "ten-minutes", conditions({"campaign": "demo"}))
     plain = rulebook(quick)
     return replace(
-        plain, slas=plain.slas | {"same-day": same_day}, default=replace(plain.default, sla="same-day")
+        plain, slas={**plain.slas, "same-day": same_day}, default=replace(plain.default, sla="same-day")
     )
 
 
@@ -160,12 +161,11 @@ def test_what_cannot_be_sorted_is_settled_at_once(
     memory_scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of the rules is met where the submission is settled, which says so; sorting passes it by."""
-    can_wait = routing.can_wait
 
     def explode(reading: Any, *more: Any) -> bool:
         if reading.parsed.lead.get("message") == "explode":
             raise ZeroDivisionError
-        return can_wait(reading, *more)
+        return settlement.can_wait(reading, *more)
 
     monkeypatch.setattr(routing, "can_wait", explode)
     flood(memory_scene, 12)

@@ -21,7 +21,7 @@ from tests.store.builders import (
     taken,
 )
 
-from speed_to_lead.core.settlement import Bury, Drop, Join, Seen
+from speed_to_lead.core.settlement import Bury, Drop, Join, Seen, Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import HeldKind, Lane, QueueEntry, Result, Store, StoreUnavailable
 from speed_to_lead.store.redis_store import RedisStore, open_store
@@ -94,7 +94,7 @@ def test_each_end_of_a_submission_can_come_from_the_patient_lane(store: Store) -
     first, touch, drop, bury = patient(store, "s1", "s2", "s3", "s4")
     fresh = taken(store, "s5")
     lead = new_lead(store.now())
-    settlements = [
+    settlements: list[Settlement] = [
         admit(first, lead),
         Join(
             touch.entry_id,
@@ -130,8 +130,8 @@ def test_the_same_id_in_both_streams_is_two_entries(redis_store: RedisStore) -> 
 def test_a_move_is_no_receipt(store: Store) -> None:
     """The books balance after each step, and count each submission once."""
     entries = [taken(store, name) for name in ("s1", "s2")]
-    for step in (lambda: store.queue.postpone(entries[:1]), lambda: store.queue.postpone(entries)):
-        step()
+    for moved in (entries[:1], entries):
+        store.queue.postpone(moved)
         ledger = store.operations.ledger()
         assert (ledger.received, ledger.in_flight, ledger.difference) == (2, 2, 0)
 
