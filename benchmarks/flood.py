@@ -38,6 +38,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import routing
+from speed_to_lead.store import Lane, QueueEntry
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.workplace import Workplace, channels, read_config
@@ -206,13 +207,13 @@ def sorting_cost(directory: Path, entries: int) -> float:
             return time.process_time() + float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
         began = spent()
-        left = []
+        left: list[QueueEntry] = []
         while site.store.operations.health().queued > len(left):
             left += routing._take(place, "flood:sorter")[0]  # noqa: SLF001
         moved, sorted_for = site.store.operations.health().patient, spent() - began
         assert moved > entries / 2, "hardly anything was put off"
         began = spent()
-        while found := site.store.queue.take("flood:settler", routing.ROUTE_BATCH, routing.Lane.PATIENT):
+        while found := site.store.queue.take("flood:settler", routing.ROUTE_BATCH, Lane.PATIENT):
             routing._settle_entries(place, "flood:settler", found)  # noqa: SLF001
         return (sorted_for / entries) / ((spent() - began) / moved)
 

@@ -14,7 +14,7 @@ from collections import Counter
 from speed_to_lead import flow
 from speed_to_lead.flow import routing
 from speed_to_lead.logs import set_up_logs
-from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.store import QueueEntry, StoreUnavailable
 from speed_to_lead.workplace import Workplace, open_workplace_or_exit
 
 FORM = "flood"
@@ -45,7 +45,7 @@ def route(lanes: str) -> None:
     place = open_workplace_or_exit()
     if lanes == "one":  # no option of the product: the comparison, and nothing else
 
-        def all_at_once(place: Workplace, consumer: str) -> tuple[list[routing.QueueEntry], bool]:
+        def all_at_once(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
             return place.store.queue.take(consumer, routing.ROUTE_BATCH), False
 
         routing._take = all_at_once  # noqa: SLF001
