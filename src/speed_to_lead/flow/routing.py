@@ -38,13 +38,13 @@ log = structlog.get_logger()
 #: Submissions one router takes at once. A full batch means that there are more.
 ROUTE_BATCH = 200
 #: In a flood a router looks at so many more at once, and puts off those whose deadline is further away than
-#: PATIENCE. Sorting one costs a tenth of settling it, so that who is in a hurry is found among thousands in a second.
+#: PATIENCE. Sorting one costs a sixth of settling it, so who is in a hurry is found before most others are settled.
 LOOK_AHEAD = 800
 #: Floods are minutes of work. What is due within the hour may have a step of its ladder within minutes; what is due
 #: later has not: there is time to route it, and for somebody to answer it.
 PATIENCE = timedelta(hours=1)
 #: While the flood lasts a router settles so many of those put off with each look ahead: one of twenty that it takes.
-#: Theirs is a quarter of its time, so they never stand still, and sorting is hardly slower.
+#: Theirs is a sixth of its time, so they never stand still, and sorting is hardly slower.
 PATIENT_SHARE = 50
 #: A router that has not settled an entry for this long is taken for dead.
 RECLAIM_AFTER = timedelta(seconds=5)
