@@ -31,7 +31,7 @@ from speed_to_lead.store.server import (
 GROUP = "router"
 #: No lead was received before 1973; as milliseconds, a time in seconds looks as if it had been.
 _EARLIEST_MS = 100_000_000_000
-#: Entries moved by one call of the script. Nobody else is served meanwhile: with bodies of 1 KB, a millisecond.
+#: Entries moved by one call of the script. Nobody else is served meanwhile, which is two milliseconds.
 _MOVED_AT_ONCE = 100
 _STREAM_ID = re.compile(rb"\d{1,15}-\d{1,19}")
 
