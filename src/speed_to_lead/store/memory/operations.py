@@ -6,7 +6,7 @@ from datetime import datetime
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
-from speed_to_lead.store.memory.state import State, Waiting
+from speed_to_lead.store.memory.state import State, Waiting, came_as
 from speed_to_lead.store.operations import FORGET_PROCESS_AFTER
 
 
@@ -96,4 +96,4 @@ class MemoryOperations:
 
 
 def _added_at(entry_id: str) -> datetime:
-    return from_ms(int(entry_id.partition("-")[0]))
+    return from_ms(int(came_as(entry_id).partition("-")[0]))

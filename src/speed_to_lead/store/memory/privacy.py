@@ -14,7 +14,7 @@ from speed_to_lead.store.documents import (
     history_line,
     lead_document,
 )
-from speed_to_lead.store.memory.state import State
+from speed_to_lead.store.memory.state import State, came_as
 from speed_to_lead.store.queue import queue_entry
 
 
@@ -28,7 +28,7 @@ class MemoryPrivacy:
         """Everything, in the order of the Redis store."""
         state = self._state
         held = [
-            self._submission(HeldKind.INCOMING, i, queue_entry(i.encode(), f, 1 << 45).submission)
+            self._submission(HeldKind.INCOMING, i, queue_entry(came_as(i).encode(), f, 1 << 45).submission)
             for i, f in (*state.entries.items(), *state.patient.items())
         ]
         held += [Held(HeldKind.LEAD, i, lead_document(lead)) for i, lead in state.leads.items()]

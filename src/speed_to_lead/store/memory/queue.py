@@ -9,7 +9,7 @@ from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_sett
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
 from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
-from speed_to_lead.store.memory.state import Pending, State
+from speed_to_lead.store.memory.state import Pending, State, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
@@ -37,8 +37,7 @@ class MemoryQueue:
         state = self._state
         moved = {entry.entry_id for entry in entries if entry.entry_id in state.entries}
         for entry_id in (entry.entry_id for entry in entries if entry.entry_id in moved):
-            # The same id in both lanes, for it says when the entry came; it is in one of them at a time.
-            state.patient[entry_id] = state.entries.pop(entry_id)
+            state.patient[f"patient/{entry_id}"] = state.entries.pop(entry_id)
             state.pending.pop(entry_id, None)
         return moved
 
@@ -125,7 +124,8 @@ class MemoryQueue:
         pending.deliveries += 1
         now_ms = to_ms(self._state.clock())
         fields = self._state.entries.get(entry_id) or self._state.patient[entry_id]
-        return queue_entry(entry_id.encode(), fields, now_ms, pending.deliveries)
+        entry = queue_entry(came_as(entry_id).encode(), fields, now_ms, pending.deliveries)
+        return replace(entry, entry_id=entry_id)
 
     def _settle(self, settlement: Settlement) -> Result:
         state = self._state

@@ -12,6 +12,11 @@ from speed_to_lead.core.settlement import Admit, DeadLetter, Join
 from speed_to_lead.store.contract import Erasure, Result
 
 
+def came_as(entry_id: str) -> str:
+    """The id an entry came in with; in the patient lane it has another one, made of that."""
+    return entry_id.rpartition("/")[2]
+
+
 @dataclass
 class Pending:
     """An entry of the queue that a router has taken."""
@@ -39,7 +44,7 @@ class State:
 
     clock: Callable[[], datetime]
     entries: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
-    patient: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)  # under the ids they came with
+    patient: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
     added: int = 0
     seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
