@@ -71,6 +71,20 @@ def test_erase_removes_a_person_everywhere(scene: Scene) -> None:
     assert "442079460000" in found.phones
 
 
+def test_erase_finds_what_was_put_off_in_a_flood(scene: Scene) -> None:
+    """It is theirs, wherever it waits: exported as in flight, then gone; somebody else's stays in its lane."""
+    for email in ("kim@example.com", "sam@example.com"):
+        scene.submit(email=email)
+    scene.store.queue.postpone(scene.store.queue.take("router-1", 2))
+    assert [one["form"] for one in privacy.export(scene.place, KIM)["in_flight"]] == ["demo"]
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts["submissions"]) == (True, 1)
+    assert traces_of(scene, "kim@example") == []
+    scene.check()
+    scene.route()
+    assert [lead.lead.get("email") for lead in scene.leads()] == ["sam@example.com"]
+
+
 def test_the_person_may_come_again(scene: Scene) -> None:
     """After an erasure the same person, with the same words, is a new lead."""
     scene.routed(email="kim@example.com", message="x")

@@ -35,7 +35,7 @@ STORE = "store"
 SILENT_AFTER = 15.0
 LOOK_EVERY = 2.0
 #: How long the oldest thing may be past its time, in seconds. An alert that is tried again is not past its time.
-LATE_AFTER = {"queue": 30.0, "due": 30.0, "outbox": 120.0}
+LATE_AFTER = {"queue": 30.0, "patient": 900.0, "due": 30.0, "outbox": 120.0}
 #: An incident is over when it has been quiet for so long; until then it is the same one, and was told.
 QUIET = timedelta(minutes=1)
 #: What could not be delivered is tried at least this often; where it may have arrived twice already, less.
@@ -144,6 +144,7 @@ def _lateness(health: Health, watched_for: float, told: Told, now: datetime) -> 
     """What fell behind, what caught up. After a start or an outage everybody has as long again to catch up."""
     waiting = {
         "queue": (health.queued, health.queued_oldest),
+        "patient": (health.patient, health.patient_oldest),
         "due": (health.due, health.due_oldest),
         "outbox": (health.outbox_due, health.outbox_oldest),
     }
@@ -192,11 +193,16 @@ _NOTE_OF_UNTOLD = {
 _WHO = {STORE: "The server that keeps the leads", "web": "The web process"}
 _LATE = {
     "queue": ("submission waits to be routed", "submissions wait to be routed"),
+    "patient": (
+        "submission that was put off in a flood waits to be routed",
+        "submissions that were put off in a flood wait to be routed",
+    ),
     "due": ("lead is due for a step of its ladder", "leads are due for a step of their ladder"),
     "outbox": ("alert waits to be delivered", "alerts wait to be delivered"),
 }
 _IN_TIME = {
     "queue": "Submissions are routed in time again",
+    "patient": "What was put off in a flood is routed in time again",
     "due": "Deadlines are watched in time again",
     "outbox": "Alerts are delivered in time again",
 }

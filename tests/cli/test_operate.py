@@ -123,9 +123,11 @@ def test_status_agrees_with_metrics(running: Running) -> None:
         for family in Scrape(running.place.config, reading, {}).collect()
         for sample in family.samples
     }
-    queue, clock, outbox = (status["stages"][name] for name in ("queue", "clock", "outbox"))
+    names = ("queue", "put off", "clock", "outbox")
+    queue, put_off, clock, outbox = (status["stages"][name] for name in names)
     assert {
-        "queue_depth": exported["queue_depth",],
+        "queue_depth": exported["queue_depth", "incoming"],
+        "put_off": exported["queue_depth", "patient"],
         "due_leads": exported["due_leads",],
         "open_leads": exported["open_leads",],
         "dead_letters": exported["dead_letters",],
@@ -133,6 +135,7 @@ def test_status_agrees_with_metrics(running: Running) -> None:
         "routers": exported["stage_processes", "router"],
     } == {
         "queue_depth": queue["waiting"],
+        "put_off": put_off["waiting"],
         "due_leads": clock["waiting"],
         "open_leads": status["open_leads"],
         "dead_letters": status["dead_letters"],

@@ -224,6 +224,26 @@ def test_a_roll_leaves_sealed_submissions_to_who_can_read_them(opened: Any, befo
     assert new.lead(submission_id).lead.get("email") == "kim@example.com"
 
 
+def test_a_roll_in_a_flood_leaves_sealed_submissions_to_who_can_read_them(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can say how urgent they are, so they are not put off; one put off already stays sealed in its lane."""
+    new, old = rolling(opened, (OLD,), (NEW, OLD))
+    monkeypatch.setattr(flow.routing, "ROUTE_BATCH", 3)
+    first = new.submit(email="kim@example.com")
+    new.store.queue.postpone(new.store.queue.take("new", 1))
+    ids = [new.submit() for _ in range(7)]
+    for _ in range(3):
+        old.route("old")
+    health = old.store.operations.health()
+    assert (health.queued, health.patient, health.pending) == (7, 1, 8)
+    assert in_the_clear(old.store.within) == []  # type: ignore[attr-defined]
+    let_pass(old, "old")
+    for _ in range(5):
+        new.route("new", reclaim=True)
+    assert sorted([first, *ids]) == sorted(lead.id for lead in new.leads())
+
+
 def test_what_no_key_can_open_is_a_dead_letter(opened: Any) -> None:
     """An entry that says it is sealed and is no token is not handed round for ever."""
     store = opened(OLD)
@@ -291,12 +311,13 @@ def add_sealed_alert(scene: Scene) -> None:
 def let_pass(scene: Scene, consumer: str) -> None:
     """What the consumer holds has been idle for longer than a router waits, by the server's own clock."""
     server = scene.place.store.within.server  # type: ignore[attr-defined]
-    for one in server.client.xpending_range(server.keys.incoming, "router", "-", "+", 10):
-        count = one["times_delivered"]
-        server.client.xclaim(
-            server.keys.incoming, "router", consumer, 0, [one["message_id"]],
-            idle=6000, retrycount=count, justid=True,
-        )  # fmt: skip
+    for stream in (server.keys.incoming, server.keys.patient):
+        for one in server.client.xpending_range(stream, "router", "-", "+", 10):
+            count = one["times_delivered"]
+            server.client.xclaim(
+                stream, "router", consumer, 0, [one["message_id"]],
+                idle=6000, retrycount=count, justid=True,
+            )  # fmt: skip
 
 
 def test_an_unreadable_record_is_quarantined_and_let_out(opened: Any) -> None:

@@ -32,7 +32,7 @@ from tests.store.builders import (
 from speed_to_lead.core.assignment import RotationChange
 from speed_to_lead.core.lead import Alert, Lead, LeadState
 from speed_to_lead.core.settlement import Bury, Drop, Join, Seen
-from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, QueueEntry, Result
+from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Lane, QueueEntry, Result
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -94,6 +94,23 @@ class TwoStores(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def take(self, limit: int) -> None:
         memory, server = self.memory.queue.take("r", limit), self.server.queue.take("r", limit)
+        self.same([e.submission.id for e in memory], [e.submission.id for e in server])
+        self.taken += [Pair(m, s) for m, s in zip(memory, server, strict=True)]
+
+    @precondition(lambda self: self.taken)
+    @rule(data=st.data())
+    def postpone(self, data: st.DataObject) -> None:
+        """One that was settled or moved before stays where it is."""
+        pair = data.draw(st.sampled_from(self.taken))
+        memory, server = (
+            store.queue.postpone([entry])
+            for store, entry in ((self.memory, pair.memory), (self.server, pair.server))
+        )
+        self.same(len(memory), len(server))
+
+    @rule(limit=st.integers(1, 3))
+    def take_patient(self, limit: int) -> None:
+        memory, server = (one.queue.take("r", limit, Lane.PATIENT) for one in (self.memory, self.server))
         self.same([e.submission.id for e in memory], [e.submission.id for e in server])
         self.taken += [Pair(m, s) for m, s in zip(memory, server, strict=True)]
 
@@ -244,6 +261,7 @@ class TwoStores(RuleBasedStateMachine):
         memory, server = self.memory.operations.health(), self.server.operations.health()
         for depth in (
             "queued",
+            "patient",
             "pending",
             "open_leads",
             "scheduled",

@@ -90,9 +90,10 @@ def test_one_lead_from_receipt_to_answer(web: Web) -> None:
     after = scraped(web)
     lead = web.store.leads.get(lead_id)
     assert lead is not None
-    assert (1, 0) == (before["queue_depth", ()], before["open_leads", ()])
+    assert (1, 0) == (before["queue_depth", ("incoming",)], before["open_leads", ()])
     expected: Samples = {
-        ("queue_depth", ()): 0,
+        ("queue_depth", ("incoming",)): 0,
+        ("queue_depth", ("patient",)): 0,
         ("store_up", ()): 1,
         ("open_leads", ()): 0,
         ("submissions_received_total", ("api",)): 1,

@@ -16,8 +16,8 @@ from speed_to_lead.core.message import span_text
 from speed_to_lead.flow import SILENT_AFTER
 from speed_to_lead.store import Health
 
-#: The oldest thing in a stage may be this many seconds past its time.
-LATE_AFTER = {"queue": 5.0, "clock": 5.0, "outbox": 30.0}
+#: The oldest thing in a stage may be this many seconds past its time. What was put off is due in an hour at the soonest.
+LATE_AFTER = {"queue": 5.0, "put off": 900.0, "clock": 5.0, "outbox": 30.0}
 #: The stages without which leads stand still; the others count once they have been seen.
 NEEDED_STAGES = ("router", "clock", "courier", "auditor")
 
@@ -63,10 +63,19 @@ def status(as_json: JsonOption = False) -> None:
 def stages_of(health: Health) -> list[Stage]:
     """Every stage with its depth and lag."""
     queue_late = health.queued > 0 and health.queued_oldest > LATE_AFTER["queue"]
+    patient_late = health.patient > 0 and health.patient_oldest > LATE_AFTER["put off"]
     clock_late = health.due > 0 and health.due_oldest > LATE_AFTER["clock"]
     outbox_late = health.outbox_due > 0 and health.outbox_oldest > LATE_AFTER["outbox"]
     return [
         Stage("queue", health.queued, "submissions", health.queued_oldest, queue_late, "wait to be routed"),
+        Stage(
+            "put off",
+            health.patient,
+            "submissions",
+            health.patient_oldest,
+            patient_late,
+            "let urgent ones pass",
+        ),
         Stage(
             "clock",
             health.due,

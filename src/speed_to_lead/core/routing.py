@@ -76,6 +76,17 @@ def route_of(
     )
 
 
+def deadline_by_rules(
+    lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
+) -> datetime:
+    """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
+    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
+    rule = first_matching_rule(
+        rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution)
+    ).rule
+    return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
+
+
 def facts_for_rules(lead: GenericLead, form: str, attribution: Attribution) -> dict[str, Any]:
     """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
     return facts_of(lead) | {

@@ -8,7 +8,7 @@ from typing import Any
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
-from speed_to_lead.core.routing import Route, Rulebook, add_touch, new_lead, route_of
+from speed_to_lead.core.routing import Route, Rulebook, add_touch, deadline_by_rules, new_lead, route_of
 from speed_to_lead.core.submission import (
     Form,
     GenericLead,
@@ -197,6 +197,19 @@ def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
     return route_of(
         reading.parsed.lead, reading.form.name, reading.form.source, reading.submission.received_at, rulebook
     )
+
+
+def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
+    """Whether a submission loses nothing by being routed at `until`: its deadline would still be to come.
+
+    What cannot be read, or is a test, costs nearly nothing to settle, and waits for nobody. Whether it is a touch or a
+    duplicate is not asked: that would cost more than moving it.
+    """
+    parsed, form = reading.parsed, reading.form
+    if parsed is None or form is None or parsed.is_test:
+        return False
+    received_at = reading.submission.received_at
+    return deadline_by_rules(parsed.lead, form.name, form.source, received_at, rulebook) > until
 
 
 def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may be true of it

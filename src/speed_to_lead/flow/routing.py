@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,13 +19,14 @@ from speed_to_lead.core.settlement import (
     Settlement,
     SubmissionFacts,
     Tally,
+    can_wait,
     route_of_reading,
     settlement_of,
 )
 from speed_to_lead.core.submission import UnreadableSubmission
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
-from speed_to_lead.store import QueueEntry, Result, StoreUnavailable
+from speed_to_lead.store import Lane, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import LockedRecord
 from speed_to_lead.workplace import Workplace
 
@@ -36,6 +37,15 @@ log = structlog.get_logger()
 
 #: Submissions one router takes at once. A full batch means that there are more.
 ROUTE_BATCH = 200
+#: In a flood a router looks at so many more at once, and puts off those whose deadline is further away than
+#: PATIENCE. Sorting one costs a sixth of settling it, so who is in a hurry is found before most others are settled.
+LOOK_AHEAD = 800
+#: Floods are minutes of work. What is due within the hour may have a step of its ladder within minutes; what is due
+#: later has not: there is time to route it, and for somebody to answer it.
+PATIENCE = timedelta(hours=1)
+#: While the flood lasts a router settles so many of those put off with each look ahead: one of twenty that it takes.
+#: Theirs is a sixth of its time, so they never stand still, and sorting is hardly slower.
+PATIENT_SHARE = 50
 #: A router that has not settled an entry for this long is taken for dead.
 RECLAIM_AFTER = timedelta(seconds=5)
 #: An entry handed out this often is routed alone; one handed out more than MAX_DELIVERIES times is buried.
@@ -57,27 +67,78 @@ class Routed:
 def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
 
+    In a flood (a full batch, and more behind it) those that can wait are put off first, into the patient lane. That
+    one gets its turn after the others: a full batch where nothing else is left, its share where there is.
+
     With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
     letter, and the others go on. What needs a key that this process does not have is left to a router that has it.
     """
-    fresh = place.store.queue.take(consumer, ROUTE_BATCH)
+    fresh, is_flood = _take(place, consumer)
     outcome = _settle_entries(place, consumer, fresh)
+    turn = PATIENT_SHARE if is_flood else ROUTE_BATCH
+    patient = place.store.queue.take(consumer, turn, Lane.PATIENT)
+    outcome = _both(outcome, _settle_entries(place, consumer, patient))
     for _ in range(RECLAIMS if reclaim else 0):
         left_behind = place.store.queue.reclaim(
             consumer, RECLAIM_AFTER, ROUTE_BATCH, isolate_after=ISOLATE_AFTER
         )
         if not left_behind:
             break
-        again = _settle_entries(place, consumer, left_behind)
-        outcome = replace(
-            outcome,
-            settled=outcome.settled + again.settled,
-            has_alerts=outcome.has_alerts or again.has_alerts,
-        )
-    return replace(outcome, is_full=len(fresh) == ROUTE_BATCH)
+        outcome = _both(outcome, _settle_entries(place, consumer, left_behind))
+    return replace(outcome, is_full=is_flood or len(fresh) == ROUTE_BATCH or len(patient) == turn)
+
+
+def _both(one: Routed, other: Routed) -> Routed:
+    return Routed(one.settled + other.settled, has_alerts=one.has_alerts or other.has_alerts)
+
+
+def _take(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
+    """The entries to settle now, and whether there is a flood behind them, of which those that can wait were put off."""
+    queue = place.store.queue
+    taken = queue.take(consumer, ROUTE_BATCH)
+    if len(taken) < ROUTE_BATCH:
+        return taken, False
+    try:
+        behind = queue.take(consumer, LOOK_AHEAD)
+        if not behind:
+            return taken, False
+        taken += behind
+        until = place.store.now() + PATIENCE
+        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until)])
+    except StoreUnavailable:
+        _give_back(place, consumer, taken)
+        raise
+    log.info("submissions.put_off", taken=len(taken), put_off=len(put_off))
+    return [entry for entry in taken if entry.entry_id not in put_off], len(behind) == LOOK_AHEAD
+
+
+def _can_wait(place: Workplace, entry: QueueEntry, until: datetime) -> bool:
+    """Whether the entry may be put off. What raises here is settled now, and becomes a dead letter with its reason."""
+    if entry.is_locked:
+        return False
+    return answer_or_error(can_wait, _read(place, entry), until, place.config.rulebook) is True
+
+
+def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
+    """Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed."""
+    with suppress(StoreUnavailable):
+        place.store.queue.give_back(consumer, entries)
 
 
 def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+    """Settle these, a batch at a time."""
+    outcome = Routed()
+    for start in range(0, len(entries), ROUTE_BATCH):
+        try:
+            batch = _settle_batch(place, consumer, entries[start : start + ROUTE_BATCH])
+        except StoreUnavailable:
+            _give_back(place, consumer, entries[start:])
+            raise
+        outcome = _both(outcome, batch)
+    return outcome
+
+
+def _settle_batch(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
     spans = {
         entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
         for entry in entries
@@ -91,12 +152,6 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
         ]
         routed = _settle_readings(place, readings, spans, locked)
         _leave(place, consumer, [entry for entry in entries if entry.entry_id in locked])
-    except StoreUnavailable:
-        # Not the submissions' fault, so it must not count against them. Where this fails too they are reclaimed.
-        with suppress(StoreUnavailable):
-            place.store.queue.give_back(consumer, entries)
-        raise
-    else:
         return routed
     finally:
         for span in spans.values():

@@ -232,10 +232,14 @@ class RedisAudit:
 
     def pending_since(self, idle: timedelta) -> int:
         """Entries of the queue that a router took so long ago and nobody settled."""
+        streams = (self._keys.incoming, self._keys.patient)
+        return sum(self._pending_in(stream, idle) for stream in streams)
+
+    def _pending_in(self, stream: str, idle: timedelta) -> int:
         with translated_errors():
             try:
                 found = self._client.xpending_range(
-                    self._keys.incoming, GROUP, "-", "+", PENDING_COUNTED, idle=idle // MILLISECOND
+                    stream, GROUP, "-", "+", PENDING_COUNTED, idle=idle // MILLISECOND
                 )
             except ResponseError as error:
                 if "NOGROUP" not in str(error) and "XGROUP" not in str(error):

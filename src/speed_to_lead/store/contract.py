@@ -50,11 +50,18 @@ class Result(StrEnum):
     KNOWN = "known"  # it was there already
 
 
+class Lane(StrEnum):
+    """Where submissions wait: they come in one way, and in a flood those that can wait are put into the other."""
+
+    INCOMING = "incoming"
+    PATIENT = "patient"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
     """One entry of the queue: the submission as it came (None with a `problem` where fields are missing).
 
-    `deliveries` counts how often it was handed to a router, this time included. `is_locked`: it is encrypted with a key
+    `entry_id` is one of a kind over both lanes; what it looks like is the store's affair. `deliveries` counts how often it was handed to a router, this time included. `is_locked`: it is encrypted with a key
     that this process does not have.
     """
 
@@ -112,7 +119,8 @@ class OutboxHealth:
 class Health:
     """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
 
-    `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come. `outbox_oldest` counts from
+    `queued` is what waits in the lane where submissions come in, `patient` what was put off; `pending` is what routers
+    hold of both. `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come. `outbox_oldest` counts from
     the decision, not from the next attempt: a destination that refuses again and again must show. `outboxes` has
     the same of each destination that anything waits for.
     """
@@ -120,6 +128,8 @@ class Health:
     now: datetime
     queued: int = 0
     queued_oldest: float = 0.0
+    patient: int = 0
+    patient_oldest: float = 0.0
     pending: int = 0
     due: int = 0
     due_oldest: float = 0.0
@@ -236,11 +246,18 @@ class Queue(Protocol):
         And on so many replicas as the store was told; raises StoreUnavailable where these do not say so in time.
         """
 
-    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
-        """Entries nobody has taken yet, now this consumer's; oldest first."""
+    def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
+        """Entries of that lane nobody has taken yet, now this consumer's; oldest first."""
+
+    def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
+        """Move entries that can wait from the incoming to the patient lane, each atomically; the ids of those moved.
+
+        They wait there as if just added, with id and receipt time as they were. One that was settled meanwhile is not
+        moved, nor one that is in the patient lane already.
+        """
 
     def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
-        """Entries whose consumer has not settled them for `idle`, now this consumer's.
+        """Entries of one lane whose consumer has not settled them for `idle`, now this consumer's; incoming ones first.
 
         An entry handed out `isolate_after` times or more comes alone: if it is the one that kills routers, it
         must not count against its neighbours.
@@ -457,7 +474,7 @@ class Audit(Protocol):
         """
 
     def pending_since(self, idle: timedelta) -> int:
-        """Entries of the queue that a router took so long ago and nobody settled; at most a thousand are counted."""
+        """Entries of the queue that a router took so long ago and nobody settled; at most a thousand of each lane are counted."""
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
         """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of that kind was told lately."""

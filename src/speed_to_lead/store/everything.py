@@ -11,7 +11,8 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.store.contract import Held, HeldBatch, HeldKind
 from speed_to_lead.store.documents import dump, opened
 from speed_to_lead.store.encryption import MissingKey
-from speed_to_lead.store.queue import SealedSubmission, queue_entry
+from speed_to_lead.store.keys import entry_name, place_of
+from speed_to_lead.store.queue import SealedSubmission, came_as, queue_entry
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: Keys, or members of one key, looked at in one go. A dead letter may hold a MiB.
@@ -30,13 +31,18 @@ class Walk:
         self._start = server.keys.start
 
     def everything(self) -> Iterator[HeldBatch]:
-        """Every key, the queue first: what a router takes from it meanwhile is met as a lead afterwards."""
-        yield from self._submissions()
+        """Every key, the queue first: what a router takes from it meanwhile is met as a lead afterwards.
+
+        And the lane where submissions come in before the patient one: what is moved meanwhile is met there.
+        """
+        streams = (self._keys.incoming, self._keys.patient)
+        for stream in streams:
+            yield from self._submissions(stream)
         cursor = 0
         while True:
             with translated_errors():
                 cursor, names = self._client.scan(cursor, match=f"{self._start}*", count=BATCH)
-            yield from self.batch([text(name) for name in names if text(name) != self._keys.incoming])
+            yield from self.batch([text(name) for name in names if text(name) not in streams])
             if not cursor:
                 return
 
@@ -114,9 +120,9 @@ class Walk:
 
     def _submission(self, kind: HeldKind, name: str, fields: dict[bytes, bytes]) -> Held:
         now_ms = to_ms(datetime.fromisoformat("9999-01-01T00:00:00+00:00"))
-        entry = queue_entry(
-            b"0-0" if kind is HeldKind.DEAD_LETTER else name.encode(), fields, now_ms, vault=self._vault
-        )
+        stream, own_id = place_of(self._keys, "0-0" if kind is HeldKind.DEAD_LETTER else name)
+        first_id = came_as(own_id.encode(), fields) if stream == self._keys.patient else own_id.encode()
+        entry = queue_entry(first_id, fields, now_ms, vault=self._vault)
         submission = entry.submission
         body = submission.body.decode("utf-8", "replace")
         others = dump_texts({text(f): v for f, v in fields.items() if f not in (b"body", b"headers")})
@@ -125,16 +131,19 @@ class Walk:
         error = text(fields.get(b"error", b""))
         return Held(kind, name, whole, submission=submission, note=error, is_locked=is_locked)
 
-    def _submissions(self) -> Iterator[HeldBatch]:
+    def _submissions(self, stream: str) -> Iterator[HeldBatch]:
         last = "-"
         while True:
             try:
                 with translated_errors():
-                    found = self._client.xrange(self._keys.incoming, last, count=SUBMISSIONS)
+                    found = self._client.xrange(stream, last, count=SUBMISSIONS)
             except redis.exceptions.ResponseError:
                 return
             if found:
-                held = [self._submission(HeldKind.INCOMING, text(i), f) for i, f in found]
+                held = [
+                    self._submission(HeldKind.INCOMING, entry_name(self._keys, stream, text(i)), f)
+                    for i, f in found
+                ]
                 yield HeldBatch(1 if last == "-" else 0, held)
             if len(found) < SUBMISSIONS:
                 return

@@ -26,6 +26,11 @@ class Keys:
         return self._key("leads", "incoming")
 
     @property
+    def patient(self) -> str:
+        """Stream: submissions put off in a flood, because their deadline is far away."""
+        return self._key("leads", "patient")
+
+    @property
     def due(self) -> str:
         """Sorted set: lead id by the UTC ms of its next instant. A hint; the record decides."""
         return self._key("leads", "due")
@@ -149,3 +154,18 @@ class Keys:
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""
         return self._key("dead-letter", submission_id)
+
+
+#: An entry of the patient lane is called by this and its id there: two streams may give the same id.
+_PATIENT = "patient/"
+
+
+def entry_name(keys: Keys, stream: str, own_id: str) -> str:
+    """What an entry of that stream is called everywhere outside of the store."""
+    return f"{_PATIENT}{own_id}" if stream == keys.patient else own_id
+
+
+def place_of(keys: Keys, entry_name: str) -> tuple[str, str]:
+    """The stream an entry waits in, and its id there."""
+    own_id = entry_name.removeprefix(_PATIENT)
+    return (keys.incoming if own_id == entry_name else keys.patient), own_id

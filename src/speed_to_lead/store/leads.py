@@ -22,7 +22,7 @@ from speed_to_lead.store.documents import (
     lead_from,
 )
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
-from speed_to_lead.store.keys import Keys
+from speed_to_lead.store.keys import Keys, place_of
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: Leads read in one go while looking for those that fit a filter.
@@ -236,6 +236,7 @@ def change_call(
 ) -> ScriptCall:
     """The script call that writes one change, and settles its queue entry where it comes from one."""
     lead = change.lead
+    stream, entry = place_of(keys, settlement.entry_id) if settlement else (keys.incoming, False)
     names = [
         keys.lead(lead.id),
         keys.history(lead.id),
@@ -246,7 +247,7 @@ def change_call(
         keys.alerts,
         keys.attempts,
         keys.outboxes,
-        keys.incoming,
+        stream,
         keys.rotation(change.rotation.team) if change.rotation else keys.load,
         keys.open_leads,
         keys.metrics,
@@ -277,7 +278,7 @@ def change_call(
         "version": lead.version,
         "received_at": str(to_ms(lead.received_at)),
         "next_at": str(to_ms(lead.next_at)) if lead.next_at else False,
-        "entry": settlement.entry_id if settlement else False,
+        "entry": entry,
         "group": "router",
         "guards": guards,
         "sets": sets,

@@ -10,6 +10,7 @@ from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
 from speed_to_lead.store.documents import decided_at
+from speed_to_lead.store.queue import GROUP, came_as
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: Alerts looked at, at both ends of each outbox, for the oldest of all.
@@ -30,18 +31,19 @@ class RedisOperations:
     def ledger(self) -> Ledger:
         """Counts of submissions, read in one transaction.
 
-        Received is what the stream itself counted (`entries-added`), less what was put back by a replay: an
-        independent count, so that the books can fail to balance. Servers older than 7.0 do not count; there it is
+        Received is what the incoming stream itself counted (`entries-added`), less what was put back by a replay: an
+        independent count, so that the books can fail to balance. A move to the patient lane is no receipt. Servers older than 7.0 do not count; there it is
         the sum of the rest.
         """
         with translated_errors():
             pipe = self._client.pipeline(transaction=True)
             pipe.xinfo_stream(self._keys.incoming)
+            pipe.xlen(self._keys.patient)
             pipe.hgetall(self._keys.ledger)
-            stream, counted = pipe.execute(raise_on_error=False)
+            stream, patient, counted = pipe.execute(raise_on_error=False)
             if isinstance(stream, redis.ResponseError) and "no such key" in str(stream):
                 stream = {}
-            for answer in (stream, counted):
+            for answer in (stream, patient, counted):
                 if isinstance(answer, Exception):
                     raise answer
         counts = {text(name): int(n) for name, n in counted.items()}
@@ -52,7 +54,7 @@ class RedisOperations:
             duplicates=counts.get("duplicates", 0),
             tests=counts.get("tests", 0),
             dead_letters=counts.get("dead_letters", 0),
-            in_flight=stream.get("length", 0),
+            in_flight=stream.get("length", 0) + patient,
         )
         added = stream.get("entries-added")
         received = -ledger.difference if added is None else added - counts.get("replayed", 0)
@@ -88,7 +90,10 @@ class RedisOperations:
             pipe = self._client.pipeline(transaction=False)
             pipe.xlen(keys.incoming)
             pipe.xrange(keys.incoming, count=1)
-            pipe.xpending(keys.incoming, "router")
+            pipe.xpending(keys.incoming, GROUP)
+            pipe.xlen(keys.patient)
+            pipe.xrange(keys.patient, count=1)
+            pipe.xpending(keys.patient, GROUP)
             pipe.zcount(keys.due, "-inf", now_ms)
             pipe.zrange(keys.due, 0, 0, withscores=True)
             pipe.scard(keys.open_leads)
@@ -106,12 +111,17 @@ class RedisOperations:
                 )  # those backing off for long stand at the end
             answers = pipe.execute(raise_on_error=False)
             for number, answer in enumerate(answers):
-                if isinstance(answer, Exception) and number != 2:  # the group is made by the first router
+                if isinstance(answer, Exception) and number not in (
+                    2,
+                    5,
+                ):  # the first router makes the groups
                     raise answer
-        queued, first, pending, due, due_first, open_leads, scheduled = answers[:7]
-        dead_letters, dead_alerts, quarantined, beats = answers[7:11]
-        depths, due_counts = answers[11::4], answers[12::4]
-        firsts, lasts = answers[13::4], answers[14::4]
+        queued, first, *groups = answers[:3]
+        patient, patient_first, *patient_groups = answers[3:6]
+        due, due_first, open_leads, scheduled = answers[6:10]
+        dead_letters, dead_alerts, quarantined, beats = answers[10:14]
+        depths, due_counts = answers[14::4], answers[15::4]
+        firsts, lasts = answers[16::4], answers[17::4]
         waiting = [set(first) | set(last) for first, last in zip(firsts, lasts, strict=True)]
         ages = self._oldest_alerts(waiting, now_ms)
         outboxes = {
@@ -123,7 +133,11 @@ class RedisOperations:
             now=from_ms(now_ms),
             queued=queued,
             queued_oldest=_age(now_ms, int(first[0][0].partition(b"-")[0])) if first else 0.0,
-            pending=pending["pending"] if isinstance(pending, dict) else 0,
+            patient=patient,
+            patient_oldest=_age(now_ms, int(came_as(*patient_first[0]).partition(b"-")[0]))
+            if patient_first
+            else 0.0,
+            pending=sum(one["pending"] for one in groups + patient_groups if isinstance(one, dict)),
             due=due,
             due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
             scheduled=scheduled,

@@ -9,6 +9,7 @@ from speed_to_lead.core.metrics import counts_of_thrown_away
 from speed_to_lead.store.contract import Erasure, Held, HeldBatch, HeldKind, Resealed, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
+from speed_to_lead.store.keys import place_of
 from speed_to_lead.store.leads import confirm_call
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.resealing import Resealing, sealed_again
@@ -111,8 +112,9 @@ class RedisPrivacy:
 
     def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
-        names = [self._keys.incoming, self._keys.ledger, self._keys.metrics]
-        arguments = [entry_id, GROUP, counter, dump(counts_of_thrown_away(form))]
+        stream, own_id = place_of(self._keys, entry_id)
+        names = [stream, self._keys.ledger, self._keys.metrics]
+        arguments = [own_id, GROUP, counter, dump(counts_of_thrown_away(form))]
         return Result(text(self._server.run_one("remove_submission", names, arguments)))
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:

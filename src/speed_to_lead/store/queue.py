@@ -1,7 +1,8 @@
-"""The queue: a stream any program may add to, read by the consumer group `router`; and the dead letters."""
+"""The queue: a stream any program may add to, read by the consumer group `router`; its patient lane; and the dead letters."""
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,9 +14,10 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, QueueEntry, Result
+from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault, looks_sealed
+from speed_to_lead.store.keys import entry_name, place_of
 from speed_to_lead.store.leads import change_call, keep_ms
 from speed_to_lead.store.server import (
     ScriptCall,
@@ -29,15 +31,19 @@ from speed_to_lead.store.server import (
 GROUP = "router"
 #: No lead was received before 1973; as milliseconds, a time in seconds looks as if it had been.
 _EARLIEST_MS = 100_000_000_000
+#: Entries moved by one call of the script. Nobody else is served meanwhile, which is two milliseconds.
+_MOVED_AT_ONCE = 100
+_STREAM_ID = re.compile(rb"\d{1,15}-\d{1,19}")
 
 
 class RedisQueue:
-    """Submissions on a stream."""
+    """Submissions on two streams: they come in on one, and in a flood those that can wait are moved to the other."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._streams = {Lane.INCOMING: server.keys.incoming, Lane.PATIENT: server.keys.patient}
         self._vault = server.vault
 
     def add(self, submission: Submission) -> None:
@@ -52,20 +58,43 @@ class RedisQueue:
             for count in held_by:
                 refuse_unconfirmed(count, replicas)
 
-    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+    def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
+        stream = self._streams[lane]
         streams = self._with_group(
-            lambda: self._client.xreadgroup(GROUP, consumer, {self._keys.incoming: ">"}, count=limit)
+            stream, lambda: self._client.xreadgroup(GROUP, consumer, {stream: ">"}, count=limit)
         )
         entries = _entries(streams)
         now_ms = self._now_ms() if entries else 0
-        return [queue_entry(entry_id, fields, now_ms, vault=self._vault) for entry_id, fields in entries]
+        return [self._entry(stream, entry_id, fields, now_ms) for entry_id, fields in entries]
+
+    def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
+        """Move entries that can wait; the server copies them, so nothing but their ids is sent."""
+        places = [place_of(self._keys, entry.entry_id) for entry in entries]
+        incoming = [own_id for stream, own_id in places if stream == self._keys.incoming]
+        calls = [
+            ScriptCall(
+                "postpone_submissions",
+                [self._keys.incoming, self._keys.patient],
+                [GROUP, *incoming[start : start + _MOVED_AT_ONCE]],
+            )
+            for start in range(0, len(incoming), _MOVED_AT_ONCE)
+        ]
+        return {text(own_id) for moved in self._server.run(calls) for own_id in moved}
 
     def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
         """Entries left behind by a router that died or froze."""
-        idle_ms = int(idle.total_seconds() * 1000)
+        for stream in self._streams.values():
+            found = self._reclaim_from(stream, consumer, idle // MILLISECOND, limit, isolate_after)
+            if found:
+                return found
+        return []
+
+    def _reclaim_from(
+        self, stream: str, consumer: str, idle_ms: int, limit: int, isolate_after: int
+    ) -> list[QueueEntry]:
         pending = self._with_group(
-            lambda: self._client.xpending_range(self._keys.incoming, GROUP, "-", "+", limit, idle=idle_ms)
+            stream, lambda: self._client.xpending_range(stream, GROUP, "-", "+", limit, idle=idle_ms)
         )
         if not pending:
             return []
@@ -73,13 +102,13 @@ class RedisQueue:
         chosen = [item for item in pending if item["times_delivered"] < isolate_after] or suspects[:1]
         deliveries = {item["message_id"]: item["times_delivered"] + 1 for item in chosen}
         with translated_errors():
-            claimed = self._client.xclaim(self._keys.incoming, GROUP, consumer, idle_ms, list(deliveries))
+            claimed = self._client.xclaim(stream, GROUP, consumer, idle_ms, list(deliveries))
         entries = {entry_id: fields for entry_id, fields in claimed if fields is not None}
         if len(entries) < len(deliveries):
-            self._forget_deleted([entry_id for entry_id in deliveries if entry_id not in entries])
+            self._forget_deleted(stream, [entry_id for entry_id in deliveries if entry_id not in entries])
         now_ms = self._now_ms()
         return [
-            queue_entry(entry_id, fields, now_ms, deliveries[entry_id], self._vault)
+            self._entry(stream, entry_id, fields, now_ms, deliveries[entry_id])
             for entry_id, fields in entries.items()
         ]
 
@@ -90,7 +119,8 @@ class RedisQueue:
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike off consumers that died long ago. One that holds entries stays: they would be forgotten with it."""
         arguments = [GROUP, int(idle.total_seconds() * 1000)]
-        return int(self._server.run_one("forget_consumers", [self._keys.incoming], arguments))
+        calls = [ScriptCall("forget_consumers", [stream], arguments) for stream in self._streams.values()]
+        return sum(int(forgotten) for forgotten in self._server.run(calls))
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
@@ -146,12 +176,13 @@ class RedisQueue:
         with translated_errors():
             pipe = self._client.pipeline(transaction=False)
             for entry in entries:
+                stream, own_id = place_of(self._keys, entry.entry_id)
                 pipe.xclaim(
-                    self._keys.incoming,
+                    stream,
                     GROUP,
                     consumer,
                     0,
-                    [entry.entry_id],
+                    [own_id],
                     idle=idle // MILLISECOND,
                     retrycount=entry.deliveries - 1,
                     justid=True,
@@ -171,27 +202,29 @@ class RedisQueue:
         try:
             return self._call(settlement)
         except (TypeError, ValueError, RecursionError) as error:
+            stream, own_id = place_of(self._keys, settlement.entry_id)
             with translated_errors():
-                found = self._client.xrange(self._keys.incoming, settlement.entry_id, settlement.entry_id)
+                found = self._client.xrange(stream, own_id, own_id)
                 seconds, microseconds = self._client.time()
             if not found:
                 raise
             at = from_ms(seconds * 1000 + microseconds // 1000)
             why = f"its record cannot be written: {type(error).__name__}"
-            entry = queue_entry(found[0][0], found[0][1], to_ms(at), vault=self._vault)
+            entry = self._entry(stream, found[0][0], found[0][1], to_ms(at))
             return self._call(Bury(settlement.entry_id, entry.submission, why, at))
 
     def _call(self, settlement: Settlement) -> ScriptCall:
         keys = self._keys
+        stream, own_id = place_of(keys, settlement.entry_id)
         match settlement:
             case Admit() | Join():
                 return change_call(keys, settlement.change, settlement, self._vault)
             case Drop():
                 return ScriptCall(
                     "drop_submission",
-                    [keys.incoming, keys.ledger, keys.seen(settlement.submission_id), keys.metrics],
+                    [stream, keys.ledger, keys.seen(settlement.submission_id), keys.metrics],
                     [
-                        settlement.entry_id,
+                        own_id,
                         GROUP,
                         settlement.kind,
                         settlement.lead_id,
@@ -211,7 +244,7 @@ class RedisQueue:
                 return ScriptCall(
                     "bury_submission",
                     [
-                        keys.incoming,
+                        stream,
                         keys.ledger,
                         keys.dead_letter(submission.id),
                         keys.dead_letters,
@@ -219,7 +252,7 @@ class RedisQueue:
                         keys.metrics,
                     ],
                     [
-                        settlement.entry_id,
+                        own_id,
                         GROUP,
                         submission.id,
                         to_ms(settlement.at),
@@ -232,14 +265,24 @@ class RedisQueue:
                     ],
                 )
 
-    def _forget_deleted(self, entry_ids: Sequence[bytes]) -> None:
+    def _entry(
+        self, stream: str, own_id: bytes, fields: Mapping[bytes, bytes], now_ms: int, deliveries: int = 1
+    ) -> QueueEntry:
+        is_moved = stream == self._keys.patient
+        entry = queue_entry(
+            came_as(own_id, fields) if is_moved else own_id, fields, now_ms, deliveries, self._vault
+        )
+        name = entry_name(self._keys, stream, text(own_id))
+        return dataclasses.replace(entry, entry_id=name) if is_moved else entry
+
+    def _forget_deleted(self, stream: str, entry_ids: Sequence[bytes]) -> None:
         """Acknowledge entries somebody deleted unread: before Redis 7 they stay pending and hide those behind them."""
         with translated_errors():
             for entry_id in entry_ids:
-                if not self._client.xrange(self._keys.incoming, entry_id, entry_id):
-                    self._client.xack(self._keys.incoming, GROUP, entry_id)
+                if not self._client.xrange(stream, entry_id, entry_id):
+                    self._client.xack(stream, GROUP, entry_id)
 
-    def _with_group(self, read: Callable[[], Any]) -> Any:
+    def _with_group(self, stream: str, read: Callable[[], Any]) -> Any:
         """What `read` answers; the group is made where the server has none (a fresh one, or one that lost its data)."""
         with translated_errors():
             try:
@@ -248,7 +291,7 @@ class RedisQueue:
                 # fakeredis says of a missing stream what a server says only of XGROUP.
                 if "NOGROUP" not in str(error) and "XGROUP" not in str(error):
                     raise
-                make_group(self._client, self._keys.incoming)
+                make_group(self._client, stream)
                 return read()
 
 
@@ -288,6 +331,12 @@ def stream_fields(submission: Submission, vault: Vault = PLAIN) -> dict[Any, Any
         fields |= {name: vault.seal(fields[name]) for name in ("body", "headers") if name in fields}
         fields |= {"sealed": 1, "same_by": vault.digest(submission.body)}
     return fields
+
+
+def came_as(own_id: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+    """The id an entry of the patient lane had where it came in: that one says when it was received."""
+    given = fields.get(b"came_as", b"")
+    return given if _STREAM_ID.fullmatch(given) else own_id
 
 
 def queue_entry(

@@ -358,6 +358,8 @@ def _add_operations(router: APIRouter, place: Workplace) -> None:
                 "now": to_iso(health.now),
                 "queued": health.queued,
                 "queued_oldest_seconds": health.queued_oldest,
+                "patient": health.patient,
+                "patient_oldest_seconds": health.patient_oldest,
                 "pending": health.pending,
                 "due": health.due,
                 "due_oldest_seconds": health.due_oldest,

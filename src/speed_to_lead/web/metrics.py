@@ -26,7 +26,7 @@ from speed_to_lead.config import Configuration
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.metrics import HISTOGRAMS, OTHER, SUM, read_field
-from speed_to_lead.store import Health, ServerPolicy, StoreUnavailable
+from speed_to_lead.store import Health, Lane, ServerPolicy, StoreUnavailable
 from speed_to_lead.workplace import API_FORM, Workplace
 
 log = structlog.get_logger()
@@ -72,9 +72,9 @@ METRICS = (
         ("form", "outcome"),
         "What became of them: lead, touch, duplicate, test, dead_letter.",
     ),
-    Metric("queue_depth", "gauge", (), "Submissions that are not settled yet."),
+    Metric("queue_depth", "gauge", ("lane",), "Submissions that are not settled yet, in each lane."),
     Metric("queue_pending", "gauge", (), "Those of them that a router holds."),
-    Metric("queue_oldest_age_seconds", "gauge", (), "Since the oldest of them was stored."),
+    Metric("queue_oldest_age_seconds", "gauge", ("lane",), "Since the oldest of them was stored."),
     Metric("routing_lag_seconds", "histogram", (), "From receipt to the decision on team, rep and deadline."),
     Metric("leads_routed_total", "counter", ("team", "sla", "source"), "New leads."),
     Metric("open_leads", "gauge", (), "Leads nobody has answered or closed."),
@@ -269,10 +269,14 @@ class Scrape(Collector):
 
 
 def _add_health(samples: Samples, health: Health) -> None:
+    for lane, depth, oldest in (
+        (Lane.INCOMING, health.queued, health.queued_oldest),
+        (Lane.PATIENT, health.patient, health.patient_oldest),
+    ):
+        samples.add("queue_depth", depth, lane=lane.value)
+        samples.add("queue_oldest_age_seconds", oldest, lane=lane.value)
     for name, value in (
-        ("queue_depth", health.queued),
         ("queue_pending", health.pending),
-        ("queue_oldest_age_seconds", health.queued_oldest),
         ("open_leads", health.open_leads),
         ("scheduled_leads", health.scheduled),
         ("due_leads", health.due),

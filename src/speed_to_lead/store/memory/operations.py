@@ -6,7 +6,7 @@ from datetime import datetime
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
-from speed_to_lead.store.memory.state import State, Waiting
+from speed_to_lead.store.memory.state import State, Waiting, came_as
 from speed_to_lead.store.operations import FORGET_PROCESS_AFTER
 
 
@@ -26,7 +26,7 @@ class MemoryOperations:
             duplicates=counts["duplicates"],
             tests=counts["tests"],
             dead_letters=counts["dead_letters"],
-            in_flight=len(self._state.entries),
+            in_flight=len(self._state.entries) + len(self._state.patient),
         )
 
     def counters(self) -> dict[str, int]:
@@ -51,7 +51,9 @@ class MemoryOperations:
         return Health(
             now=now,
             queued=len(state.entries),
-            queued_oldest=age(from_ms(int(entry_id.partition("-")[0])) for entry_id in state.entries),
+            queued_oldest=age(map(_added_at, state.entries)),
+            patient=len(state.patient),
+            patient_oldest=age(map(_added_at, state.patient)),
             pending=len(state.pending),
             due=sum(at <= now for at in state.due.values()),
             due_oldest=age(state.due.values()),
@@ -91,3 +93,7 @@ class MemoryOperations:
     def policy(self) -> ServerPolicy:
         """Nothing is kept on disk here."""
         return ServerPolicy("memory", "noeviction", append_only=False, append_fsync=None, drift=0.0)
+
+
+def _added_at(entry_id: str) -> datetime:
+    return from_ms(int(came_as(entry_id).partition("-")[0]))

@@ -14,7 +14,7 @@ from speed_to_lead.store.documents import (
     history_line,
     lead_document,
 )
-from speed_to_lead.store.memory.state import State
+from speed_to_lead.store.memory.state import State, came_as
 from speed_to_lead.store.queue import queue_entry
 
 
@@ -28,8 +28,8 @@ class MemoryPrivacy:
         """Everything, in the order of the Redis store."""
         state = self._state
         held = [
-            self._submission(HeldKind.INCOMING, i, queue_entry(i.encode(), f, 1 << 45).submission)
-            for i, f in state.entries.items()
+            self._submission(HeldKind.INCOMING, i, queue_entry(came_as(i).encode(), f, 1 << 45).submission)
+            for i, f in (*state.entries.items(), *state.patient.items())
         ]
         held += [Held(HeldKind.LEAD, i, lead_document(lead)) for i, lead in state.leads.items()]
         for lead_id, entries in state.history.items():
@@ -111,7 +111,7 @@ class MemoryPrivacy:
 
     def remove_submission(self, entry_id: str, counter: str, form: str = "") -> Result:
         """An entry of the queue, unread."""
-        if entry_id not in self._state.entries:
+        if not self._state.waits(entry_id):
             return Result.GONE
         self._state.settled(entry_id)
         self._state.ledger.update({"dead_letters": 1, counter: 1})

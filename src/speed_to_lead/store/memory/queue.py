@@ -8,8 +8,8 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, QueueEntry, Result
-from speed_to_lead.store.memory.state import Pending, State
+from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
+from speed_to_lead.store.memory.state import Pending, State, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
@@ -25,11 +25,21 @@ class MemoryQueue:
         fields = {_bytes(name): _bytes(value) for name, value in stream_fields(submission).items()}
         self._state.entries[f"{to_ms(self._state.clock())}-{self._state.added}"] = fields
 
-    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+    def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
         del consumer
-        fresh = [entry_id for entry_id in self._state.entries if entry_id not in self._state.pending]
+        waiting = self._state.entries if lane is Lane.INCOMING else self._state.patient
+        fresh = [entry_id for entry_id in waiting if entry_id not in self._state.pending]
         return [self._hand_out(entry_id) for entry_id in fresh[:limit]]
+
+    def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
+        """Into the patient lane, where nobody has taken them yet."""
+        state = self._state
+        moved = {entry.entry_id for entry in entries if entry.entry_id in state.entries}
+        for entry_id in (entry.entry_id for entry in entries if entry.entry_id in moved):
+            state.patient[f"patient/{entry_id}"] = state.entries.pop(entry_id)
+            state.pending.pop(entry_id, None)
+        return moved
 
     def reclaim(self, consumer: str, idle: timedelta, limit: int, *, isolate_after: int) -> list[QueueEntry]:
         """Entries left behind."""
@@ -39,9 +49,15 @@ class MemoryQueue:
             entry_id
             for entry_id, pending in self._state.pending.items()
             if pending.taken_at is not None and now - pending.taken_at >= idle
-        ][:limit]
-        calm = [entry_id for entry_id in stale if self._state.pending[entry_id].deliveries < isolate_after]
-        return [self._hand_out(entry_id) for entry_id in (calm or stale[:1])]
+        ]
+        for lane in (self._state.entries, self._state.patient):
+            found = [entry_id for entry_id in stale if entry_id in lane][:limit]
+            calm = [
+                entry_id for entry_id in found if self._state.pending[entry_id].deliveries < isolate_after
+            ]
+            if found:
+                return [self._hand_out(entry_id) for entry_id in (calm or found[:1])]
+        return []
 
     def give_back(self, consumer: str, entries: Sequence[QueueEntry]) -> None:
         """Anybody may take them at once."""
@@ -107,11 +123,13 @@ class MemoryQueue:
         pending.taken_at = self._state.clock()
         pending.deliveries += 1
         now_ms = to_ms(self._state.clock())
-        return queue_entry(entry_id.encode(), self._state.entries[entry_id], now_ms, pending.deliveries)
+        fields = self._state.entries.get(entry_id) or self._state.patient[entry_id]
+        entry = queue_entry(came_as(entry_id).encode(), fields, now_ms, pending.deliveries)
+        return replace(entry, entry_id=entry_id)
 
     def _settle(self, settlement: Settlement) -> Result:
         state = self._state
-        if settlement.entry_id not in state.entries:
+        if not state.waits(settlement.entry_id):
             return Result.SETTLED
         match settlement:
             case Admit() | Join():

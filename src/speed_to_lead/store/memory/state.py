@@ -12,6 +12,11 @@ from speed_to_lead.core.settlement import Admit, DeadLetter, Join
 from speed_to_lead.store.contract import Erasure, Result
 
 
+def came_as(entry_id: str) -> str:
+    """The id an entry came in with; in the patient lane it has another one, made of that."""
+    return entry_id.rpartition("/")[2]
+
+
 @dataclass
 class Pending:
     """An entry of the queue that a router has taken."""
@@ -39,6 +44,7 @@ class State:
 
     clock: Callable[[], datetime]
     entries: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
+    patient: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
     pending: dict[str, Pending] = field(default_factory=dict)
     added: int = 0
     seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
@@ -93,7 +99,7 @@ class State:
         settlement: Admit | Join | None,
         people: Sequence[tuple[str, str | None]],
     ) -> Result | None:
-        if settlement is not None and settlement.entry_id not in self.entries:
+        if settlement is not None and not self.waits(settlement.entry_id):
             return Result.SETTLED
         known = self.leads.get(change.lead.id)
         if (known.version if known else 0) != change.lead.version - 1:
@@ -127,7 +133,12 @@ class State:
         lead_id, until = self.seen.get(key, ("", self.clock()))
         return lead_id if until > self.clock() else None
 
+    def waits(self, entry_id: str) -> bool:
+        """Whether nobody has settled that entry yet, in whatever lane it is."""
+        return entry_id in self.entries or entry_id in self.patient
+
     def settled(self, entry_id: str) -> None:
         """Take an entry off the queue."""
-        del self.entries[entry_id]
+        lane = self.entries if entry_id in self.entries else self.patient
+        del lane[entry_id]
         self.pending.pop(entry_id, None)
