@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.store.contract import Held, HeldBatch, HeldKind
 from speed_to_lead.store.documents import dump, opened
 from speed_to_lead.store.encryption import MissingKey
-from speed_to_lead.store.packing import unpacked
+from speed_to_lead.store.packing import legible, unpacked
 from speed_to_lead.store.queue import SealedSubmission, queue_entry
 from speed_to_lead.store.records import document_of
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -100,12 +99,13 @@ class Walk:
         return [Held(HeldKind.OTHER, name, f"{name} {text(value)}")]
 
     def _readable(self, kind: HeldKind, name: str, raw: Sequence[bytes]) -> Held:
-        """Documents unpacked, with what was sealed in them opened; what cannot be unpacked as it is."""
+        """Documents unpacked, with what was sealed in them opened; of a damaged one what can be read."""
         lines, is_locked = [], False
         for one in raw:
-            line = text(one)
-            with suppress(ValueError):
+            try:
                 line = text(document_of(one)[1] if kind is HeldKind.LEAD else unpacked(one))
+            except ValueError:
+                line = text(legible(one))
             if '"sealed"' in line:
                 try:
                     line = dump(opened(json.loads(line), self._vault))

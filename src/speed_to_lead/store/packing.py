@@ -7,6 +7,7 @@ better is added under the next number, and the old one stays.
 
 import hashlib
 import zlib
+from contextlib import suppress
 from importlib.resources import files
 
 #: What a packed text begins with.
@@ -58,4 +59,17 @@ def unpacked(stored: bytes) -> bytes:
         raise ValueError(f"it is packed, and damaged: {error}") from None
     if not unpacker.eof or unpacker.unused_data:
         raise ValueError("it is packed, and cut off or glued to something else")
+    return raw
+
+
+def legible(stored: bytes) -> bytes:
+    """The text, or as much of a damaged one as can still be read: whoever is named in that is to be found in it."""
+    _, mark, small = stored.partition(MARK)
+    if not mark:
+        return stored
+    unpacker = zlib.decompressobj(-WINDOW_BITS, _WORDS)
+    raw = b""
+    with suppress(zlib.error):
+        for byte in small:
+            raw += unpacker.decompress(bytes([byte]))
     return raw

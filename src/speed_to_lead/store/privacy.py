@@ -130,16 +130,12 @@ class RedisPrivacy:
         """Another text in place of one line of history each, or of an alert."""
         new = new_text.split("\n")
         if held.kind is HeldKind.HISTORY:
-            lines = [packed(sealed_again(line, ("details",), self._vault)) for line in new]
-            arguments = [
-                part
-                for number, (old, line) in enumerate(zip(held.raw, lines, strict=True), start=1)
-                if old != line
-                for part in (number, old, line)
-            ]
-            return Result(
-                text(self._server.run_one("rewrite_lines", [self._keys.lead(held.name)], arguments))
-            )
+            lines = zip(held.raw, held.text.split("\n"), new, strict=True)
+            changes: list[int | bytes] = []
+            for number, (raw, old, line) in enumerate(lines, start=1):  # before them is the record
+                if line != old:
+                    changes += [number, raw, packed(sealed_again(line, ("details",), self._vault))]
+            return Result(text(self._server.run_one("rewrite_lines", [self._keys.lead(held.name)], changes)))
         document = sealed_again(new_text, ("note",), self._vault)
         arguments = [held.name, held.raw[0], document]
         return Result(text(self._server.run_one("rewrite_fields", [self._keys.alerts], arguments)))
