@@ -290,7 +290,7 @@ def _touch(d: Mapping[str, Any]) -> Touch:
 
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in document.items() if value or value == 0}
 
 
 def _ms(instant: datetime | None) -> int | None:
