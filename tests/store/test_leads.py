@@ -230,6 +230,23 @@ def test_unreadable_record_is_answered_not_raised(redis_store: RedisStore, broke
         redis_store.leads.get("bad")
 
 
+def test_a_record_is_replaced_and_its_history_goes_on(redis_store: RedisStore) -> None:
+    """Under one key stands the record, at its version, and then each line, oldest first; no second key is made."""
+    lead = admitted(redis_store)
+    client, keys = redis_store.server.client, redis_store.server.keys
+    first = client.lrange(keys.lead("lead1"), 0, -1)
+    for version in (2, 3):
+        changed = replace(lead, version=version)
+        assert redis_store.leads.change([change_of(changed, redis_store.now())]) == [Result.APPLIED]
+    last = client.lrange(keys.lead("lead1"), 0, -1)
+    assert (last[0].partition(b" ")[0], last[1 : len(first)], len(last)) == (
+        b"3",
+        first[1:],
+        len(first) + 2,
+    )
+    assert [keys.lead("lead1").encode()] == client.keys(f"{keys.lead('lead1')}*")
+
+
 def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
     """Instants and turns beyond what a Lua number prints whole are stored digit by digit."""
     lead = admitted(redis_store, alerts=(new_alert(redis_store.now()),))
