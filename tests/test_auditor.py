@@ -472,7 +472,7 @@ def test_a_record_that_cannot_be_read_is_told_of(scene: Scene) -> None:
     """Nobody watches such a lead; the others are audited all the same."""
     broken, lost = scene.routed(), scene.routed()
     server = _redis(scene)
-    server.client.hset(server.keys.lead(broken.id), "document", json.dumps([1]))
+    server.client.lset(server.keys.lead(broken.id), 0, "1 [1]")
     scene.store.leads.mend_index(lost.id, lost.version, None)
     assert {"unreadable": 1, "not_indexed": 1} == looked_twice(Auditor(scene.place), scene)
 

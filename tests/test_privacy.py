@@ -16,7 +16,7 @@ from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import delivery
-from speed_to_lead.store.contract import HeldKind, Result, Store
+from speed_to_lead.store.contract import HeldKind, Result, Store, UnreadableRecord
 
 KIM = person_named("kim@example.com")
 
@@ -269,13 +269,17 @@ def test_dead_alerts_go_with_the_lead(scene: Scene) -> None:
     assert (scene.dead_alerts(), traces_of(scene, lead.id)) == ([], [])
 
 
-def test_an_unreadable_lead_of_theirs_goes(scene: Scene) -> None:
+@pytest.mark.parametrize("cut", [None, -1], ids=["no record", "cut off"])
+def test_an_unreadable_lead_of_theirs_goes(scene: Scene, cut: int | None) -> None:
     """A record nobody can read, whose bytes name the person, is removed as well."""
     if not hasattr(scene.place.store.within, "server"):  # type: ignore[attr-defined]
         pytest.skip("the store in memory holds values, not bytes")
     server = scene.place.store.within.server  # type: ignore[attr-defined]
     lead = scene.routed(email="kim@example.com")
-    server.client.hset(server.keys.lead(lead.id), "document", b'{"email":"kim@example.com"')
+    key = server.keys.lead(lead.id)
+    server.client.lset(key, 0, server.client.lindex(key, 0)[:cut] if cut else b'1 {"email":"kim@example.com"')
+    assert isinstance(scene.store.leads.get_many([lead.id])[0], UnreadableRecord)
+    server.client.delete(*server.client.keys(server.keys.person("*")))  # nothing else leads to it
     assert privacy.erase(scene.place, KIM).is_proven
     assert traces_of(scene, lead.id, "kim@example") == []
 

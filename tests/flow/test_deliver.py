@@ -440,7 +440,7 @@ def test_an_alert_that_cannot_be_read_goes_to_the_fallback(
     (key,) = client.hkeys(keys.alerts)
     client.hset(keys.alerts, key, '{"kind":"lead.unheard_of"}')
     if what == "a lead that cannot be read":
-        client.hset(keys.lead(lead_id), "document", "{}")
+        client.lset(keys.lead(lead_id), 0, "1 {}")
     for _ in range(UNREADABLE_TRIES + 1):
         for destination in flow.destinations_due(scene.place):
             flow.deliver(scene.place, destination)

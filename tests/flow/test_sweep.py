@@ -152,7 +152,7 @@ def test_a_lead_whose_decision_raises_is_put_aside_and_the_others_go_on(
     assert scene.people["console"].heard[0].note == "ZeroDivisionError while escalating it"
 
 
-@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"id": 1}', b"\xff\x00"])
+@pytest.mark.parametrize("garbage", [b"", b"{", b"1 {", b"1 []", b'1 {"id": 1}', b"\xff\x00", b"1 \x01\xff"])
 def test_a_record_that_cannot_be_read_is_put_aside_and_the_others_go_on(
     redis_store: RedisStore, clock: ManualClock, garbage: bytes
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_the_others_go_on(
     scene = new_scene(redis_store, clock)
     bad, good = scene.routed(), scene.routed()
     scene.forget()
-    redis_store.server.client.hset(redis_store.server.keys.lead(bad.id), "document", garbage)
+    redis_store.server.client.lset(redis_store.server.keys.lead(bad.id), 0, garbage)
     scene.later(6)
 
     flow.sweep(scene.place)

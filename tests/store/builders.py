@@ -14,6 +14,7 @@ from speed_to_lead.core.settlement import Admit, Seen
 from speed_to_lead.core.submission import GenericLead, Submission
 from speed_to_lead.store.contract import QueueEntry, Store
 from speed_to_lead.store.memory import MemoryStore
+from speed_to_lead.store.packing import MARK, unpacked
 from speed_to_lead.store.redis_store import RedisStore
 
 MINUTE = timedelta(minutes=1)
@@ -121,6 +122,12 @@ def elapse(store: Store, clock: ManualClock, span: timedelta) -> None:
     wait_until(lambda: store.now() >= end, "the server's clock moved on")
 
 
+def legible(line: bytes) -> bytes:
+    """A record, or a line of history, with what is packed in it unpacked: a word that is looked for would be found."""
+    version, mark, small = line.partition(MARK)
+    return version + unpacked(mark + small) if mark else line
+
+
 def picture(store: Store) -> Any:
     """Everything the store holds, to be compared before and after."""
     if isinstance(store, MemoryStore):
@@ -136,7 +143,7 @@ def picture(store: Store) -> Any:
             case b"hash":
                 found[key] = client.hgetall(key)
             case b"list":
-                found[key] = client.lrange(key, 0, -1)
+                found[key] = [legible(line) for line in client.lrange(key, 0, -1)]
             case b"set":
                 found[key] = client.smembers(key)
             case b"zset":

@@ -327,13 +327,13 @@ def test_an_unreadable_record_is_quarantined_and_let_out(opened: Any) -> None:
     lead, other = mine.routed(email="kim@example.com"), mine.routed(email="sam@example.com")
     store = mine.place.store.within  # type: ignore[attr-defined]
     key = store.server.keys.lead(lead.id)
-    document = store.server.client.hget(key, "document")
-    store.server.client.hset(key, "document", b"{")
+    record = store.server.client.lindex(key, 0)
+    store.server.client.lset(key, 0, b"1 {")
     mine.later(600)
     mine.sweep()
     assert lead.id in store.leads.quarantined()
     assert mine.lead(other.id).breached_at is not None
-    store.server.client.hset(key, "document", document)
+    store.server.client.lset(key, 0, record)
     assert flow.release(mine.place, lead.id)
     mine.sweep()
     assert mine.lead(lead.id).breached_at is not None

@@ -211,17 +211,40 @@ def test_unknown_names_have_plain_answers(store: Store) -> None:
     ) == ([], {})
 
 
-@pytest.mark.parametrize("broken", ["no json", "[]", "7", '"text"', "{}", '{"id":1}', "[" * 100_000, "null"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        *("", "no record", "1", "1 ", "1 no json", "1 []", "1 7", '1 "text"', "1 {}", '1 {"id":1}'),
+        *("1 " + "[" * 100_000, "1 null", "1 \x01", "1 \x01not packed", "x {}"),
+    ],
+)
 def test_unreadable_record_is_answered_not_raised(redis_store: RedisStore, broken: str) -> None:
     """One record that is none does not stop its batch."""
     good = admitted(redis_store, "good")
     client, keys = redis_store.server.client, redis_store.server.keys
-    client.hset(keys.lead("bad"), mapping={"version": 1, "document": broken})
-    client.set(keys.lead("wrong"), "not a hash")
+    client.rpush(keys.lead("bad"), broken)
+    client.set(keys.lead("wrong"), "not a list")
     first, second, third = redis_store.leads.get_many(["bad", "good", "wrong"])
     assert (UnreadableRecord, good, UnreadableRecord) == (type(first), second, type(third))
     with pytest.raises(UnreadableRecord):
         redis_store.leads.get("bad")
+
+
+def test_a_record_is_replaced_and_its_history_goes_on(redis_store: RedisStore) -> None:
+    """Under one key stands the record, at its version, and then each line, oldest first; no second key is made."""
+    lead = admitted(redis_store)
+    client, keys = redis_store.server.client, redis_store.server.keys
+    first = client.lrange(keys.lead("lead1"), 0, -1)
+    for version in (2, 3):
+        changed = replace(lead, version=version)
+        assert redis_store.leads.change([change_of(changed, redis_store.now())]) == [Result.APPLIED]
+    last = client.lrange(keys.lead("lead1"), 0, -1)
+    assert (last[0].partition(b" ")[0], last[1 : len(first)], len(last)) == (
+        b"3",
+        first[1:],
+        len(first) + 2,
+    )
+    assert [keys.lead("lead1").encode()] == client.keys(f"{keys.lead('lead1')}*")
 
 
 def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
@@ -235,7 +258,7 @@ def test_numbers_arrive_as_plain_integers(redis_store: RedisStore) -> None:
     ):
         assert at is not None
         assert abs(from_ms(int(client.zscore(key, member))) - at) < millisecond
-    assert client.hget(keys.lead("lead1"), "version") == b"1"
+    assert client.lindex(keys.lead("lead1"), 0).startswith(b"1 ")
 
 
 def test_half_an_emoji_is_stored(store: Store) -> None:

@@ -210,6 +210,17 @@ def test_outbox_entry_without_alert_is_passed_over(redis_store: RedisStore) -> N
     assert redis_store.server.client.zscore(redis_store.server.keys.outbox("managers"), "lost") is None
 
 
+def test_an_alert_is_settled_whatever_stands_under_its_lead(redis_store: RedisStore) -> None:
+    """A line of history finds no list to stand in: that is no reason to deliver the alert once more."""
+    now = redis_store.now().replace(microsecond=0)
+    redis_store.server.client.set(redis_store.server.keys.lead("lead1"), "no list")
+    redis_store.outbox.add(new_alert(now), now)
+    settlement = AlertSettlement("delivered", now, history=HistoryEntry(now, "alert.delivered", {}))
+    assert redis_store.outbox.settle(claim(redis_store, now), settlement) == Result.APPLIED
+    assert redis_store.outbox.waiting(9) == []
+    assert redis_store.server.client.get(redis_store.server.keys.lead("lead1")) == b"no list"
+
+
 def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) -> None:
     """An alert of a newer release is put off for a courier that can read it; the others go on; in the end it is dead."""
     now = redis_store.now().replace(microsecond=0)

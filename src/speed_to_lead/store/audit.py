@@ -11,16 +11,11 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.submission import person_keys
 from speed_to_lead.store.contract import LockedRecord, Result, UnreadableRecord
-from speed_to_lead.store.documents import (
-    alert_document,
-    dump,
-    history_entry,
-    history_line,
-    lead_document,
-)
+from speed_to_lead.store.documents import alert_document, dump
 from speed_to_lead.store.encryption import Vault
-from speed_to_lead.store.leads import read_record
+from speed_to_lead.store.leads import RedisLeads
 from speed_to_lead.store.queue import GROUP
+from speed_to_lead.store.records import line_of, read_history, read_record, record_of
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: Pending entries counted at most: "many" is enough to know.
@@ -47,8 +42,7 @@ class RedisAudit:
         names = [text(key) for key in found]
         leads = [name.removeprefix(lead) for name in names if name.startswith(lead)]
         people = [name.removeprefix(person) for name in names if name.startswith(person)]
-        ids = [lead_id for lead_id in leads if ":" not in lead_id]  # their histories have one
-        return ids, people, str(following) if following else ""
+        return leads, people, str(following) if following else ""
 
     def leads(self, lead_ids: Sequence[str]) -> list[LeadFacts]:
         """Each lead with everything that points to it."""
@@ -56,7 +50,7 @@ class RedisAudit:
         answers = self._server.run([
             ScriptCall(
                 "look_at_lead",
-                [keys.lead(lead_id), keys.history(lead_id), keys.due, keys.open_leads, keys.all_leads],
+                [keys.lead(lead_id), keys.due, keys.open_leads, keys.all_leads],
                 [lead_id],
             )
             for lead_id in lead_ids
@@ -91,7 +85,7 @@ class RedisAudit:
         """Write one lead's repair."""
         keys, lead = self._keys, repair.lead
         names = [
-            *(keys.lead(lead.id), keys.history(lead.id), keys.due, keys.all_leads, keys.open_leads),
+            *(keys.lead(lead.id), keys.due, keys.all_leads, keys.open_leads),
             *(keys.ledger, keys.alerts, keys.attempts, keys.outboxes),
         ]
         outboxes = {alert.destination: keys.outbox(alert.destination) for alert in repair.alerts}
@@ -100,12 +94,10 @@ class RedisAudit:
         plan = {
             "id": lead.id,
             "open": lead.is_open,
-            "expected": lead.version - 1,
-            "version": lead.version,
+            "expected": str(lead.version - 1),
             "length": repair.history_length,
             "received_at": str(to_ms(lead.received_at)),
             "next_at": str(to_ms(lead.next_at)) if lead.next_at else False,
-            "line": history_line(repair.entry, self._vault),
             "findings": [finding.value for finding in repair.findings],
             "people": [(names.index(people[key]) + 1, value or False) for key, value in repair.people],
             "alerts": [
@@ -119,7 +111,8 @@ class RedisAudit:
                 for alert in repair.alerts
             ],
         }
-        return self._result("repair_lead", names, [dump(plan), lead_document(lead, self._vault)])
+        arguments = [dump(plan), record_of(lead, self._vault), line_of(repair.entry, self._vault)]
+        return self._result("repair_lead", names, arguments)
 
     def unlist(self, lead_id: str) -> Result:
         """Take a lead without record out of the open leads and the index."""
@@ -220,11 +213,11 @@ class RedisAudit:
             "mend_alert",
             [
                 *(keys.outbox(seen.destination), keys.leased(seen.destination), keys.alerts, keys.attempts),
-                *(keys.dead_alerts, keys.outboxes, keys.lead(lead_id), keys.history(lead_id), keys.ledger),
+                *(keys.dead_alerts, keys.outboxes, keys.lead(lead_id), keys.ledger),
             ],
             [
                 *(seen.key, seen.destination, int(seen.is_kept), _ms(seen.due_at), _ms(seen.leased_until)),
-                *(int(seen.is_dead), _ms(due), history_line(entry, self._vault), _repaired(finding)),
+                *(int(seen.is_dead), _ms(due), line_of(entry, self._vault), _repaired(finding)),
             ],
         )
 
@@ -269,7 +262,7 @@ class RedisAudit:
         answers = self._server.run([
             ScriptCall(
                 "look_for_alerts",
-                [keys.history(lead_id), keys.alerts],
+                [keys.lead(lead_id), keys.alerts],
                 [len(look.history), *(one.key(lead_id) for one in told)],
             )
             for lead_id, (look, told) in wanted.items()
@@ -296,10 +289,7 @@ class RedisAudit:
                 for key in keys
                 if (other := points[key]) is not None and other != lead_id
             })  # fmt: skip
-            pipe = self._client.pipeline(transaction=False)
-            for other in others:
-                pipe.hget(self._keys.lead(other), "document")
-            records = [read_record(document, self._vault) for document in pipe.execute()]
+        records = RedisLeads(self._server).get_many(others)
         is_open = (isinstance(record, (Lead, LockedRecord)) and record.is_open for record in records)
         return points, frozenset(other for other, yes in zip(others, is_open, strict=True) if yes)
 
@@ -308,12 +298,12 @@ class RedisAudit:
 
 
 def _look(lead_id: str, answer: Any, vault: Vault) -> LeadFacts:
-    kind, document, lines, score, in_open, in_all = answer
-    record = read_record(document, vault)
+    kind, whole, score, in_open, in_all = answer
+    record = read_record(whole[0] if whole else None, vault)
     is_readable = not isinstance(record, UnreadableRecord) and (text(kind) == "none") == (record is None)
     history: tuple[HistoryEntry, ...] = ()
     try:
-        history = tuple(history_entry(line, vault) for line in lines)
+        history = tuple(read_history(whole[1:], vault))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         is_readable = False
     return LeadFacts(

@@ -1,4 +1,7 @@
-"""Records as JSON: compact (no empty fields, instants as UTC milliseconds), and read back into the same value."""
+"""Records as JSON: compact (no empty fields, instants as UTC milliseconds), and read back into the same value.
+
+`records.py` says how they are packed, and where they stand.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,6 +22,7 @@ from speed_to_lead.core.lead import (
 )
 from speed_to_lead.core.submission import GenericLead
 from speed_to_lead.store.encryption import PLAIN, Vault
+from speed_to_lead.store.packing import packed, unpacked
 
 #: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
 #: and reports need: ids, states, instants, team, rep, rule, source.
@@ -201,13 +205,13 @@ def opened(document: Any, vault: Vault) -> Any:
     if not isinstance(document, dict) or "sealed" not in document:
         return document
     kept = {name: value for name, value in document.items() if name != "sealed"}
-    return kept | json.loads(vault.open(document["sealed"]))
+    return kept | json.loads(unpacked(vault.open(document["sealed"])))
 
 
 def _sealed(document: Mapping[str, Any], personal: Sequence[str], vault: Vault) -> dict[str, Any]:
     secret = {name: document[name] for name in personal if name in document}
     kept = {name: value for name, value in document.items() if name not in secret}
-    return kept | {"sealed": vault.seal(dump(secret))}
+    return kept | {"sealed": vault.seal(packed(dump(secret)))}  # a token does not pack
 
 
 def _step_document(step: PlannedStep) -> dict[str, Any]:
@@ -286,7 +290,7 @@ def _touch(d: Mapping[str, Any]) -> Touch:
 
 
 def _without_empty(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in document.items() if value or value == 0}
 
 
 def _ms(instant: datetime | None) -> int | None:

@@ -12,7 +12,9 @@ from speed_to_lead.store.contract import Held, HeldBatch, HeldKind
 from speed_to_lead.store.documents import dump, opened
 from speed_to_lead.store.encryption import MissingKey
 from speed_to_lead.store.keys import entry_name, place_of
+from speed_to_lead.store.packing import legible, unpacked
 from speed_to_lead.store.queue import SealedSubmission, came_as, queue_entry
+from speed_to_lead.store.records import document_of
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: Keys, or members of one key, looked at in one go. A dead letter may hold a MiB.
@@ -56,7 +58,7 @@ class Walk:
         held: list[Held] = []
         for key, (kind, value) in zip(keys, self._whole(keys, kinds), strict=True):
             if value is not None:
-                held.append(self._held(key, kind, value))
+                held += self._held(key, kind, value)
         yield HeldBatch(len(keys), held)
         for key, kind in zip(keys, kinds, strict=True):
             if key == self._keys.alerts and kind == "hash":
@@ -89,25 +91,27 @@ class Walk:
         is_one = first in ("lead", "dead-letter") and key != self._keys.dead_letters
         return kind == "string" or (is_one and kind in ("hash", "list"))
 
-    def _held(self, key: str, kind: str, value: Any) -> Held:
+    def _held(self, key: str, kind: str, value: Any) -> list[Held]:
         name = key.removeprefix(self._start)
         first, _, rest = name.partition(":")
-        if first == "lead" and kind == "hash":
-            fields = {text(field): content for field, content in value.items()}
-            return self._readable(HeldKind.LEAD, rest, [fields.get("document", b"")], also=dump_texts(fields))
         if first == "lead" and kind == "list":
-            return self._readable(HeldKind.HISTORY, rest.removesuffix(":history"), value)
+            record, *lines = value
+            held = [self._readable(HeldKind.LEAD, rest, [record])]
+            return [*held, self._readable(HeldKind.HISTORY, rest, lines)] if lines else held
         if first == "dead-letter" and kind == "hash":
-            return self._submission(HeldKind.DEAD_LETTER, rest, value)
+            return [self._submission(HeldKind.DEAD_LETTER, rest, value)]
         if first in ("person", "seen") and kind == "string":
-            return Held(HeldKind.POINTER, name, f"{name} {text(value)}", points_to=text(value))
-        return Held(HeldKind.OTHER, name, f"{name} {text(value)}")
+            return [Held(HeldKind.POINTER, name, f"{name} {text(value)}", points_to=text(value))]
+        return [Held(HeldKind.OTHER, name, f"{name} {text(value)}")]
 
-    def _readable(self, kind: HeldKind, name: str, raw: Sequence[bytes], also: str = "") -> Held:
-        """Documents with what was sealed in them opened."""
+    def _readable(self, kind: HeldKind, name: str, raw: Sequence[bytes]) -> Held:
+        """Documents unpacked, with what was sealed in them opened; of a damaged one what can be read."""
         lines, is_locked = [], False
         for one in raw:
-            line = text(one)
+            try:
+                line = text(document_of(one)[1] if kind is HeldKind.LEAD else unpacked(one))
+            except ValueError:
+                line = text(legible(one))
             if '"sealed"' in line:
                 try:
                     line = dump(opened(json.loads(line), self._vault))
@@ -116,7 +120,7 @@ class Walk:
                 except (ValueError, TypeError):
                     pass
             lines.append(line)
-        return Held(kind, name, "\n".join([*lines, also] if also else lines), tuple(raw), is_locked=is_locked)
+        return Held(kind, name, "\n".join(lines), tuple(raw), is_locked=is_locked)
 
     def _submission(self, kind: HeldKind, name: str, fields: dict[bytes, bytes]) -> Held:
         now_ms = to_ms(datetime.fromisoformat("9999-01-01T00:00:00+00:00"))
@@ -206,8 +210,8 @@ def lead_of_alert(alert_key: str) -> str:
 
 
 def dump_texts(fields: dict[str, bytes]) -> str:
-    """All fields of a hash but documents, as one text."""
-    return " ".join(f"{name} {text(value)}" for name, value in fields.items() if name != "document")
+    """All fields of a hash as one text."""
+    return " ".join(f"{name} {text(value)}" for name, value in fields.items())
 
 
 def texts_of(found: Any) -> str:

@@ -124,12 +124,8 @@ class Keys:
         return self._key("hint", stage)
 
     def lead(self, lead_id: str) -> str:
-        """Hash: `version` and `document` of one lead."""
+        """List: the record of one lead, then one line for each thing that happened to it (`records.py`)."""
         return self._key("lead", lead_id)
-
-    def history(self, lead_id: str) -> str:
-        """List: one JSON line for each thing that happened to the lead."""
-        return self._key("lead", lead_id, "history")
 
     def person(self, digest: str) -> str:
         """String: the newest lead of a person."""

@@ -1,28 +1,19 @@
 """Lead records, the deadline index beside them, rotations and loads."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-
-from redis.exceptions import ResponseError
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, Join
-from speed_to_lead.store.contract import ClaimedAlert, LockedRecord, Result, UnreadableRecord
-from speed_to_lead.store.documents import (
-    alert_document,
-    dump,
-    history_entry,
-    history_line,
-    lead_document,
-    lead_from,
-)
-from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault
+from speed_to_lead.store.contract import ClaimedAlert, Result, UnreadableRecord
+from speed_to_lead.store.documents import alert_document, dump
+from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys, place_of
+from speed_to_lead.store.records import line_of, read_history, read_record, record_of
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: Leads read in one go while looking for those that fit a filter.
@@ -49,26 +40,19 @@ class RedisLeads:
 
     def get_many(self, lead_ids: Sequence[str]) -> list[Lead | UnreadableRecord | None]:
         """One answer for each id."""
-        with translated_errors():
-            pipe = self._client.pipeline(transaction=False)
-            for lead_id in lead_ids:
-                pipe.hget(self._keys.lead(lead_id), "document")
-            answers = pipe.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, Exception) and not _says_wrong_type(answer):
-                    raise answer
+        if not lead_ids:
+            return []
+        keys = [self._keys.lead(lead_id) for lead_id in lead_ids]
         return [
-            UnreadableRecord("the record is not a hash")
-            if _says_wrong_type(answer)
-            else read_record(answer, self._vault)
-            for answer in answers
+            UnreadableRecord("the record is not a list") if found == 0 else read_record(found, self._vault)
+            for found in self._server.run_one("read_leads", keys, [])
         ]
 
     def history(self, lead_id: str) -> list[HistoryEntry]:
         """What happened to the lead."""
         with translated_errors():
-            lines = self._client.lrange(self._keys.history(lead_id), 0, -1)
-        return [history_entry(line, self._vault) for line in lines]
+            lines = self._client.lrange(self._keys.lead(lead_id), 1, -1)
+        return read_history(lines, self._vault)
 
     def newest(
         self,
@@ -214,23 +198,6 @@ def fits(lead: Lead, state: LeadState | None, team: str | None, rep: str | None)
     )
 
 
-def _says_wrong_type(answer: object) -> bool:
-    return isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE")
-
-
-def read_record(document: bytes | None, vault: Vault = PLAIN) -> Lead | UnreadableRecord | None:
-    """The lead of a stored record; a record that is none is answered as an error value."""
-    if document is None:
-        return None
-    try:
-        return lead_from(document, vault)
-    except MissingKey as error:
-        is_open = json.loads(document).get("state") == LeadState.OPEN
-        return LockedRecord(f"the record cannot be read: {error}", is_open=is_open)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        return UnreadableRecord(f"the record cannot be read: {type(error).__name__}")
-
-
 def change_call(
     keys: Keys, change: LeadChange, settlement: Admit | Join | None, vault: Vault = PLAIN
 ) -> ScriptCall:
@@ -239,7 +206,6 @@ def change_call(
     stream, entry = place_of(keys, settlement.entry_id) if settlement else (keys.incoming, False)
     names = [
         keys.lead(lead.id),
-        keys.history(lead.id),
         keys.due,
         keys.all_leads,
         keys.ledger,
@@ -274,8 +240,7 @@ def change_call(
     plan: dict[str, Any] = {
         "id": lead.id,
         "open": lead.is_open,
-        "expected": lead.version - 1,
-        "version": lead.version,
+        "expected": str(lead.version - 1),
         "received_at": str(to_ms(lead.received_at)),
         "next_at": str(to_ms(lead.next_at)) if lead.next_at else False,
         "entry": entry,
@@ -283,7 +248,6 @@ def change_call(
         "guards": guards,
         "sets": sets,
         "rotation": _rotation_plan(change),
-        "history": [history_line(entry, vault) for entry in change.history],
         "counters": dict(change.counters),
         "load": dict(change.load),
         "metrics": counts_of_settlement(settlement) if settlement else counts_of_change(change),
@@ -298,7 +262,8 @@ def change_call(
             for a in change.alerts
         ],
     }
-    return ScriptCall("change_lead", names, [dump(plan), lead_document(lead, vault)])
+    lines = [line_of(entry, vault) for entry in change.history]
+    return ScriptCall("change_lead", names, [dump(plan), record_of(lead, vault), *lines])
 
 
 def confirm_call(

@@ -10,9 +10,10 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
-from speed_to_lead.store.documents import alert_document, alert_from, dump, history_line
+from speed_to_lead.store.documents import alert_document, alert_from, dump
 from speed_to_lead.store.encryption import MissingKey, Vault
 from speed_to_lead.store.leads import confirm_call
+from speed_to_lead.store.records import line_of
 from speed_to_lead.store.server import Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is given up.
@@ -100,7 +101,6 @@ class RedisOutbox:
                 keys.dead_alerts,
                 keys.outboxes,
                 keys.lead(""),
-                keys.history(""),
                 keys.ledger,
                 keys.outbox(destination),
                 keys.metrics,
@@ -129,7 +129,6 @@ class RedisOutbox:
                 keys.dead_alerts,
                 keys.outboxes,
                 keys.lead(alert.lead_id),
-                keys.history(alert.lead_id),
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
                 keys.metrics,
@@ -140,7 +139,7 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                history_line(settlement.history, self._vault) if settlement.history else "",
+                line_of(settlement.history, self._vault) if settlement.history else "",
                 *(
                     (
                         fallback.destination,

@@ -11,6 +11,7 @@ from speed_to_lead.store.documents import dump
 from speed_to_lead.store.everything import Walk, lead_of_alert
 from speed_to_lead.store.keys import place_of
 from speed_to_lead.store.leads import confirm_call
+from speed_to_lead.store.packing import packed
 from speed_to_lead.store.queue import GROUP
 from speed_to_lead.store.resealing import Resealing, sealed_again
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -47,7 +48,12 @@ class RedisPrivacy:
             ]
             ids = self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)
         found = leads + [self._keys.dead_letter(text(i)) for i in ids]
-        return sum(one.is_locked for batch in self._walk.batch(found) for one in batch.held)
+        return sum(
+            one.is_locked
+            for batch in self._walk.batch(found)
+            for one in batch.held
+            if one.kind is not HeldKind.HISTORY  # under the key of its lead, which counts once
+        )
 
     # --- leaving -----------------------------------------------------------------------------------------------
 
@@ -77,8 +83,8 @@ class RedisPrivacy:
         """A lead and everything that knows it."""
         keys = self._keys
         names = [
-            keys.lead(lead_id), keys.history(lead_id), keys.due, keys.all_leads, keys.open_leads, keys.quarantine,
-            keys.ledger, keys.load, keys.alerts, keys.attempts, keys.dead_alerts, keys.load_changes,
+            keys.lead(lead_id), keys.due, keys.all_leads, keys.open_leads, keys.quarantine, keys.ledger,
+            keys.load, keys.alerts, keys.attempts, keys.dead_alerts, keys.load_changes,
         ]  # fmt: skip
 
         def number_of(key: str) -> int:
@@ -88,7 +94,7 @@ class RedisPrivacy:
 
         plan = {
             "id": lead_id,
-            "expected": version if version is not None else False,
+            "expected": str(version) if version is not None else False,
             "counter": counter,
             "rep": rep or False,
             "alerts": [
@@ -126,16 +132,12 @@ class RedisPrivacy:
         """Another text in place of one line of history each, or of an alert."""
         new = new_text.split("\n")
         if held.kind is HeldKind.HISTORY:
-            lines = [sealed_again(line, ("details",), self._vault) for line in new]
-            arguments = [
-                part
-                for number, (old, line) in enumerate(zip(held.raw, lines, strict=True))
-                if text(old) != line
-                for part in (number, old, line)
-            ]
-            return Result(
-                text(self._server.run_one("rewrite_lines", [self._keys.history(held.name)], arguments))
-            )
+            lines = zip(held.raw, held.text.split("\n"), new, strict=True)
+            changes: list[int | bytes] = []
+            for number, (raw, old, line) in enumerate(lines, start=1):  # before them is the record
+                if line != old:
+                    changes += [number, raw, packed(sealed_again(line, ("details",), self._vault))]
+            return Result(text(self._server.run_one("rewrite_lines", [self._keys.lead(held.name)], changes)))
         document = sealed_again(new_text, ("note",), self._vault)
         arguments = [held.name, held.raw[0], document]
         return Result(text(self._server.run_one("rewrite_fields", [self._keys.alerts], arguments)))

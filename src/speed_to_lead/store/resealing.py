@@ -8,6 +8,8 @@ from speed_to_lead.store.contract import Held, HeldKind, Resealed
 from speed_to_lead.store.documents import FREE_TEXT_DETAILS, PERSONAL, resealed
 from speed_to_lead.store.encryption import MissingKey, UnusableKeys, Vault
 from speed_to_lead.store.everything import Walk
+from speed_to_lead.store.packing import packed, unpacked
+from speed_to_lead.store.records import document_of, with_version
 from speed_to_lead.store.server import ScriptCall, Server, translated_errors
 
 #: A record that changes under every rewrite is left to the next run.
@@ -55,9 +57,15 @@ class Resealing:
         with translated_errors():
             match held.kind:
                 case HeldKind.LEAD:
-                    key, found = keys.lead(held.name), self._client.hget(keys.lead(held.name), "document")
-                    new = resealed(found, PERSONAL, vault) if found else None
-                    return ScriptCall("rewrite_fields", [key], ["document", found, new]) if new else None
+                    key = keys.lead(held.name)
+                    record = self._client.lindex(key, 0)
+                    version, found = document_of(record) if record else (0, b"{}")
+                    new = resealed(found, PERSONAL, vault)
+                    return (
+                        ScriptCall("rewrite_lines", [key], [0, record, with_version(version, new)])
+                        if new
+                        else None
+                    )
                 case HeldKind.ALERT:
                     found = self._client.hget(keys.alerts, held.name)
                     new = resealed(found, ("note",), vault) if found else None
@@ -65,11 +73,11 @@ class Resealing:
                         ScriptCall("rewrite_fields", [keys.alerts], [held.name, found, new]) if new else None
                     )
                 case HeldKind.HISTORY:
-                    key = keys.history(held.name)
+                    key = keys.lead(held.name)
                     arguments: list[Any] = []
-                    for number, line in enumerate(self._client.lrange(key, 0, -1)):
-                        new = self._resealed_line(line)
-                        arguments += [number, line, new] if new else []
+                    for number, line in enumerate(self._client.lrange(key, 1, -1), start=1):
+                        new = self._resealed_line(unpacked(line))
+                        arguments += [number, line, packed(new)] if new else []
                     return ScriptCall("rewrite_lines", [key], arguments) if arguments else None
                 case HeldKind.DEAD_LETTER:
                     return self._reseal_letter(keys.dead_letter(held.name))

@@ -16,7 +16,7 @@ if ARGV[2] ~= '' then
     return 'gone'
   end
 end
-if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then
+if ARGV[1] ~= '' and string.match(redis.call('LINDEX', KEYS[1], 0) or '', '^%d+') ~= ARGV[1] then
   return 'stale'
 end
 

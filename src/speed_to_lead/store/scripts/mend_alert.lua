@@ -1,7 +1,7 @@
 -- mend_alert: put one alert where it is claimed, or take a place without an alert out of its outbox.
 --
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
---       7 the lead  8 its history  9 ledger
+--       7 the lead  8 ledger
 -- ARGV  1 alert key  2 destination  3 whether it was kept (1 or 0)  4 UTC ms it was due, or ''
 --       5 UTC ms its lease was to end, or ''  6 whether it was dead (1 or 0)
 --       7 UTC ms to be due at, or '' to stay  8 line for the lead's history  9 counter
@@ -27,8 +27,8 @@ else
   end
   redis.call('SADD', KEYS[6], ARGV[2])
 end
-if redis.call('EXISTS', KEYS[7]) == 1 then
-  redis.call('RPUSH', KEYS[8], ARGV[8])
+if redis.call('TYPE', KEYS[7]).ok == 'list' then
+  redis.call('RPUSH', KEYS[7], ARGV[8])
 end
-redis.call('HINCRBY', KEYS[9], ARGV[9], 1)
+redis.call('HINCRBY', KEYS[8], ARGV[9], 1)
 return 'applied'

@@ -4,7 +4,8 @@
 -- ARGV  1 lead id  2 version the record was read at, 0 = there is none  3 UTC ms of its next instant, or ''
 -- answers  applied | stale (the record moved on; its own change wrote the index)
 
-local version = redis.call('HGET', KEYS[1], 'version') or '0'
+local record, version = redis.call('LINDEX', KEYS[1], 0), '0'
+if record then version = string.match(record, '^%d+') end
 if version ~= ARGV[2] then
   return 'stale'
 end

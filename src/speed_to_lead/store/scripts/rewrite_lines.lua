@@ -1,4 +1,4 @@
--- rewrite_lines: lines of a list are replaced by others, where they are still what was read.
+-- rewrite_lines: lines of a list (a lead's record is its first) are replaced by others, where they are still what was read.
 --
 -- KEYS  1 list
 -- ARGV  index (from 0), old, new, …

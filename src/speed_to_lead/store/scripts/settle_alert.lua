@@ -1,8 +1,7 @@
 -- settle_alert: write what one attempt came to.
 --
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
---       7 the lead  8 its history  9 ledger  10 outbox of the fallback (any key where there is none)
---       11 metrics
+--       7 the lead  8 ledger  9 outbox of the fallback (any key where there is none)  10 metrics
 -- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | returned | dead
 --       4 UTC ms: now, or for retry and returned the next attempt  5 unknown attempts so far
 --       6 line for the lead's history, or ''
@@ -36,18 +35,18 @@ else
     redis.call('HDEL', KEYS[3], ARGV[1])
     redis.call('HDEL', KEYS[4], ARGV[1])
   end
-  redis.call('HINCRBY', KEYS[9], 'alerts_' .. ARGV[3], 1)
+  redis.call('HINCRBY', KEYS[8], 'alerts_' .. ARGV[3], 1)
 end
 for field, n in pairs(counts) do
-  redis.call('HINCRBY', KEYS[11], field, n)
+  redis.call('HINCRBY', KEYS[10], field, n)
 end
-if ARGV[6] ~= '' and redis.call('EXISTS', KEYS[7]) == 1 then
-  redis.call('RPUSH', KEYS[8], ARGV[6])
+if ARGV[6] ~= '' and redis.call('TYPE', KEYS[7]).ok == 'list' then
+  redis.call('RPUSH', KEYS[7], ARGV[6])
 end
 if ARGV[7] ~= '' and redis.call('HEXISTS', KEYS[3], ARGV[8]) == 0 then
   redis.call('HSET', KEYS[3], ARGV[8], ARGV[9])
   redis.call('HSET', KEYS[4], ARGV[8], '0:0:')
-  redis.call('ZADD', KEYS[10], ARGV[10], ARGV[8])
+  redis.call('ZADD', KEYS[9], ARGV[10], ARGV[8])
   redis.call('SADD', KEYS[6], ARGV[7])
 end
 return 'applied'
