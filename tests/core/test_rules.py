@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.builders import rule
 
-from speed_to_lead.core.rules import TRACED_RULES, first_matching_rule
+from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.rules import TRACED_RULES, Rules
 
 DEFAULT = rule("default")
 
@@ -49,7 +50,7 @@ DEFAULT = rule("default")
 )
 def test_objection(when: Any, unless: Any, facts: dict[str, Any], expected: str | None) -> None:
     """A rule matches where all of `when` hold and none of `unless`, and says what is in the way otherwise."""
-    assert expected == rule("r", when=when, unless=unless).objection(facts)
+    assert expected == rule("r", when=when, unless=unless).objection(Facts(facts))
 
 
 @given(st.lists(st.booleans(), max_size=60))
@@ -57,7 +58,7 @@ def test_the_first_match_wins(matching: list[bool]) -> None:
     """The first rule that matches is taken, the default where none does; each one before it is named or counted."""
     rules = [rule(f"r{n}", when={"x": "yes" if fits else "no"}) for n, fits in enumerate(matching)]
     first = matching.index(True) if True in matching else len(rules)
-    match = first_matching_rule(rules, DEFAULT, {"x": "yes"})
+    match = Rules(rules, DEFAULT).first_match(Facts({"x": "yes"}))
     assert (rules[first] if first < len(rules) else DEFAULT) is match.rule
     named = [
         f'rule "r{n}" does not match: x is "yes", and the rule asks that it is "no"' for n in range(first)
@@ -68,7 +69,7 @@ def test_the_first_match_wins(matching: list[bool]) -> None:
 
 def test_a_long_value_is_cut() -> None:
     """A trace repeats 60 characters of a value at the most."""
-    objection = rule("r", when={"company": "a"}).objection({"company": "x" * 1000})
+    objection = rule("r", when={"company": "a"}).objection(Facts({"company": "x" * 1000}))
     assert f'company is "{"x" * 57}...", and the rule asks that it is "a"' == objection
 
 
@@ -84,7 +85,7 @@ def test_no_personal_value_is_in_an_objection(field: str, value: str, negated: b
     """Whether the rule asks for the very value or refuses it, and wherever it is repeated, it is not in the words."""
     facts = PERSONAL | {field: value}
     made = rule("r", **{"unless" if negated else "when": {field: value if negated else "other"}})
-    objection = (made.objection(facts) or "").split(", and the rule")
+    objection = (made.objection(Facts(facts)) or "").split(", and the rule")
     assert [word for key, word in facts.items() if key in PERSONAL and word in objection[0]] == []
     if field in PERSONAL:
         assert value not in objection[-1]

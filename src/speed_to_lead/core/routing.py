@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
@@ -10,8 +11,9 @@ from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute, fac
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, first_instant
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
-from speed_to_lead.core.rules import Rule, first_matching_rule
+from speed_to_lead.core.rules import Rule, Rules
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
@@ -30,6 +32,11 @@ class Rulebook:
     rules: tuple[Rule, ...]
     default: Rule
     digest: str
+
+    @cached_property
+    def ready_rules(self) -> Rules:
+        """The rules and the default, ready to be asked."""
+        return Rules(self.rules, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ def route_of(
 ) -> Route:
     """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
     attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    match = first_matching_rule(rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution))
+    match = rulebook.ready_rules.first_match(Facts(facts_for_rules(lead, form, attribution)))
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)

@@ -1,10 +1,11 @@
 """Rules: the first one whose conditions hold gives the lead its team and its SLA."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from speed_to_lead.core.conditions import Condition, shown
+from speed_to_lead.core.condition_index import ConditionIndex
+from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.facts import Facts
 
 #: A trace names this many rules that did not match; the rest are counted.
 TRACED_RULES = 40
@@ -20,21 +21,14 @@ class Rule:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
 
-    def matches(self, facts: Mapping[str, Any]) -> bool:
-        """Whether all of `when` hold of these facts and none of `unless`."""
-        for condition in self.when:
-            if not condition.holds(facts):
-                return False
-        return not any(condition.holds(facts) for condition in self.unless)
-
-    def objection(self, facts: Mapping[str, Any]) -> str | None:
+    def objection(self, facts: Facts) -> str | None:
         """Why the rule does not match these facts, in words; None where it matches."""
         for condition in self.when:
-            if not condition.holds(facts):
-                return f"{condition.field} {_found(facts, condition.field)}, and the rule asks that it {condition.expected}"
+            if not condition.holds_of(facts[condition.field]):
+                return f"{condition.field} {facts.found(condition.field)}, and the rule asks that it {condition.expected}"
         for condition in self.unless:
-            if condition.holds(facts):
-                return f"{condition.field} {_found(facts, condition.field)}, and the rule is not for one that {condition.expected}"
+            if condition.holds_of(facts[condition.field]):
+                return f"{condition.field} {facts.found(condition.field)}, and the rule is not for one that {condition.expected}"
         return None
 
 
@@ -46,26 +40,22 @@ class Match:
     tried: tuple[str, ...]
 
 
-def first_matching_rule(rules: Sequence[Rule], default: Rule, facts: Mapping[str, Any]) -> Match:
-    """The first rule that matches, else the default."""
-    tried: list[str] = []
-    passed_over = 0
-    for rule in rules:
-        if rule.matches(facts):
-            break
-        if passed_over < TRACED_RULES:
-            tried.append(f'rule "{rule.name}" does not match: {rule.objection(facts)}')
-        passed_over += 1
-    else:
-        rule = default
-    if passed_over > TRACED_RULES:
-        tried.append(f"{passed_over - TRACED_RULES} more rules do not match")
-    return Match(rule, tuple(tried))
+class Rules:
+    """Rules in their order, ready to be asked: what a lead costs hardly depends on how many there are."""
 
+    def __init__(self, rules: Sequence[Rule], default: Rule) -> None:
+        self._rules = tuple(rules)
+        self._default = default
+        self._index = ConditionIndex(self._rules)
 
-def _found(facts: Mapping[str, Any], field: str) -> str:
-    value = facts.get(field)
-    if value is None:
-        return "is not given"
-    text = shown(value, field, facts)
-    return "is given" if text is None else f'is "{text}"'
+    def first_match(self, facts: Facts) -> Match:
+        """The first rule that matches, else the default."""
+        number = self._index.first_match(facts)
+        passed_over = len(self._rules) if number is None else number
+        tried = [
+            f'rule "{rule.name}" does not match: {rule.objection(facts)}'
+            for rule in self._rules[: min(passed_over, TRACED_RULES)]
+        ]
+        if passed_over > TRACED_RULES:
+            tried.append(f"{passed_over - TRACED_RULES} more rules do not match")
+        return Match(self._default if number is None else self._rules[number], tuple(tried))
