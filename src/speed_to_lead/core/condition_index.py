@@ -3,20 +3,20 @@
 A set of rules is a whole number, one bit for each rule: all rules that are in the running is one number, and an
 answer such as "the country is DE" strikes thousands of them out with one `&`. Each field of a lead is looked up
 once, in a dictionary of the values that conditions ask for (or by bisection, among the bounds), whatever the
-number of rules. What no dictionary can answer is asked last, of those rules only that are still in the running, and
-each different condition once.
+number of rules. Only parts of texts may have to be looked for one by one, each different one once.
 
 The answer is that of asking each rule in turn (tests/core/test_condition_index.py holds it against just that).
 """
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import or_
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from speed_to_lead.core.conditions import Comparison, Condition, Kind, all_of
+from speed_to_lead.core.conditions import Comparison, Condition, Kind, is_pattern
 from speed_to_lead.core.facts import NOT_GIVEN, Fact, Facts
 
 #: Forms send the same fields again and again: for so many choices of given fields it is remembered what they leave.
@@ -38,43 +38,22 @@ class ConditionIndex:
     def __init__(self, rules: Sequence[Conditional]) -> None:
         self._all = (1 << len(rules)) - 1
         self._struck_where_missing: dict[str, int] = {}
-        self._by_hand: dict[int, list[_ByHand]] = {}
-        tables: dict[tuple[str, bool, int], dict[Comparison, int]] = {}
-        for asked, numbers in _asked_by(rules).items():
-            bits = _bits(numbers)
-            holds_of = all_of(asked.comparisons)
-            struck = bits if holds_of(NOT_GIVEN) is asked.negated else 0
-            self._struck_where_missing[asked.field] = self._struck_where_missing.get(asked.field, 0) | struck
-            if asked.is_in_a_table:
-                tables.setdefault(asked[:3], {})[asked.comparisons[0]] = bits
-                continue
-            by_hand = _ByHand(asked.field, asked.negated, holds_of, bits)
-            for number in numbers:
-                self._by_hand.setdefault(number, []).append(by_hand)
         self._questions: dict[str, list[_Question]] = {}
-        for (field, negated, _), table in tables.items():
-            self._questions.setdefault(field, []).append(_Question(field, negated, table, self._all))
+        for (field, negated, _, _), table in _asked_by(rules).items():
+            question = _Question(field, negated, table, self._all)
+            self._questions.setdefault(field, []).append(question)
+            struck = self._all ^ question.left_by(NOT_GIVEN)
+            self._struck_where_missing[field] = self._struck_where_missing.get(field, 0) | struck
         self._choices: dict[frozenset[str], _Choice] = {}
 
     def first_match(self, facts: Facts) -> int | None:
         """The place of the first rule that matches these facts; None where none does."""
-        choice = self._choice_of(frozenset(facts.values.keys() & self._struck_where_missing.keys()))
+        choice = self._choice_of(frozenset(facts.values.keys() & self._questions.keys()))
         running = choice.running
         for question in choice.questions:
             if running & question.asking:
                 running &= question.left_by(facts[question.field])
-        asked: set[_ByHand] = set()
-        while running:
-            first = running & -running
-            number = first.bit_length() - 1
-            for by_hand in self._by_hand.get(number, ()):
-                if by_hand not in asked:
-                    asked.add(by_hand)
-                    if by_hand.strikes(facts):
-                        running &= ~by_hand.rules
-            if running & first:
-                return number
-        return None
+        return (running & -running).bit_length() - 1 if running else None
 
     def _choice_of(self, given: frozenset[str]) -> "_Choice":
         choice = self._choices.get(given)
@@ -83,7 +62,7 @@ class ConditionIndex:
             for field, struck in self._struck_where_missing.items():
                 if field not in given:
                     running &= ~struck
-            questions = [question for field in given for question in self._questions.get(field, ())]
+            questions = [question for field in given for question in self._questions[field]]
             questions.sort(key=lambda question: (question.cost, question.field))
             choice = _Choice(running, tuple(questions))
             if len(self._choices) >= REMEMBERED_CHOICES:
@@ -100,92 +79,72 @@ class _Choice:
     questions: "tuple[_Question, ...]"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _ByHand:
-    """A condition that no table answers, and the rules that share it."""
-
-    field: str
-    negated: bool
-    holds_of: Callable[[Fact], bool]
-    rules: int
-
-    def strikes(self, facts: Facts) -> bool:
-        """Whether it speaks against its rules."""
-        return self.holds_of(facts[self.field]) is self.negated
+#: What is asked of a field: the comparisons that must all hold, with the rules that ask it.
+_Table = dict[tuple[Comparison, ...], int]
 
 
-class _Asked(NamedTuple):
-    """What rules ask of a field (`negated`: must not hold). `place` keeps apart what one rule asks of one field."""
+def _asked_by(rules: Sequence[Conditional]) -> dict[tuple[str, bool, int, int], _Table]:
+    """All conditions by their field, whether they must not hold, and how many comparisons they have.
 
-    field: str
-    negated: bool
-    place: int
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def is_in_a_table(self) -> bool:
-        return len(self.comparisons) == 1 and all(one.kind in _TABLES for one in self.comparisons[0])
-
-
-def _asked_by(rules: Sequence[Conditional]) -> dict[_Asked, list[int]]:
-    """Everything different that is asked, with the numbers of the rules that ask it."""
-    asked: dict[_Asked, list[int]] = {}
+    The last number keeps apart what one rule asks of one field, so that in a table each rule has one condition.
+    """
+    tables: dict[tuple[str, bool, int, int], _Table] = {}
     for number, rule in enumerate(rules):
-        places: dict[str, int] = {}
-        for condition in rule.when:
-            for comparison in condition.comparisons:  # all must hold, so each stands alone
-                place = places[condition.field] = places.get(condition.field, -1) + 1
-                asked.setdefault(_Asked(condition.field, False, place, (comparison,)), []).append(number)
-        for condition in rule.unless:  # several comparisons speak against it only where all of them hold
-            asked.setdefault(_Asked(condition.field, True, 0, condition.comparisons), []).append(number)
-    return asked
-
-
-def _bits(numbers: Sequence[int]) -> int:
-    bits = 0
-    for number in numbers:
-        bits |= 1 << number
-    return bits
+        rule_bit = 1 << number
+        asked: Counter[tuple[str, bool, int]] = Counter()
+        for negated, conditions in ((False, rule.when), (True, rule.unless)):
+            for condition in conditions:
+                about = (condition.field, negated, len(condition.comparisons))
+                table = tables.setdefault((*about, asked[about]), {})
+                table[condition.comparisons] = table.get(condition.comparisons, 0) | rule_bit
+                asked[about] += 1
+    return tables
 
 
 class _Question:
-    """What many rules ask of one field, each one thing: one look at the field's value says which rules it leaves."""
+    """What many rules ask of one field, each one condition: one look at the value says which rules it leaves."""
 
     __slots__ = ("_all", "_lookups", "_negated", "_others", "asking", "cost", "field")
 
-    def __init__(self, field: str, negated: bool, table: Mapping[Comparison, int], everything: int) -> None:
+    def __init__(self, field: str, negated: bool, table: _Table, everything: int) -> None:
         self.field = field
         self.asking = 0
-        by_kind: dict[Kind, dict[Any, int]] = {}
-        for comparison, rules in table.items():
+        rules_by_value: list[dict[Kind, dict[Any, int]]] = [{} for _ in next(iter(table))]
+        for comparisons, rules in table.items():
             self.asking |= rules
-            for kind, wanted in comparison:
-                rules_by_value = by_kind.setdefault(kind, {})
-                known = rules_by_value.get(wanted)
-                # The number itself where it is the only one: ten thousand names of accounts share their rules' numbers.
-                rules_by_value[wanted] = rules if known is None else known | rules
+            for by_kind, comparison in zip(rules_by_value, comparisons, strict=True):
+                for kind, wanted in comparison:
+                    by_value = by_kind.setdefault(kind, {})
+                    known = by_value.get(wanted)
+                    # The same number where there is no other: the names of accounts in a long list share one.
+                    by_value[wanted] = rules if known is None else known | rules
         self._negated = negated
         self._all = everything
         self._others = everything ^ self.asking
-        self._lookups = tuple(_TABLES[kind](values) for kind, values in by_kind.items())
-        self.cost = max(map(list(_TABLES).index, by_kind))
+        self._lookups = [
+            [_TABLES[kind](by_value) for kind, by_value in by_kind.items()] for by_kind in rules_by_value
+        ]
+        self.cost = max(list(_TABLES).index(kind) for by_kind in rules_by_value for kind in by_kind)
 
     def left_by(self, fact: Fact) -> int:
         """The rules that stay in the running, those included that do not ask."""
-        holding = 0
-        for rules_holding in self._lookups:
-            holding |= rules_holding(fact)
+        holding = self._all
+        for lookups in self._lookups:
+            found = 0
+            for rules_holding in lookups:
+                found |= rules_holding(fact)
+            holding &= found
         return self._all ^ holding if self._negated else self._others | holding
 
 
-# --- Tables: which rules hold of a fact that is given, by what they compare --------------------------------------
+# --- Tables: whose condition holds of a fact, by what they compare --------------------------------------
 
 _Lookup = Callable[[Fact], int]
 
 
 def _by_presence(rules: Mapping[bool, int]) -> _Lookup:
-    where_given = rules.get(True, 0)
-    return lambda _fact: where_given
+    given, missing = rules.get(True, 0), rules.get(False, 0)
+    return lambda fact: missing if fact.value is None else given
 
 
 def _by_text(rules: Mapping[str, int]) -> _Lookup:
@@ -302,7 +261,33 @@ def _by_part(rules: Mapping[str, int]) -> _Lookup:
     return holding
 
 
-#: By kind, cheapest first. A pattern is asked by hand.
+def _by_pattern(rules: Mapping[tuple[str, ...], int]) -> _Lookup:
+    """By the longest of each pattern's texts; only patterns whose longest text is there are compared whole."""
+    patterns = list(rules.items())
+    by_kind: dict[Kind, dict[str, int]] = {}
+    for number, (parts, _) in enumerate(patterns):
+        longest = max(parts, key=len)
+        kind = Kind.BEGINNING if longest is parts[0] else Kind.ENDING if longest is parts[-1] else Kind.PART
+        numbers = by_kind.setdefault(kind, {})
+        numbers[longest] = numbers.get(longest, 0) | 1 << number
+    lookups = [_TABLES[kind](numbers) for kind, numbers in by_kind.items()]
+
+    def holding(fact: Fact) -> int:
+        found, candidates = 0, 0
+        for lookup in lookups:
+            candidates |= lookup(fact)
+        while candidates:
+            lowest = candidates & -candidates
+            candidates ^= lowest
+            parts, bits = patterns[lowest.bit_length() - 1]
+            if any(is_pattern(text, parts) for text in fact.texts):
+                found |= bits
+        return found
+
+    return holding
+
+
+#: By kind, cheapest first.
 _TABLES: Mapping[Kind, Callable[[Mapping[Any, int]], _Lookup]] = {
     Kind.GIVEN: _by_presence,
     Kind.TEXT: _by_text,
@@ -313,4 +298,5 @@ _TABLES: Mapping[Kind, Callable[[Mapping[Any, int]], _Lookup]] = {
     Kind.AT_LEAST: _by_least,
     Kind.AT_MOST: _by_most,
     Kind.PART: _by_part,
+    Kind.PATTERN: _by_pattern,
 }

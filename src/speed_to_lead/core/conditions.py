@@ -177,11 +177,11 @@ def _has_part(wanted: list[str]) -> Callable[[Fact], bool]:
     return lambda fact: any(part in text for text in fact.texts for part in wanted)
 
 
-def _is_pattern(wanted: list[tuple[str, ...]]) -> Callable[[Fact], bool]:
-    return lambda fact: any(_matches(text, parts) for text in fact.texts for parts in wanted)
+def _fits_pattern(wanted: list[tuple[str, ...]]) -> Callable[[Fact], bool]:
+    return lambda fact: any(is_pattern(text, parts) for text in fact.texts for parts in wanted)
 
 
-def _matches(text: str, parts: tuple[str, ...]) -> bool:
+def is_pattern(text: str, parts: tuple[str, ...]) -> bool:
     """Whether a text is these parts with anything between them.
 
     By hand, because a regular expression of several `.*` takes minutes on a long text made for it.
@@ -225,7 +225,7 @@ _CHECKS: Mapping[Kind, Callable[[list[Any]], Callable[[Fact], bool]]] = {
     Kind.BEGINNING: _begins,
     Kind.ENDING: _ends,
     Kind.PART: _has_part,
-    Kind.PATTERN: _is_pattern,
+    Kind.PATTERN: _fits_pattern,
     Kind.NUMBER: _is_number,
     Kind.AT_LEAST: _is_at_least,
     Kind.AT_MOST: _is_at_most,
