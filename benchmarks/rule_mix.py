@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-SOURCES = ("demo_request", "contact_sales", "pricing_request", "free_trial", "webinar", "trade_show", "partner_referral")
+SOURCES = (
+    "demo_request",
+    "contact_sales",
+    "pricing_request",
+    "free_trial",
+    "webinar",
+    "trade_show",
+    "partner_referral",
+)
 COUNTRIES = tuple(a + b for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "AEIMRT")
 INDUSTRIES = tuple(f"Industry {number}" for number in range(60))
 SIZES = ("1-10", "11-50", "51-200", "201-500", "501-1,000", "1,001-5,000", "10,000+")
@@ -29,7 +37,18 @@ class MadeRule:
 def made_rules(count: int, seed: int = 7) -> list[MadeRule]:
     """So many rules, no two alike."""
     dice = random.Random(seed)
-    makers = (_account, _account, _territory, _territory, _territory, _industry, _campaign, _question, _phone, _title)
+    makers = (
+        _account,
+        _account,
+        _territory,
+        _territory,
+        _territory,
+        _industry,
+        _campaign,
+        _question,
+        _phone,
+        _title,
+    )
     made: list[MadeRule] = []
     seen: set[str] = set()
     while len(made) < count:
@@ -41,7 +60,9 @@ def made_rules(count: int, seed: int = 7) -> list[MadeRule]:
 
 
 def _account(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"email": {"domain": f"account-{number}.example.com"}}, {"source": "trade_show"} if dice.random() < 0.2 else {}
+    return {"email": {"domain": f"account-{number}.example.com"}}, {
+        "source": "trade_show"
+    } if dice.random() < 0.2 else {}
 
 
 def _territory(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,12 +75,18 @@ def _territory(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[s
 
 
 def _industry(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    when = {"source": dice.sample(SOURCES, 2), "industry": dice.sample(INDUSTRIES, 3), "city": f"City {number % 2000}"}
+    when = {
+        "source": dice.sample(SOURCES, 2),
+        "industry": dice.sample(INDUSTRIES, 3),
+        "city": f"City {number % 2000}",
+    }
     return when, {"country": dice.sample(COUNTRIES, 3)} if dice.random() < 0.3 else {}
 
 
 def _campaign(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    shape = dice.choice((f"partner-{number}-*", f"*-webinar-{number}", f"q{number % 4 + 1}-*-{number}", f"*launch {number}*"))
+    shape = dice.choice(
+        (f"partner-{number}-*", f"*-webinar-{number}", f"q{number % 4 + 1}-*-{number}", f"*launch {number}*")
+    )
     return {"campaign": shape}, {}
 
 
@@ -73,7 +100,9 @@ def _phone(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, 
 
 
 def _title(dice: random.Random, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    when = {"title": {"contains": dice.sample(("vp", "chief", "head of", "director", "manager", "founder"), 2)}}
+    when = {
+        "title": {"contains": dice.sample(("vp", "chief", "head of", "director", "manager", "founder"), 2)}
+    }
     return when | {"region": f"Region {number}"}, {"company": {"missing": True}}
 
 
@@ -127,7 +156,7 @@ def _value_for(raw: Any, present: Any) -> Any:
 def unmatched_lead(dice: random.Random, rules: Sequence[MadeRule]) -> dict[str, Any]:
     """A lead that comes near many rules and meets none: every field that rules ask about is given."""
     lead = made_lead(dice, rules[:1]) | {
-        "email": f"kim@gmail.com", "country": dice.choice(COUNTRIES), "employees": "1-5",
+        "email": "kim@gmail.com", "country": dice.choice(COUNTRIES), "employees": "1-5",
         "title": "Chief Engineer and vp", "phone": "+0 999", "city": "Nowhere", "campaign": "q1-spring-webinar-launch",
     }  # fmt: skip
     return lead | {f"custom.question_{number}": "none of them" for number in range(40)}

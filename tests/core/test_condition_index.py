@@ -18,7 +18,21 @@ from speed_to_lead.core.rules import Match, Rules
 
 #: Few fields and few words, so that rules and leads meet often.
 FIELDS = ("country", "employees", "email", "custom.plan", "referrer")
-WORDS = ("a", "ab", "abc", "b", "ba", "a.b", "x.a.b", "kim@x.a.b", "https://a.b/c", "Straße", "STRASSE", "é", "e\u0301")
+WORDS = (
+    "a",
+    "ab",
+    "abc",
+    "b",
+    "ba",
+    "a.b",
+    "x.a.b",
+    "kim@x.a.b",
+    "https://a.b/c",
+    "Straße",
+    "STRASSE",
+    "é",
+    "e\u0301",
+)
 NUMBERS = (-1, 0, 1, 5, 5.0, 5.5, 50, 10**30)
 TEXTS = st.sampled_from(WORDS) | st.text("ab.*", min_size=1, max_size=5)
 EQUALS = TEXTS | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(("5", "true", "*", "a*", "*a", "*a*", "a*b", "*a*b", "**"))  # fmt: skip
@@ -37,7 +51,9 @@ RAWS = EQUALS | st.lists(EQUALS, min_size=1, max_size=4) | TABLES
 CONDITIONS = st.dictionaries(st.sampled_from(FIELDS), RAWS, max_size=3)
 RULES = st.lists(st.tuples(CONDITIONS, CONDITIONS), max_size=60)
 
-PLAIN = TEXTS | st.booleans() | st.sampled_from((*NUMBERS, "5", "1-50", "5+", "50 or more", "up to 5", "true"))
+PLAIN = (
+    TEXTS | st.booleans() | st.sampled_from((*NUMBERS, "5", "1-50", "5+", "50 or more", "up to 5", "true"))
+)
 ODD = st.recursive(
     PLAIN
     | st.none()
@@ -75,7 +91,9 @@ def test_the_index_answers_as_a_scan_does(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(CONDITIONS, min_size=1, max_size=6), st.lists(LEADS, min_size=1, max_size=4), st.randoms())
-def test_many_rules_of_few_conditions(shapes: list[dict[str, Any]], leads: list[dict[str, Any]], dice: Any) -> None:
+def test_many_rules_of_few_conditions(
+    shapes: list[dict[str, Any]], leads: list[dict[str, Any]], dice: Any
+) -> None:
     """Hundreds of rules that share conditions, asked about several leads in a row: what is remembered never misleads."""
     rules = [(dice.choice(shapes), dice.choice([{}, *shapes])) for _ in range(300)]
     made = [rule(f"r{number}", when=when, unless=unless) for number, (when, unless) in enumerate(rules)]
@@ -97,8 +115,12 @@ def test_every_place_can_match(count: int) -> None:
 def test_one_field_asked_twice_in_one_rule() -> None:
     """Config can write `custom.plan` in two ways, and both conditions of a rule count."""
     both = (*conditions({"custom.plan": ["pro", "team"]}), *conditions({"custom.plan": ["team", "free"]}))
-    index = ConditionIndex([Detection("x", both), Detection("y", (), both), Detection("z", both[:1], both[:1])])
-    found = {plan: index.first_match(Facts({"custom.plan": plan})) for plan in ("pro", "team", "free", "other")}
+    index = ConditionIndex(
+        [Detection("x", both), Detection("y", (), both), Detection("z", both[:1], both[:1])]
+    )
+    found = {
+        plan: index.first_match(Facts({"custom.plan": plan})) for plan in ("pro", "team", "free", "other")
+    }
     assert {"pro": None, "team": 0, "free": None, "other": 1} == found
 
 

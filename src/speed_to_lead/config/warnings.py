@@ -68,7 +68,10 @@ def _shadowed_rules(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
             return
         # An earlier rule that asks nothing which this one does not ask takes every lead this one would.
         covering = (
-            next((number for number in earlier_by_rarest.get(question, ()) if asked[number] <= asked[index]), None)
+            next(
+                (number for number in earlier_by_rarest.get(question, ()) if asked[number] <= asked[index]),
+                None,
+            )
             for question in asked[index]
         )
         earlier = min((number for number in covering if number is not None), default=None)
@@ -169,7 +172,10 @@ def _unused_sources(configuration: Configuration) -> Iterator[Mistake]:
     named = {form.source for form in configuration.forms.values()}
     named |= {detection.source for detection in rulebook.taxonomy.detections}
     asked = {
-        (condition.field, condition.comparisons): condition  # each different one once: thousands of rules share a few
+        (
+            condition.field,
+            condition.comparisons,
+        ): condition  # each different one once: thousands of rules share a few
         for rule in rulebook.rules
         for condition in (*rule.when, *rule.unless)
         if condition.field in ("source", "motion")

@@ -12,8 +12,9 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate
-from operator import or_
+from operator import and_, or_
 from typing import Any, Protocol
 
 from speed_to_lead.core.conditions import Comparison, Condition, Kind, is_pattern
@@ -48,10 +49,10 @@ class ConditionIndex:
 
     def first_match(self, facts: Facts) -> int | None:
         """The place of the first rule that matches these facts; None where none does."""
-        choice = self._choice_of(frozenset(facts.values.keys() & self._questions.keys()))
+        choice = self._choice_of(frozenset(facts.given.keys() & self._questions.keys()))
         running = choice.running
         for question in choice.questions:
-            if running & question.asking:
+            if not question.is_costly or running & question.asking:
                 running &= question.left_by(facts[question.field])
         return (running & -running).bit_length() - 1 if running else None
 
@@ -104,7 +105,7 @@ def _asked_by(rules: Sequence[Conditional]) -> dict[tuple[str, bool, int, int], 
 class _Question:
     """What many rules ask of one field, each one condition: one look at the value says which rules it leaves."""
 
-    __slots__ = ("_all", "_lookups", "_negated", "_others", "asking", "cost", "field")
+    __slots__ = ("_all", "_holding", "_negated", "_others", "asking", "cost", "field", "is_costly")
 
     def __init__(self, field: str, negated: bool, table: _Table, everything: int) -> None:
         self.field = field
@@ -121,25 +122,39 @@ class _Question:
         self._negated = negated
         self._all = everything
         self._others = everything ^ self.asking
-        self._lookups = [
-            [_TABLES[kind](by_value) for kind, by_value in by_kind.items()] for by_kind in rules_by_value
-        ]
-        self.cost = max(list(_TABLES).index(kind) for by_kind in rules_by_value for kind in by_kind)
+        self._holding = _all_of(
+            [
+                _any_of([_TABLES[kind](by_value) for kind, by_value in kinds.items()])
+                for kinds in rules_by_value
+            ]
+        )
+        kinds_asked = {kind for kinds in rules_by_value for kind in kinds}
+        self.cost = max(map(list(_TABLES).index, kinds_asked))
+        self.is_costly = not kinds_asked.isdisjoint((Kind.PART, Kind.PATTERN))
 
     def left_by(self, fact: Fact) -> int:
         """The rules that stay in the running, those included that do not ask."""
-        holding = self._all
-        for lookups in self._lookups:
-            found = 0
-            for rules_holding in lookups:
-                found |= rules_holding(fact)
-            holding &= found
+        holding = self._holding(fact)
         return self._all ^ holding if self._negated else self._others | holding
 
 
-# --- Tables: whose condition holds of a fact, by what they compare --------------------------------------
-
+#: Of a fact, the rules whose condition holds of it.
 _Lookup = Callable[[Fact], int]
+
+
+def _any_of(lookups: Sequence[_Lookup]) -> _Lookup:
+    if len(lookups) == 1:
+        return lookups[0]
+    return lambda fact: reduce(or_, [lookup(fact) for lookup in lookups])
+
+
+def _all_of(lookups: Sequence[_Lookup]) -> _Lookup:
+    if len(lookups) == 1:
+        return lookups[0]
+    return lambda fact: reduce(and_, [lookup(fact) for lookup in lookups])
+
+
+# --- Tables: whose condition holds of a fact, by what they compare --------------------------------------
 
 
 def _by_presence(rules: Mapping[bool, int]) -> _Lookup:

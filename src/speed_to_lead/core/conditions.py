@@ -98,8 +98,11 @@ def _equals(expected: Any) -> Alternative:
         raise ConditionError(
             "an empty text can never hold; for a field that is not given write { missing = true }"
         )
-    if "*" not in text:
-        return Alternative(Kind.TEXT, text)
+    return _wildcard(text) if "*" in text else Alternative(Kind.TEXT, text)
+
+
+def _wildcard(text: str) -> Alternative:
+    """The simplest alternative that a folded text with `*` in it stands for."""
     first, *middle, last = text.split("*")
     parts = [part for part in middle if part]
     match (bool(first), len(parts), bool(last)):
@@ -142,7 +145,16 @@ def _operator(name: str, wanted: Any) -> Iterable[Alternative]:
 def all_of(comparisons: Iterable[Comparison]) -> Callable[[Fact], bool]:
     """Whether all of the comparisons hold of a fact."""
     checks = [_any_of(comparison) for comparison in comparisons]
-    return checks[0] if len(checks) == 1 else lambda fact: all(check(fact) for check in checks)
+    if len(checks) == 1:
+        return checks[0]
+
+    def holds_of(fact: Fact) -> bool:
+        for check in checks:  # noqa: SIM110 - a loop, here and below: all() and any() make a generator each time
+            if not check(fact):
+                return False
+        return True
+
+    return holds_of
 
 
 def _any_of(comparison: Comparison) -> Callable[[Fact], bool]:
@@ -165,12 +177,26 @@ def _is_text(wanted: list[str]) -> Callable[[Fact], bool]:
 
 def _begins(wanted: list[str]) -> Callable[[Fact], bool]:
     beginnings = tuple(wanted)
-    return lambda fact: any(text.startswith(beginnings) for text in fact.texts)
+
+    def check(fact: Fact) -> bool:
+        for text in fact.texts:  # noqa: SIM110
+            if text.startswith(beginnings):
+                return True
+        return False
+
+    return check
 
 
 def _ends(wanted: list[str]) -> Callable[[Fact], bool]:
     endings = tuple(wanted)
-    return lambda fact: any(text.endswith(endings) for text in fact.texts)
+
+    def check(fact: Fact) -> bool:
+        for text in fact.texts:  # noqa: SIM110
+            if text.endswith(endings):
+                return True
+        return False
+
+    return check
 
 
 def _has_part(wanted: list[str]) -> Callable[[Fact], bool]:
@@ -200,23 +226,51 @@ def is_pattern(text: str, parts: tuple[str, ...]) -> bool:
 
 def _is_number(wanted: list[float]) -> Callable[[Fact], bool]:
     numbers = frozenset(wanted)
-    return lambda fact: any(least == most and least in numbers for least, most in fact.ranges)
+
+    def check(fact: Fact) -> bool:
+        for least, most in fact.ranges:  # noqa: SIM110
+            if least == most and least in numbers:
+                return True
+        return False
+
+    return check
 
 
 def _is_at_least(wanted: list[float]) -> Callable[[Fact], bool]:
     limit = min(wanted)
-    return lambda fact: any(least >= limit for least, _ in fact.ranges)
+
+    def check(fact: Fact) -> bool:
+        for least, _ in fact.ranges:  # noqa: SIM110
+            if least >= limit:
+                return True
+        return False
+
+    return check
 
 
 def _is_at_most(wanted: list[float]) -> Callable[[Fact], bool]:
     limit = max(wanted)
-    return lambda fact: any(most <= limit for _, most in fact.ranges)
+
+    def check(fact: Fact) -> bool:
+        for _, most in fact.ranges:  # noqa: SIM110
+            if most <= limit:
+                return True
+        return False
+
+    return check
 
 
 def _is_in_domain(wanted: list[str]) -> Callable[[Fact], bool]:
     domains = frozenset(wanted)
     below = tuple(f".{domain}" for domain in wanted)
-    return lambda fact: any(host in domains or host.endswith(below) for host in fact.hosts)
+
+    def check(fact: Fact) -> bool:
+        for host in fact.hosts:  # noqa: SIM110
+            if host in domains or host.endswith(below):
+                return True
+        return False
+
+    return check
 
 
 _CHECKS: Mapping[Kind, Callable[[list[Any]], Callable[[Fact], bool]]] = {

@@ -18,12 +18,10 @@ class Fact:
     A field that is not there has the value None, and means nothing.
     """
 
-    __slots__ = ("_hosts", "_members", "_ranges", "_texts", "value")
+    __slots__ = ("_hosts", "_ranges", "_texts", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        several = isinstance(value, (list, tuple))
-        self._members = [member for member in (value if several else (value,)) if member is not None]
         self._texts: list[str] | None = None
         self._ranges: list[tuple[float, float]] | None = None
         self._hosts: list[str] | None = None
@@ -32,14 +30,14 @@ class Fact:
     def texts(self) -> list[str]:
         """As texts, folded for comparison."""
         if self._texts is None:
-            self._texts = [folded(member) for member in self._members]
+            self._texts = [folded(member) for member in _members(self.value)]
         return self._texts
 
     @property
     def ranges(self) -> list[tuple[float, float]]:
         """As numbers, the least and most of each; those that are none are left out."""
         if self._ranges is None:
-            found = [number_range(member) for member in self._members]
+            found = [number_range(member) for member in _members(self.value)]
             self._ranges = [limits for limits in found if limits is not None]
         return self._ranges
 
@@ -47,36 +45,46 @@ class Fact:
     def hosts(self) -> list[str]:
         """As hosts of addresses; "" for what is none."""
         if self._hosts is None:
-            self._hosts = [host_of(member) for member in self._members]
+            self._hosts = [host_of(member) for member in _members(self.value)]
         return self._hosts
+
+
+def _members(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [member for member in value if member is not None]
+    return [] if value is None else [value]
 
 
 NOT_GIVEN = Fact(None)
 
 
-class Facts:
-    """The given fields of one lead (a flat mapping of field name to value, None where it is not given)."""
+class Facts(dict[str, Fact]):
+    """One lead's fields as conditions see them, each read when it is first asked for.
 
-    __slots__ = ("_found", "_personal", "_read", "values")
+    A dictionary of what was read so far, because a dictionary answers at once where a method would be called:
+    every rule's trace asks here. `given` is the flat mapping of field name to value, without those that are None.
+    """
+
+    __slots__ = ("_found", "_personal", "given")
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self.values = {name: value for name, value in values.items() if value is not None}
-        self._read: dict[str, Fact] = {}
+        super().__init__()
+        if None in values.values():
+            values = {name: value for name, value in values.items() if value is not None}
+        self.given = values
         self._found: dict[str, str] = {}
         self._personal: list[str] | None = None
 
-    def __getitem__(self, field: str) -> Fact:
-        fact = self._read.get(field)
-        if fact is None:
-            value = self.values.get(field)
-            fact = self._read[field] = NOT_GIVEN if value is None else Fact(value)
+    def __missing__(self, field: str) -> Fact:
+        value = self.given.get(field)
+        fact = self[field] = NOT_GIVEN if value is None else Fact(value)
         return fact
 
     def found(self, field: str) -> str:
         """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
         words = self._found.get(field)
         if words is None:
-            value = self.values.get(field)
+            value = self.given.get(field)
             text = None if value is None else self.shown(value, field)
             words = "is not given" if value is None else "is given" if text is None else f'is "{text}"'
             self._found[field] = words
@@ -98,7 +106,7 @@ class Facts:
 
     def _personal_texts(self) -> list[str]:
         if self._personal is None:
-            texts = (folded(value) for name, value in self.values.items() if is_personal(name))
+            texts = (folded(value) for name, value in self.given.items() if is_personal(name))
             self._personal = [text for text in texts if text]
         return self._personal
 

@@ -1,11 +1,12 @@
 """Rules: the first one whose conditions hold gives the lead its team and its SLA."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import Condition
-from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.facts import Fact, Facts
 
 #: A trace names this many rules that did not match; the rest are counted.
 TRACED_RULES = 40
@@ -20,16 +21,6 @@ class Rule:
     sla: str
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
-
-    def objection(self, facts: Facts) -> str | None:
-        """Why the rule does not match these facts, in words; None where it matches."""
-        for condition in self.when:
-            if not condition.holds_of(facts[condition.field]):
-                return f"{condition.field} {facts.found(condition.field)}, and the rule asks that it {condition.expected}"
-        for condition in self.unless:
-            if condition.holds_of(facts[condition.field]):
-                return f"{condition.field} {facts.found(condition.field)}, and the rule is not for one that {condition.expected}"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +38,46 @@ class Rules:
         self._rules = tuple(rules)
         self._default = default
         self._index = ConditionIndex(self._rules)
+        self._objections = [_objections_of(rule) for rule in self._rules[:TRACED_RULES]]
 
     def first_match(self, facts: Facts) -> Match:
         """The first rule that matches, else the default."""
         number = self._index.first_match(facts)
         passed_over = len(self._rules) if number is None else number
-        tried = [
-            f'rule "{rule.name}" does not match: {rule.objection(facts)}'
-            for rule in self._rules[: min(passed_over, TRACED_RULES)]
-        ]
+        tried = [_first_objection(objections, facts) for objections in self._objections[:passed_over]]
         if passed_over > TRACED_RULES:
             tried.append(f"{passed_over - TRACED_RULES} more rules do not match")
         return Match(self._default if number is None else self._rules[number], tuple(tried))
+
+
+class _Objection(NamedTuple):
+    """How a condition keeps its rule from matching (where it holds, for `unless`), and the line a trace has of it."""
+
+    field: str
+    holds_of: Callable[[Fact], bool]
+    where_it_holds: bool
+    words_before: str
+    words_after: str
+
+
+def _objections_of(rule: Rule) -> tuple[_Objection, ...]:
+    before = f'rule "{rule.name}" does not match: '
+    asks, refuses = ", and the rule asks that it ", ", and the rule is not for one that "
+    return (
+        *(
+            _Objection(c.field, c.holds_of, False, f"{before}{c.field} ", f"{asks}{c.expected}")
+            for c in rule.when
+        ),
+        *(
+            _Objection(c.field, c.holds_of, True, f"{before}{c.field} ", f"{refuses}{c.expected}")
+            for c in rule.unless
+        ),
+    )
+
+
+def _first_objection(objections: tuple[_Objection, ...], facts: Facts) -> str:
+    """The line of a rule that does not match."""
+    for field, holds_of, where_it_holds, words_before, words_after in objections:
+        if holds_of(facts[field]) is where_it_holds:
+            return f"{words_before}{facts.found(field)}{words_after}"
+    raise AssertionError("only what a rule asks can keep it from matching")
