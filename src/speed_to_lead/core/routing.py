@@ -10,7 +10,7 @@ from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute, facts_of
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.escalation import alerts_of_step, first_instant
+from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
 from speed_to_lead.core.rules import Rule, Rules
@@ -104,9 +104,12 @@ def new_lead(
     load: Mapping[str, int],
     rulebook: Rulebook,
     now: datetime,
+    traceparent: str = "",
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
     pick = pick_rep(route.team, rotation, load, now)
+    on_receipt = tuple(step for step in route.steps if step.at <= received_at)
+    steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
         id=lead_id,
         version=1,
@@ -125,12 +128,12 @@ def new_lead(
         deadline=route.deadline,
         steps=route.steps,
         config_digest=rulebook.digest,
+        next_at=next_instant(route.steps, steps_done, route.deadline),
+        steps_done=steps_done,
         trace=(*route.trace, *pick_trace(route.team, pick)),
+        traceparent=traceparent,
     )
-    on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
-    lead = replace(lead, steps_done=tuple(step.name for step in on_receipt))
-    lead = replace(lead, next_at=first_instant(lead))
     routed = HistoryEntry(
         now,
         "lead.routed",
