@@ -28,15 +28,21 @@ MOST_MICROSECONDS, MOST_GROWTH = 10.0, 2.0
 def measure(rounds: int = ROUNDS, scratch: Path | None = None, ours: int = OURS) -> Finding:
     """Our deadlines and those of four libraries, for four spans."""
     del scratch
-    instants = _instants(max(ours, max(PEERS.values())))
+    instants = _instants(max(ours, *PEERS.values()))
     calendar = Calendar("new-york", "America/New_York", _office_hours(), _holidays_of())
     sla = {span: _business(span) for span in SPANS}
     contenders = [
-        Contender(f"ours, {span} h", _timed(lambda at, s=span: deadline_of(sla[s], calendar, at), instants[:ours]))
+        Contender(
+            f"ours, {span} h", _timed(lambda at, s=span: deadline_of(sla[s], calendar, at), instants[:ours])
+        )
         for span in SPANS
     ]
     for name, other, asked in _other_calendars():
-        contenders.append(Contender(f"ours, {name}", _timed(lambda at, c=other, s=asked: deadline_of(s, c, at), instants[:ours])))
+        contenders.append(
+            Contender(
+                f"ours, {name}", _timed(lambda at, c=other, s=asked: deadline_of(s, c, at), instants[:ours])
+            )
+        )
     ready, notes, figures = _peers(calendar, instants)
     contenders += ready
     for one in contenders:  # the first question about a year builds its table
@@ -51,7 +57,12 @@ def measure(rounds: int = ROUNDS, scratch: Path | None = None, ours: int = OURS)
         more_is_better=False,
         rows=rows,
         checks=(
-            Check("one deadline, the costliest of all calendars, in µs", max(row.median for row in mine), MOST_MICROSECONDS, at_least=False),
+            Check(
+                "one deadline, the costliest of all calendars, in µs",
+                max(row.median for row in mine),
+                MOST_MICROSECONDS,
+                at_least=False,
+            ),
             Check("4000 open hours over 1, or 1 over 4000", _growth(rows), MOST_GROWTH, at_least=False),
         ),
         plots=(_plot(rows),),
@@ -74,7 +85,14 @@ def _growth(rows: Sequence[Row]) -> float:
 def _plot(rows: Sequence[Row]) -> Plot:
     names = dict.fromkeys(row.name.rpartition(", ")[0] for row in rows if row.figures and _span_of(row))
     series = (
-        Series(name, tuple((_span_of(row), row.median) for row in rows if row.figures and row.name.rpartition(", ")[0] == name and _span_of(row)))
+        Series(
+            name,
+            tuple(
+                (_span_of(row), row.median)
+                for row in rows
+                if row.figures and row.name.rpartition(", ")[0] == name and _span_of(row)
+            ),
+        )
         for name in names
     )
     return Plot("One deadline", "open hours until it", "µs", tuple(series))
@@ -107,7 +125,9 @@ def _peers(
         if deadline is not None and name != "workalendar":
             wanted = [deadline_of(_business(24), calendar, at) for at in instants[:20]]
             given = [peers.as_utc(deadline(at, 24)) for at in instants[:20]]
-            same = sum(mine.replace(microsecond=0) == theirs for mine, theirs in zip(wanted, given, strict=True))
+            same = sum(
+                mine.replace(microsecond=0) == theirs for mine, theirs in zip(wanted, given, strict=True)
+            )
             figures[f"answers of {name} that are ours too, of 20"] = same
     missing = peers.missing("business_duration", "business-duration pandas")
     between = None if missing else peers.business_duration()
@@ -154,7 +174,11 @@ def _other_calendars() -> list[tuple[str, Calendar, SLA]]:
     return [
         ("close of business", office, SLA("today", respond_by=CLOSE_OF_BUSINESS)),
         ("night shifts in Kathmandu, 24 h in them", nights, _business(24)),
-        ("48 spans a day, 24 h in them", Calendar("quarters", "Europe/London", dict.fromkeys(range(7), quarters)), _business(24)),
+        (
+            "48 spans a day, 24 h in them",
+            Calendar("quarters", "Europe/London", dict.fromkeys(range(7), quarters)),
+            _business(24),
+        ),
         ("five minutes of any time", office, SLA("5m", respond_within=timedelta(minutes=5))),
     ]
 
@@ -164,5 +188,7 @@ if __name__ == "__main__":
     for row in finding.rows:
         print(f"{row.name:45} {row.missing or f'{row.median:12.1f} {finding.unit}'}")
     for check in finding.checks:
-        print(f"{'holds' if check.holds else 'FAILS'}  {check.budget}: {check.found:.2f} (limit {check.limit:g})")
+        print(
+            f"{'holds' if check.holds else 'FAILS'}  {check.budget}: {check.found:.2f} (limit {check.limit:g})"
+        )
     print(dict(finding.figures))

@@ -133,7 +133,7 @@ def made_lead(dice: random.Random, rules: Sequence[MadeRule]) -> dict[str, Any]:
     return lead
 
 
-def _value_for(raw: Any, present: Any) -> Any:
+def _value_for(raw: Any, present: Any) -> Any:  # noqa: PLR0911 - one return for each kind of condition
     match raw:
         case {"at_least": least, **_rest}:
             return least

@@ -36,9 +36,7 @@ def businesstimedelta() -> Deadline:
     zone = pytz.timezone(ZONE.key)
     days = [0, 1, 2, 3, 4]
     hours = library.WorkDayRule(start_time=MORNING[0], end_time=AFTERNOON[1], working_days=days, tz=zone)
-    lunch = library.LunchTimeRule(
-        start_time=MORNING[1], end_time=AFTERNOON[0], working_days=days, tz=zone
-    )
+    lunch = library.LunchTimeRule(start_time=MORNING[1], end_time=AFTERNOON[0], working_days=days, tz=zone)
     free = library.HolidayRule(dict.fromkeys(closed_days(), "closed"), tz=zone)
     rules = library.Rules([hours, lunch, free])
     return lambda at, span: at + library.BusinessTimeDelta(rules, hours=span)
@@ -46,7 +44,7 @@ def businesstimedelta() -> Deadline:
 
 def pandas() -> Deadline:
     """It steps from span to span on the local wall clock."""
-    import pandas as library  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
     from pandas.tseries.offsets import CustomBusinessHour  # noqa: PLC0415
 
     start, end = ["09:00", "13:00"], ["12:00", "18:00"]
@@ -54,7 +52,7 @@ def pandas() -> Deadline:
     hour = CustomBusinessHour(start=start, end=end, holidays=closed)
 
     def deadline(at: datetime, span: int) -> object:
-        return library.Timestamp(at).tz_convert(ZONE) + span * hour
+        return pd.Timestamp(at).tz_convert(ZONE) + span * hour
 
     return deadline
 
@@ -69,15 +67,13 @@ def workalendar() -> Deadline:
 
 def business_duration() -> Callable[[datetime, datetime], object]:
     """It only measures: given the deadline it says how many hours lie between. No lunch break, no time zone."""
-    from business_duration import businessDuration  # noqa: N813, PLC0415
+    from business_duration import businessDuration  # noqa: PLC0415
 
     closed = dict.fromkeys(closed_days(), "closed")
 
     def hours_between(start: datetime, end: datetime) -> object:
         local = [at.astimezone(ZONE).replace(tzinfo=None) for at in (start, end)]
-        return businessDuration(
-            local[0], local[1], MORNING[0], AFTERNOON[1], holidaylist=closed, unit="hour"
-        )
+        return businessDuration(local[0], local[1], MORNING[0], AFTERNOON[1], holidaylist=closed, unit="hour")
 
     return hours_between
 

@@ -1,7 +1,6 @@
 """The index of conditions: the same rule and the same words as asking each rule in turn."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from speed_to_lead.core import condition_index
 from speed_to_lead.core.attribution import Detection
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.rules import Match, Rules
+from speed_to_lead.core.rules import Rules
 
 #: Few fields and few words, so that rules and leads meet often.
 FIELDS = ("country", "employees", "email", "custom.plan", "referrer")
@@ -66,11 +65,6 @@ ODD = st.recursive(
 LEADS = st.dictionaries(st.sampled_from((*FIELDS, "name", "custom.other")), PLAIN | ODD)
 
 
-def match_of(rules: list[tuple[Mapping[str, Any], Mapping[str, Any]]], facts: Mapping[str, Any]) -> Match:
-    made = [rule(f"r{number}", when=when, unless=unless) for number, (when, unless) in enumerate(rules)]
-    return Rules(made, rule("default")).first_match(Facts(facts))
-
-
 @settings(max_examples=400, deadline=None)
 @given(RULES, LEADS)
 @example([({"country": [True, "a*b"]}, {})], {"country": ["no", True]})
@@ -85,7 +79,9 @@ def test_the_index_answers_as_a_scan_does(
 ) -> None:
     """Whatever rules ask and leads say: the same rule matches, and the trace says the same in the same words."""
     number, tried = plain_scan_oracle.first_match(rules, facts)
-    match = match_of(rules, facts)
+    made = [rule(f"r{place}", when=when, unless=unless) for place, (when, unless) in enumerate(rules)]
+    assert number == ConditionIndex(made).first_match(Facts(facts))
+    match = Rules(made, rule("default")).first_match(Facts(facts))
     assert ("default" if number is None else f"r{number}", tried) == (match.rule.name, match.tried)
 
 
@@ -97,9 +93,10 @@ def test_many_rules_of_few_conditions(
     """Hundreds of rules that share conditions, asked about several leads in a row: what is remembered never misleads."""
     rules = [(dice.choice(shapes), dice.choice([{}, *shapes])) for _ in range(300)]
     made = [rule(f"r{number}", when=when, unless=unless) for number, (when, unless) in enumerate(rules)]
-    ready = Rules(made, rule("default"))
+    ready, index = Rules(made, rule("default")), ConditionIndex(made)
     for facts in leads:
         number, tried = plain_scan_oracle.first_match(rules, facts)
+        assert number == index.first_match(Facts(facts))
         match = ready.first_match(Facts(facts))
         assert ("default" if number is None else f"r{number}", tried) == (match.rule.name, match.tried)
 

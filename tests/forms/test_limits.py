@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.values import host_of, number_range
 from speed_to_lead.core.submission import (
     LONGEST_VALUE,
     Form,
@@ -19,6 +18,7 @@ from speed_to_lead.core.submission import (
     Submission,
     UnreadableSubmission,
 )
+from speed_to_lead.core.values import host_of, number_range
 from speed_to_lead.forms import PROVIDERS, read
 from speed_to_lead.forms.reading import MAX_FORM_FIELDS, MAX_NAMES, MAX_VALUES
 
