@@ -108,6 +108,7 @@ def _peers(
 ) -> tuple[list[Contender], tuple[str, ...], dict[str, float]]:
     contenders: list[Contender] = []
     notes = [
+        "pandas answers the opening of the next span where a budget ends with a span: as much open time, another instant.",
         "workalendar knows days and no hours: it answers a date, so many working days on, and only that is measured.",
         "business-duration only measures: it was given the deadline and asked for the hours between, without the lunch break.",
     ]

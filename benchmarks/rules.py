@@ -92,8 +92,8 @@ def measure(
             "CPU time of one process, the median lead; contenders took turns.",
             f"Ours writes the trace too (the first {TRACED_RULES} rules that do not match, with the reason); the others only answer.",
             "Ours reads each field itself; the libraries are given leads prepared for comparison, and that is not in their figures.",
-            "Rules, a tenth each: wildcards in campaigns, questions of the form, phone prefixes, words in titles, industries. "
-            "A fifth are accounts by e-mail domain, three tenths territories by source, country list and size.",
+            "Rules, a tenth each: wildcards in campaigns, questions of the form, phone prefixes, words in titles, industries.",
+            "Of the rules a fifth are accounts by e-mail domain, three tenths territories by source, country list and size.",
         ),
         figures=figures,
     )
