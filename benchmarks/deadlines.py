@@ -9,7 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,17 +32,10 @@ def measure(rounds: int = ROUNDS, scratch: Path | None = None, ours: int = OURS)
     calendar = Calendar("new-york", "America/New_York", _office_hours(), _holidays_of())
     sla = {span: _business(span) for span in SPANS}
     contenders = [
-        Contender(
-            f"ours, {span} h", _timed(lambda at, s=span: deadline_of(sla[s], calendar, at), instants[:ours])
-        )
-        for span in SPANS
+        Contender(f"ours, {span} h", _timed(_ours(sla[span], calendar), instants[:ours])) for span in SPANS
     ]
     for name, other, asked in _other_calendars():
-        contenders.append(
-            Contender(
-                f"ours, {name}", _timed(lambda at, c=other, s=asked: deadline_of(s, c, at), instants[:ours])
-            )
-        )
+        contenders.append(Contender(f"ours, {name}", _timed(_ours(asked, other), instants[:ours])))
     ready, notes, figures = _peers(calendar, instants)
     contenders += ready
     for one in contenders:  # the first question about a year builds its table
@@ -121,7 +114,7 @@ def _peers(
         missing = peers.missing(module, package)
         deadline = None if missing else build()
         for span, count in PEERS.items():
-            run = _timed(lambda at, d=deadline, s=span: d and d(at, s), instants[:count])
+            run = _timed(_of_span(deadline, span), instants[:count])
             contenders.append(Contender(f"{name}, {span} h", run, missing))
         if deadline is not None and name != "workalendar":
             wanted = [deadline_of(_business(24), calendar, at) for at in instants[:20]]
@@ -134,7 +127,7 @@ def _peers(
     between = None if missing else peers.business_duration()
     for span, count in PEERS.items():
         pairs = {at: deadline_of(_business(span), calendar, at) for at in instants[:count]}
-        run = _timed(lambda at, b=between, p=pairs: b and b(at, p[at]), instants[:count])
+        run = _timed(_between(between, pairs), instants[:count])
         contenders.append(Contender(f"business-duration, {span} h", run, missing))
     return contenders, tuple(notes), figures
 
@@ -147,6 +140,20 @@ def _timed(deadline: Callable[[datetime], object], instants: Sequence[datetime])
         return (time.process_time() - before) / len(instants) * 1e6
 
     return run
+
+
+def _ours(sla: SLA, calendar: Calendar) -> Callable[[datetime], object]:
+    return lambda at: deadline_of(sla, calendar, at)
+
+
+def _of_span(deadline: peers.Deadline | None, span: int) -> Callable[[datetime], object]:
+    return lambda at: deadline(at, span) if deadline else None
+
+
+def _between(
+    hours_between: Callable[[datetime, datetime], object] | None, deadlines: dict[datetime, datetime]
+) -> Callable[[datetime], object]:
+    return lambda at: hours_between(at, deadlines[at]) if hours_between else None
 
 
 def _instants(count: int) -> list[datetime]:
@@ -163,7 +170,7 @@ def _office_hours() -> dict[int, tuple[Span, ...]]:
     return dict.fromkeys(range(5), (Span.parse("09:00-12:00"), Span.parse("13:00-18:00")))
 
 
-def _holidays_of() -> Callable[[int], frozenset]:
+def _holidays_of() -> Callable[[int], frozenset[date]]:
     closed = peers.closed_days()
     return lambda year: frozenset(day for day in closed if day.year == year)
 

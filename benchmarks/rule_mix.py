@@ -135,19 +135,19 @@ def made_lead(dice: random.Random, rules: Sequence[MadeRule]) -> dict[str, Any]:
 
 def _value_for(raw: Any, present: Any) -> Any:  # noqa: PLR0911 - one return for each kind of condition
     match raw:
-        case {"at_least": least, **_rest}:
+        case {"at_least": least}:
             return least
         case {"domain": str(domain)}:
             return f"kim@{domain}"
-        case {"domain": [str(domain), *_rest]}:
+        case {"domain": [str(domain), *_]}:
             return f"kim@{domain}"
         case {"prefix": prefix}:
             return f"{prefix}55"
-        case {"contains": [part, *_rest]}:
+        case {"contains": [part, *_]}:
             return f"The {part}"
         case str():
             return raw.replace("*", "x")
-        case [one, *_rest]:
+        case [one, *_]:
             return one
         case _:
             return present

@@ -55,11 +55,7 @@ def measure(
             asked = _leads(maker, made, leads)
             few = asked[: max(ASKED_BY_SCANS // count, 3)]
             label = f"{count:,} rules, {kind}"
-            contenders.append(
-                Contender(
-                    f"ours, {label}", _median_of(lambda lead, r=ready: r.first_match(Facts(lead)), asked)
-                )
-            )
+            contenders.append(Contender(f"ours, {label}", _median_of(_index(ready), asked)))
             contenders.append(Contender(f"plain scan, {label}", _median_of(scan, few)))
             for name, package, first_match in others:
                 run = _median_of(first_match or (lambda _lead: None), [peers.prepared(lead) for lead in few])
@@ -105,6 +101,10 @@ def _rule(made: MadeRule) -> Rule:
         for tables in (made.when, made.unless)
     )
     return Rule(made.name, "inbound", "inbound-5m", when, unless)
+
+
+def _index(rules: Rules) -> Callable[[Mapping[str, Any]], object]:
+    return lambda lead: rules.first_match(Facts(lead))
 
 
 def _scan(rules: Sequence[Rule]) -> Callable[[Mapping[str, Any]], int | None]:

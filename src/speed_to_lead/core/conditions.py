@@ -7,9 +7,10 @@ a field of several values (a question with several answers ticked) holds what an
 No condition ever fails on a lead's value, however odd: it holds, or it does not.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ class Condition:
     field: str
     expected: str
     comparisons: tuple[Comparison, ...]
-    holds_of: Callable[[Fact], bool] = field(compare=False, repr=False)
+    holds_of: Callable[[Fact], bool] = dataclasses.field(compare=False, repr=False)
 
     def holds(self, facts: Facts) -> bool:
         """Whether it holds of these facts."""
