@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speed_to_lead.core.attribution import Detection
+from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import ConditionError, parse_condition
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.values import host_of, number_range
 
 INF = math.inf
@@ -107,6 +110,9 @@ def test_number_range(value: Any, expected: tuple[float, float] | None) -> None:
         ("*", "anything", True),
         ("*", None, False),
         ("*paid*", "unpaid social", True),
+        ("*paid", "social unpaid", True),
+        ("*paid", "paid social", False),
+        ("*paid*", "social unpaid", True),
         ("a*a", "a", False),
         ("a*b*c", "a\nb\nc", True),
         ("a*b*c", "acb", False),
@@ -160,8 +166,11 @@ def test_number_range(value: Any, expected: tuple[float, float] | None) -> None:
     ],
 )
 def test_holds(raw: Any, value: Any, expected: bool) -> None:
-    """A condition holds of a value or it does not."""
-    assert expected == parse_condition("company", raw).holds_for(value)
+    """A condition holds of a value or it does not, asked by itself or by an index, in `when` or in `unless`."""
+    condition = parse_condition("company", raw)
+    assert expected == condition.holds_for(value)
+    index = ConditionIndex([Detection("asks", (condition,)), Detection("refuses", (), (condition,))])
+    assert (0 if expected else 1) == index.first_match(Facts({"company": value}))
 
 
 @pytest.mark.parametrize(
