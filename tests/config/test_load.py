@@ -24,7 +24,7 @@ def test_detections_carry_their_conditions(config: ConfigDirectory) -> None:
     (detection,) = config.load().rulebook.taxonomy.detections
     found = (
         detection.source,
-        *(detection.matches({"utm_medium": word}) for word in ("paid-social", "email")),
+        *(detection.when[0].holds_for(word) for word in ("paid-social", "email")),
     )
     assert found == ("paid_search", True, False)
 

@@ -1,7 +1,9 @@
 """What is allowed in config and still worth a second look: shadowed rules, nobody on shift, unused names."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
@@ -9,7 +11,8 @@ from speed_to_lead.config.mistakes import Mistake, quoted
 from speed_to_lead.config.slas import ROLES
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import Detection
-from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.conditions import Comparison
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import Clock
@@ -18,6 +21,9 @@ from speed_to_lead.core.sla import Clock
 DAYS_AHEAD = 14
 #: Shifts are looked at this often; no shorter hole matters to a clock of minutes.
 _EVERY = timedelta(minutes=15)
+
+#: One condition of a rule: whether it is an `unless`, its field, and what it compares.
+_Question = tuple[bool, str, frozenset[Comparison]]
 
 
 def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, ...]:
@@ -38,9 +44,14 @@ def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, .
 
 
 def _shadowed_rules(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
+    asked = [_asked(rule) for rule in rules]
+    how_often = Counter(chain.from_iterable(asked))
+    # What a rule asks is compared only with the earlier rules whose rarest question it asks too: with thousands of
+    # rules, comparing each with each takes minutes.
+    earlier_by_rarest: dict[_Question, list[int]] = defaultdict(list)
     for index, rule in enumerate(rules):
         place = f"rules[{index + 1}] {quoted(rule.name)}"
-        if not rule.when and not rule.unless:
+        if not asked[index]:
             after = len(rules) - index - 1
             lost = (
                 f"the {after} rules after it and the default"
@@ -55,25 +66,33 @@ def _shadowed_rules(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
                 f"it has no conditions and matches every lead, so {lost} can never match",
             )
             return
-        earlier = next((other for other in rules[:index] if _covers(other, rule)), None)
+        # An earlier rule that asks nothing which this one does not ask takes every lead this one would.
+        covering = (
+            next(
+                (number for number in earlier_by_rarest.get(question, ()) if asked[number] <= asked[index]),
+                None,
+            )
+            for question in asked[index]
+        )
+        earlier = min((number for number in covering if number is not None), default=None)
         if earlier is not None:
             yield Mistake(
                 "routing.toml",
                 place,
-                f"it can never match: rule {quoted(earlier.name)} comes first and matches every lead this one would; "
-                "move this rule above it or remove it",
+                f"it can never match: rule {quoted(rules[earlier].name)} comes first and matches every lead this one "
+                "would; move this rule above it or remove it",
             )
+            continue  # whatever it covers, the one that covers it covers too
+        earlier_by_rarest[min(asked[index], key=how_often.__getitem__)].append(index)
 
 
-def _covers(earlier: Rule, later: Rule) -> bool:
-    """Whether every lead that `later` matches is one `earlier` matches: it asks nothing that `later` does not ask."""
-    return _texts(earlier.when) <= _texts(later.when) and _texts(earlier.unless) <= _texts(later.unless)
-
-
-def _texts(conditions: tuple[Condition, ...]) -> set[tuple[str, str]]:
-    # A condition's words are its comparison and its values in quotes, and it compares case-folded: equal words, equal
-    # conditions.
-    return {(condition.field, condition.expected.casefold()) for condition in conditions}
+def _asked(rule: Rule) -> frozenset[_Question]:
+    """What the rule asks; `unless` apart from `when`."""
+    return frozenset(
+        (negated, condition.field, frozenset(condition.comparisons))
+        for negated, conditions in ((False, rule.when), (True, rule.unless))
+        for condition in conditions
+    )
 
 
 def _catch_all_detection(detections: tuple[Detection, ...]) -> Iterator[Mistake]:
@@ -152,15 +171,18 @@ def _unused_sources(configuration: Configuration) -> Iterator[Mistake]:
     rulebook = configuration.rulebook
     named = {form.source for form in configuration.forms.values()}
     named |= {detection.source for detection in rulebook.taxonomy.detections}
-    asked = [
-        condition
+    asked = {
+        (
+            condition.field,
+            condition.comparisons,
+        ): condition  # each different one once: thousands of rules share a few
         for rule in rulebook.rules
         for condition in (*rule.when, *rule.unless)
         if condition.field in ("source", "motion")
-    ]
+    }
     for source in rulebook.taxonomy.sources.values():
-        facts = {"source": source.name, "motion": source.motion.value}
-        if source.name not in named and not any(condition.holds(facts) for condition in asked):
+        facts = Facts({"source": source.name, "motion": source.motion.value})
+        if source.name not in named and not any(condition.holds(facts) for condition in asked.values()):
             yield Mistake(
                 "sources.toml",
                 f"sources.{source.name}",

@@ -7,8 +7,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from speed_to_lead.core.conditions import Condition, host_of, shown
+from speed_to_lead.core.condition_index import ConditionIndex
+from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.submission import GenericLead
+from speed_to_lead.core.values import host_of
 
 
 class Motion(StrEnum):
@@ -39,10 +42,6 @@ class Detection:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
 
-    def matches(self, facts: Mapping[str, Any]) -> bool:
-        """Whether these facts point to the source."""
-        return all(c.holds(facts) for c in self.when) and not any(c.holds(facts) for c in self.unless)
-
 
 #: Every lead has exactly one source; this one is there whatever `sources.toml` says.
 UNKNOWN_SOURCE = Source("unknown", "Unknown", Motion.INBOUND)
@@ -67,6 +66,14 @@ class Taxonomy:
             for alias in source.aliases:
                 by_word.setdefault(_word(alias), source)
         return by_word
+
+    @cached_property
+    def _index(self) -> ConditionIndex:
+        return ConditionIndex(self.detections)
+
+    def detected(self, facts: Facts) -> int | None:
+        """The place of the first detection that matches, None where none does."""
+        return self._index.first_match(facts)
 
     def named(self, text: str) -> Source | None:
         """The source a text names, whatever the case and spacing: a name before a label before an alias."""
@@ -95,13 +102,13 @@ def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: T
     """
     channel = str(lead.get("channel") or default_channel_group(lead))
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
-    facts = facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None}
+    facts = Facts(facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None})
     source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
     return Attribution(source, channel, campaign, (*why, f"channel is {_quoted(channel, 'channel', facts)}"))
 
 
 def _find_source(
-    facts: Mapping[str, Any], form: str, form_source: str | None, named: Any, taxonomy: Taxonomy
+    facts: Facts, form: str, form_source: str | None, named: Any, taxonomy: Taxonomy
 ) -> tuple[Source, tuple[str, ...]]:
     if form_source is not None:
         source = taxonomy.source(form_source)
@@ -113,18 +120,19 @@ def _find_source(
         if found is not None:
             return found, (f'source is "{found.name}": the submission names {words}',)
         trace.append(f"the submission names the source {words}, which the taxonomy does not have")
-    for number, detection in enumerate(taxonomy.detections, start=1):
-        if detection.matches(facts):
-            source = taxonomy.source(detection.source)
-            why = ", ".join(
-                [f"{c.field} {c.expected}" for c in detection.when]
-                + [f"{c.field} is none that {c.expected}" for c in detection.unless]
-            )
-            trace.append(
-                f'source is "{source.name}": detect {number} gives {_other(detection.source, source)}, '
-                f"{why or 'it catches every lead'}"
-            )
-            return source, tuple(trace)
+    number = taxonomy.detected(facts)
+    if number is not None:
+        detection = taxonomy.detections[number]
+        source = taxonomy.source(detection.source)
+        why = ", ".join(
+            [f"{c.field} {c.expected}" for c in detection.when]
+            + [f"{c.field} is none that {c.expected}" for c in detection.unless]
+        )
+        trace.append(
+            f'source is "{source.name}": detect {number + 1} gives {_other(detection.source, source)}, '
+            f"{why or 'it catches every lead'}"
+        )
+        return source, tuple(trace)
     return UNKNOWN_SOURCE, (*trace, 'source is "unknown": neither form, submission nor a detection names one')
 
 
@@ -132,8 +140,8 @@ def _other(name: str, source: Source) -> str:
     return "it" if source.name == name else f'"{name}", which the taxonomy does not have'
 
 
-def _quoted(value: Any, field_name: str, facts: Mapping[str, Any]) -> str:
-    text = shown(value, field_name, facts)
+def _quoted(value: Any, field_name: str, facts: Facts) -> str:
+    text = facts.shown(value, field_name)
     return "one that is not repeated here" if text is None else f'"{text}"'
 
 

@@ -20,6 +20,7 @@ from speed_to_lead.core.open_time import BusinessDay, OpenTime
 _MINUTES_A_DAY: Final = 24 * 60
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEKDAY_NUMBERS: Final = {name[:end]: day for day, name in enumerate(_WEEKDAYS) for end in (3, len(name))}
+_WEEKDAY_TEXTS: Final = tuple(name[:3].capitalize() for name in _WEEKDAYS)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SPAN: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 
@@ -206,8 +207,8 @@ class Calendar:
     def local_text(self, at: datetime) -> str:
         """`at` as people there read it: `Mon 23 Nov 09:00 EST`. English whatever the locale of the process."""
         local = at.astimezone(self._zone)
-        weekday, month = _WEEKDAYS[local.weekday()][:3].capitalize(), _MONTHS[local.month - 1]
-        return f"{weekday} {local.day} {month} {local:%H:%M} {local.tzname()}"
+        weekday, month = _WEEKDAY_TEXTS[local.weekday()], _MONTHS[local.month - 1]
+        return f"{weekday} {local.day} {month} {local.hour:02}:{local.minute:02} {local.tzname()}"
 
     def opens_within_a_year(self, now: datetime) -> bool:
         """Whether there is any open time in the 366 days from `now`."""

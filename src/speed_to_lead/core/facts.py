@@ -1,0 +1,118 @@
+"""What conditions are asked about: a lead's fields by name, each value read once however many rules ask about it."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from speed_to_lead.core.submission import FIELD_ALIASES
+from speed_to_lead.core.values import folded, host_of, number_range
+
+#: Fields whose values a trace does not repeat: the trace is read in places where the person need not be named.
+PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "message"))
+
+
+class Fact:
+    """One field's value, and what it can mean; a field of several values (answers ticked) has several of each.
+
+    A field that is not there has the value None, and means nothing.
+    """
+
+    __slots__ = ("_hosts", "_ranges", "_texts", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._texts: list[str] | None = None
+        self._ranges: list[tuple[float, float]] | None = None
+        self._hosts: list[str] | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """As texts, folded for comparison."""
+        if self._texts is None:
+            self._texts = [folded(member) for member in _members(self.value)]
+        return self._texts
+
+    @property
+    def ranges(self) -> list[tuple[float, float]]:
+        """As numbers, the least and most of each; those that are none are left out."""
+        if self._ranges is None:
+            found = [number_range(member) for member in _members(self.value)]
+            self._ranges = [limits for limits in found if limits is not None]
+        return self._ranges
+
+    @property
+    def hosts(self) -> list[str]:
+        """As hosts of addresses; "" for what is none."""
+        if self._hosts is None:
+            self._hosts = [host_of(member) for member in _members(self.value)]
+        return self._hosts
+
+
+def _members(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [member for member in value if member is not None]
+    return [] if value is None else [value]
+
+
+NOT_GIVEN = Fact(None)
+
+
+class Facts(dict[str, Fact]):
+    """One lead's fields as conditions see them, each read when it is first asked for.
+
+    A dictionary of what was read so far, because a dictionary answers at once where a method would be called:
+    every rule's trace asks here. `given` is the flat mapping of field name to value, without those that are None.
+    """
+
+    __slots__ = ("_found", "_personal", "given")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__()
+        if None in values.values():
+            values = {name: value for name, value in values.items() if value is not None}
+        self.given = values
+        self._found: dict[str, str] = {}
+        self._personal: list[str] | None = None
+
+    def __missing__(self, field: str) -> Fact:
+        value = self.given.get(field)
+        fact = self[field] = NOT_GIVEN if value is None else Fact(value)
+        return fact
+
+    def found(self, field: str) -> str:
+        """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
+        words = self._found.get(field)
+        if words is None:
+            value = self.given.get(field)
+            text = None if value is None else self.shown(value, field)
+            words = "is not given" if value is None else "is given" if text is None else f'is "{text}"'
+            self._found[field] = words
+        return words
+
+    def shown(self, value: Any, field: str) -> str | None:
+        """A value of the field as a trace may repeat it, 60 characters at the most; None where it may not.
+
+        It may not where the field is personal, or where the value repeats one that is (a referrer ending in
+        `?email=…`, a company named after its founder).
+        """
+        if is_personal(field):
+            return None
+        text = str(value)
+        compared = folded(text)
+        if any(personal in compared for personal in self._personal_texts()):
+            return None
+        return f"{text[:57]}..." if len(text) > 60 else text
+
+    def _personal_texts(self) -> list[str]:
+        if self._personal is None:
+            texts = (folded(value) for name, value in self.given.items() if is_personal(name))
+            self._personal = [text for text in texts if text]
+        return self._personal
+
+
+@lru_cache(maxsize=4096)
+def is_personal(field: str) -> bool:
+    """Whether the field's values stay out of traces: the person's own, under whatever name the form gave them."""
+    name = re.sub(r"[\s-]+", "_", field.removeprefix("custom.").strip()).casefold()
+    return FIELD_ALIASES.get(name, name) in PERSONAL_FIELDS
