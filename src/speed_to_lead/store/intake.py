@@ -36,6 +36,8 @@ from speed_to_lead.store.server import (
 )
 
 _T = TypeVar("_T")
+#: A submission, whom to tell, its size, and until when (by the loop's clock) somebody waits to hear.
+_Waiting = tuple[Submission, "asyncio.Future[None]", int, float]
 
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
@@ -64,7 +66,9 @@ class Intake:
         self._vault = vault
         self._confirm_replicas = confirm_replicas
         self._wait = hiredis.pack_command(wait_command(confirm_replicas)) if confirm_replicas else b""
-        self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
+        self._waiting: list[_Waiting] = []
+        self._sending: list[_Waiting] = []
+        self._late: asyncio.TimerHandle | None = None  # when the one that waits longest has waited long enough
         self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
@@ -97,15 +101,13 @@ class Intake:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((submission, done, size))
+        self._waiting.append((submission, done, size, loop.time() + ANSWER_TIMEOUT))
         self._held_bytes += size
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send())
-        late = loop.call_later(ANSWER_TIMEOUT, _give_up, done)
-        try:
-            await done
-        finally:
-            late.cancel()
+            self._sender = loop.create_task(self._send())
+        if self._late is None:
+            self._late = loop.call_later(ANSWER_TIMEOUT, self._give_up)
+        await done
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the server does not answer or would not store a lead, or too few replicas hold it.
@@ -126,6 +128,8 @@ class Intake:
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
         self._closed = True
+        if self._late is not None:
+            self._late.cancel()  # each write has its own limit
         started = [task for task in (self._sender, self._asking) if task is not None]
         if started:
             await asyncio.wait(started)
@@ -137,15 +141,17 @@ class Intake:
         while self._waiting:
             count = self._next_count()
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
+            self._sending = taken
             # Whoever has given up was told so; what they sent comes again.
-            batch = [(submission, done) for submission, done, _ in taken if not done.done()]
+            batch = [(submission, done) for submission, done, _, _ in taken if not done.done()]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
                 answers = await self._write([submission for submission, _ in batch]) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
-                self._held_bytes -= sum(size for _, _, size in taken)
+                self._held_bytes -= sum(size for _, _, size, _ in taken)
+                self._sending = []
                 for (_, done), answer in zip(batch, answers, strict=False):
                     if done.done():
                         continue
@@ -154,10 +160,22 @@ class Intake:
                     else:
                         done.set_result(None)
 
+    def _give_up(self) -> None:
+        """Tell those who have waited long enough. One timer for all: one for each would be a tenth of what storing costs."""
+        loop = asyncio.get_running_loop()
+        self._late, now = None, loop.time()
+        for _, done, _, limit in (*self._sending, *self._waiting):  # in the order they came
+            if done.done():
+                continue
+            if limit > now:
+                self._late = loop.call_at(limit, self._give_up)
+                return
+            done.set_exception(StoreUnavailable("TimeoutError"))
+
     def _next_count(self) -> int:
         """How many of those waiting share the next pipeline: one at the least."""
         total = 0
-        for count, (_, _, size) in enumerate(self._waiting[:BATCH]):
+        for count, (_, _, size, _) in enumerate(self._waiting[:BATCH]):
             total += size
             if count and total > BATCH_BYTES:
                 return count
@@ -285,11 +303,6 @@ async def _read(connection: Any) -> object:
         return await connection.read_response(timeout=math.inf)  # the whole exchange has one limit
     except redis.exceptions.ResponseError as error:
         return error
-
-
-def _give_up(done: "asyncio.Future[None]") -> None:
-    if not done.done():
-        done.set_exception(StoreUnavailable("TimeoutError"))
 
 
 async def _in_time(answer: Awaitable[_T], limit: float = ANSWER_TIMEOUT) -> _T:
