@@ -9,11 +9,13 @@ import base64
 import hashlib
 import hmac
 import json
-import os
+import shutil
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ import hiredis
 import redis
 
 from benchmarks.finding import Check, Contender, Finding, Row, in_turns, ratio
-from benchmarks.machine import Process, Server, answers, free_port, python, running, server
+from benchmarks.machine import Process, Server, free_port, python, running, server
+from benchmarks.peers import xadd_hook
 from benchmarks.senders import Answers, load, request_of
 from speed_to_lead.store.keys import Keys
 
@@ -48,7 +51,7 @@ BODY = json.dumps(
     }
 ).encode()
 
-_SECRET = "an-invented-secret"  # noqa: S105
+_SECRET = "an-invented-secret"
 _INTAKE = """
 [forms.open]
 provider = "generic"
@@ -88,7 +91,7 @@ def measure(rounds: int, scratch: Path) -> Finding:
         peers = _peers()
         rows = in_turns(
             [
-                *(Contender(peer.name, lambda peer=peer: _run(peer, store, config, scratch, costs)) for peer in peers),
+                *(Contender(peer.name, partial(_run, peer, store, config, scratch, costs)) for peer in peers),
                 Contender("bare XADD pipelines", lambda: _bare_xadd(store)),
             ],
             rounds,
@@ -111,8 +114,18 @@ def _finding(rows: tuple[Row, ...], costs: dict[str, Costs]) -> Finding:
         more_is_better=True,
         rows=rows,
         checks=(
-            Check("hook requests/s over an empty Starlette handler that reads the body", ratio(ours, by_name["empty Starlette handler, body read"]), 0.6, at_least=True),
-            Check("hook requests/s over an empty Starlette handler that does not", ratio(ours, by_name["empty Starlette handler"]), 0.6, at_least=True),
+            Check(
+                "hook requests/s over an empty Starlette handler that reads the body",
+                ratio(ours, by_name["empty Starlette handler, body read"]),
+                0.6,
+                at_least=True,
+            ),
+            Check(
+                "hook requests/s over an empty Starlette handler that does not",
+                ratio(ours, by_name["empty Starlette handler"]),
+                0.6,
+                at_least=True,
+            ),
             Check("hook requests/s over FastAPI + task.delay()", ratio(ours, celery), 8.0, at_least=True),
         ),
         notes=(
@@ -129,7 +142,17 @@ def _peers() -> list[Peer]:
     ours = python("-m", "speed_to_lead.cli", "web")
 
     def uvicorn(app: str) -> list[str]:
-        options = ("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-access-log", "--log-level", "warning")
+        options = (
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--ws",
+            "none",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+        )
         return python("-m", "uvicorn", f"benchmarks.peers.{app}", "--no-server-header", *options)
 
     def post(path: str, **headers: str) -> bytes:
@@ -137,29 +160,42 @@ def _peers() -> list[Peer]:
 
     return [
         Peer(OURS, ours, post("/hooks/open"), _kept_by_us),
-        Peer(f"{OURS}, signed", ours, post("/hooks/signed", Typeform_Signature=f"sha256={signature}"), _kept_by_us),
+        Peer(
+            f"{OURS}, signed",
+            ours,
+            post("/hooks/signed", Typeform_Signature=f"sha256={signature}"),
+            _kept_by_us,
+        ),
         Peer("bare ASGI, body read", uvicorn("empty_hook:bare"), post("/hooks/bare")),
         Peer("empty Starlette handler, body read", uvicorn("empty_hook:app"), post("/hooks/reading")),
         Peer("empty Starlette handler", uvicorn("empty_hook:app"), post("/hooks/not-reading")),
-        Peer("Starlette + one XADD per request", uvicorn("xadd_hook:app"), post("/hooks/open"), _kept_by_xadd),
+        Peer(
+            "Starlette + one XADD per request", uvicorn("xadd_hook:app"), post("/hooks/open"), _kept_by_xadd
+        ),
         Peer("FastAPI + task.delay()", uvicorn("fastapi_celery:app"), post("/hooks/open"), _kept_by_celery),
-        Peer("FastAPI + task.delay(), without threads", uvicorn("fastapi_celery:app"), post("/hooks/waiting"), _kept_by_celery),
+        Peer(
+            "FastAPI + task.delay(), without threads",
+            uvicorn("fastapi_celery:app"),
+            post("/hooks/waiting"),
+            _kept_by_celery,
+        ),
     ]
 
 
 def _run(peer: Peer, store: Server, config: Path, scratch: Path, costs: dict[str, Costs]) -> float:
     with _web(peer.command, store, config, scratch) as (web, port):
-        before = web.cpu, store.process.cpu
-        heard = load(port, peer.request, warm=WARM, seconds=SECONDS)
-        after = web.cpu, store.process.cpu
+        heard = load(port, peer.request, warm=WARM, seconds=SECONDS, watched=(web, store.process))
     if heard.refused:
         raise RuntimeError(f"{peer.name} refused: {heard.refused[0][:200]!r}")
     if peer.count_kept is not None and peer.count_kept(store, heard) != len(heard.bodies):
         raise RuntimeError(f"{peer.name} answered 200 to what it did not keep")
     cost = costs.setdefault(peer.name, Costs([], [], []))
-    cost.web.append((after[0] - before[0]) / len(heard.bodies) * 1e6)
-    cost.server.append((after[1] - before[1]) / len(heard.bodies) * 1e6)
-    cost.sender.append(heard.cpu / heard.counted * 1e6)
+    for part, seconds in (
+        (cost.web, heard.cpu_of[0]),
+        (cost.server, heard.cpu_of[1]),
+        (cost.sender, heard.cpu),
+    ):
+        part.append(seconds / heard.counted * 1e6)
     return heard.per_second
 
 
@@ -174,15 +210,25 @@ def _web(command: list[str], store: Server, config: Path, scratch: Path) -> Iter
         "BENCHMARK_SECRET": _SECRET,
     }
     is_peer = "uvicorn" in command
-    with running([*command, *(["--port", str(port)] if is_peer else [])], environment, scratch / "web.log") as web:
-        web.wait_for(lambda: answers(port), "the web process")
+    with running(
+        [*command, *(["--port", str(port)] if is_peer else [])], environment, scratch / "web.log"
+    ) as web:
+        web.wait_for(lambda: _speaks(port), "the web process")
         yield web, port
+
+
+def _speaks(port: int) -> bool:
+    """Whether it answers requests: the port alone is open before that."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return connection.recv(100).startswith(b"HTTP/1.1 ")
+    except OSError:
+        return False
 
 
 def _config(directory: Path) -> Path:
     """The rules of the repository with two forms of our own."""
-    import shutil
-
     shutil.copytree(Path(__file__).parents[1] / "config", directory)
     (directory / "intake.toml").write_text(_INTAKE, encoding="utf-8")
     return directory
@@ -193,9 +239,7 @@ def _kept_by_us(store: Server, heard: Answers) -> int:
 
 
 def _kept_by_xadd(store: Server, heard: Answers) -> int:
-    from benchmarks.peers.xadd_hook import STREAM
-
-    return _ids_kept(store, STREAM, heard)
+    return _ids_kept(store, xadd_hook.STREAM, heard)
 
 
 def _ids_kept(store: Server, stream: str, heard: Answers) -> int:
@@ -213,7 +257,7 @@ def _ids_kept(store: Server, stream: str, heard: Answers) -> int:
     return len(answered & kept)
 
 
-def _kept_by_celery(store: Server, heard: Answers) -> int:
+def _kept_by_celery(store: Server, _heard: Answers) -> int:
     with redis.Redis.from_url(store.url) as client:
         queued: Any = client.llen("celery")
         client.delete("celery")
@@ -223,8 +267,22 @@ def _kept_by_celery(store: Server, heard: Answers) -> int:
 def _bare_xadd(store: Server) -> float:
     """Entries a second that one Python client adds in pipelines of ready bytes: what the server could take."""
     stream = "{stl}:bare:incoming"
-    entry = ("XADD", stream, "*", "id", "0" * 23, "form", "open", "received_at", "1700000000000", "body", BODY)
-    packed = hiredis.pack_command((*entry, "content_type", "application/json")) * PIPELINE
+    entry: tuple[Any, ...] = (
+        "XADD",
+        stream,
+        "*",
+        "id",
+        "0" * 23,
+        "form",
+        "open",
+        "received_at",
+        "1700000000000",
+        "body",
+        BODY,
+        "content_type",
+        "application/json",
+    )
+    packed = hiredis.pack_command(entry) * PIPELINE
     with redis.Redis.from_url(store.url) as client:
         connection = client.connection_pool.get_connection()
         count, began = 0, time.perf_counter()

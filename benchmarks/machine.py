@@ -44,7 +44,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(command: list[str], environment: Mapping[str, str], log: Path, *, cwd: Path = ROOT) -> Iterator[Process]:
+def running(
+    command: list[str], environment: Mapping[str, str], log: Path, *, cwd: Path = ROOT
+) -> Iterator[Process]:
     """That command as a process of its own; it is told to end when this block ends, and dies with this process."""
     with log.open("ab") as output:
         handle = subprocess.Popen(

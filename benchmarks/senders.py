@@ -6,11 +6,14 @@ answer only its status, its length and its body are read.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import uvloop
+
+from benchmarks.machine import Process
 
 #: Keep-alive connections: a form tool or a proxy in front holds some dozens.
 CONNECTIONS = 64
@@ -24,7 +27,8 @@ class Answers:
     counted: int
     bodies: tuple[bytes, ...]
     refused: tuple[bytes, ...]
-    cpu: float
+    cpu: float  # of the sender
+    cpu_of: tuple[float, ...]  # of the processes that were watched
 
     @property
     def per_second(self) -> float:
@@ -48,28 +52,42 @@ def request_of(path: str, body: bytes, headers: Mapping[str, str] | None = None)
 
 
 def load(
-    port: int, request: bytes, *, warm: float, seconds: float, connections: int = CONNECTIONS
+    port: int,
+    request: bytes,
+    *,
+    warm: float,
+    seconds: float,
+    watched: Sequence[Process] = (),
+    connections: int = CONNECTIONS,
 ) -> Answers:
-    """Send that request again and again on every connection; count the answers after the warm seconds."""
+    """Send that request again and again on every connection; count answers and CPU after the warm seconds."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_load(port, request, warm, seconds, connections))
+        return runner.run(_load(port, request, warm, seconds, watched, connections))
 
 
-async def _load(port: int, request: bytes, warm: float, seconds: float, connections: int) -> Answers:
+async def _load(
+    port: int, request: bytes, warm: float, seconds: float, watched: Sequence[Process], connections: int
+) -> Answers:
     loop = asyncio.get_running_loop()
     senders = [_Sender(request) for _ in range(connections)]
     for sender in senders:
-        await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", port)
+        await loop.create_connection(partial(_same, sender), "127.0.0.1", port)
     await asyncio.sleep(warm)
+    cpu_before = [process.cpu for process in watched]
     before, cpu, began = sum(len(s.bodies) for s in senders), time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds)
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    cpu_of = tuple(process.cpu - so_far for process, so_far in zip(watched, cpu_before, strict=True))
     counted = sum(len(s.bodies) for s in senders) - before
     for sender in senders:
         sender.is_stopping = True
     await asyncio.wait_for(asyncio.gather(*(sender.ended for sender in senders)), 10)
     bodies = tuple(body for sender in senders for body in sender.bodies)
-    return Answers(took, counted, bodies, tuple(text for s in senders for text in s.refused), cpu)
+    return Answers(took, counted, bodies, tuple(text for s in senders for text in s.refused), cpu, cpu_of)
+
+
+def _same(sender: "_Sender") -> "_Sender":
+    return sender
 
 
 class _Sender(asyncio.Protocol):

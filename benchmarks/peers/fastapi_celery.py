@@ -5,12 +5,13 @@
 
 The broker is the same server, so a message that was sent is as safe there as our entry in the stream (until a worker
 takes it). `delay` blocks, so the handler is a plain function, which FastAPI runs in its threads, as its documentation
-says; `Ignored results` and the lean worker are what Celery's own advice for throughput comes to.
+says; ignored results and the lean worker are what Celery's own advice for throughput comes to.
 """
 
 import os
 import time
 import uuid
+from typing import Any
 
 import redis
 from celery import Celery
@@ -35,12 +36,12 @@ class Lead(BaseModel):
 
 
 @celery.task  # type: ignore[untyped-decorator]
-def route(lead_id: str, lead: dict[str, str]) -> None:
+def route(lead_id: str, lead: dict[str, Any]) -> None:
     """Give the lead to a team, and note when: the writes a router makes, at their smallest."""
     team = "inbound" if lead.get("source") == "demo request" else "triage"
     now = time.time_ns() // 1_000_000
     with client.pipeline(transaction=True) as pipe:
-        pipe.hset(f"peer:lead:{lead_id}", mapping={**lead, "team": team, "routed_at": now})
+        pipe.hset(f"peer:lead:{lead_id}", mapping=dict(lead, team=team, routed_at=now))
         pipe.zadd("peer:due", {lead_id: now + 300_000})
         pipe.execute()
 

@@ -220,7 +220,7 @@ class _Broken:
 def test_whatever_goes_wrong_is_503(redis_store: RedisStore, error: Exception) -> None:
     """A fault of ours asks the tool to send it again, and no text of it reaches the answer."""
     broken: Any = _Broken(error)
-    hook = hooks.Hooks(place_of(redis_store), broken, lambda: None, "", {}, Failures())
+    hook = hooks.Hooks(place_of(redis_store), broken, "", {}, Failures())
     with running(hook, "off") as port, structlog.testing.capture_logs() as logs:
         answer = httpx.post(f"http://127.0.0.1:{port}/hooks/open", content=BODY, trust_env=False)
     assert answer.status_code == 503
@@ -252,7 +252,7 @@ def test_the_signed_address_is_the_one_the_sender_called(
         async def now(self) -> None: ...
 
     now: Any = Now()
-    hook = hooks.Hooks(place_of(redis_store), now, lambda: None, public_url, {}, Failures())
+    hook = hooks.Hooks(place_of(redis_store), now, public_url, {}, Failures())
     target = b"/hooks/open?b=%C3%A4&a=1&&token=x%2By"
     with running(hook, "off") as port, socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(b"POST %b HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n" % target)

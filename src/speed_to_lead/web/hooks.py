@@ -8,7 +8,7 @@ answered: what is not ours to take is 400, 401 or 413, and what we cannot do now
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -111,20 +111,18 @@ def is_hook(path: str) -> bool:
 
 
 class Hooks:
-    """The ASGI application for everything below /hooks/. `stored` is called after each stored submission."""
+    """The ASGI application for everything below /hooks/."""
 
     def __init__(
         self,
         place: Workplace,
         intake: Intake,
-        stored: Callable[[], None],
         public_url: str,
         environment: Mapping[str, str],
         failures: Failures,
     ) -> None:
         self._place = place
         self._intake = intake
-        self._stored = stored
         self._public_url = public_url
         self._environment = environment
         self._failures = failures
@@ -183,7 +181,6 @@ class Hooks:
                 span.note(outcome="refused")
                 return submission
             await self._intake.store(submission)
-            self._stored()
             span.note(lead_id=submission.id, outcome="stored")
             log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Stored(submission.id)

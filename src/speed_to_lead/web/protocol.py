@@ -89,7 +89,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._is_in_head = False
         super().on_headers_complete()
         # The task that answers it exists, and runs when what was received is read.
-        self.scope["extensions"] = {DIRECT: Direct(self.cycle)}
+        self.scope["extensions"] = {DIRECT: Direct(self.cycle)}  # type: ignore[dict-item]  # a dict, as uvicorn types it
 
     def data_received(self, data: bytes) -> None:
         """Close the connection on a head that is too large or does not end in time."""
