@@ -86,7 +86,7 @@ class Costs:
 def measure(rounds: int, scratch: Path) -> Finding:
     """Requests per second of each contender, in turns."""
     costs: dict[str, Costs] = {}
-    config = _config(scratch / "config")
+    config = config_with_forms(scratch / "config")
     with server(scratch / "data") as store:
         peers = _peers()
         rows = in_turns(
@@ -137,23 +137,25 @@ def _finding(rows: tuple[Row, ...], costs: dict[str, Costs]) -> Finding:
     )
 
 
+def uvicorn(app: str) -> list[str]:
+    """The command of a peer's web process, under the server ours runs under; its port is to be added."""
+    options = (
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--ws",
+        "none",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    )
+    return python("-m", "uvicorn", f"benchmarks.peers.{app}", "--no-server-header", *options)
+
+
 def _peers() -> list[Peer]:
     signature = base64.b64encode(hmac.digest(_SECRET.encode(), BODY, hashlib.sha256)).decode()
     ours = python("-m", "speed_to_lead.cli", "web")
-
-    def uvicorn(app: str) -> list[str]:
-        options = (
-            "--loop",
-            "uvloop",
-            "--http",
-            "httptools",
-            "--ws",
-            "none",
-            "--no-access-log",
-            "--log-level",
-            "warning",
-        )
-        return python("-m", "uvicorn", f"benchmarks.peers.{app}", "--no-server-header", *options)
 
     def post(path: str, **headers: str) -> bytes:
         return request_of(path, BODY, {name.replace("_", "-"): text for name, text in headers.items()})
@@ -213,11 +215,11 @@ def _web(command: list[str], store: Server, config: Path, scratch: Path) -> Iter
     with running(
         [*command, *(["--port", str(port)] if is_peer else [])], environment, scratch / "web.log"
     ) as web:
-        web.wait_for(lambda: _speaks(port), "the web process")
+        web.wait_for(lambda: speaks(port), "the web process")
         yield web, port
 
 
-def _speaks(port: int) -> bool:
+def speaks(port: int) -> bool:
     """Whether it answers requests: the port alone is open before that."""
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as connection:
@@ -227,7 +229,7 @@ def _speaks(port: int) -> bool:
         return False
 
 
-def _config(directory: Path) -> Path:
+def config_with_forms(directory: Path) -> Path:
     """The rules of the repository with two forms of our own."""
     shutil.copytree(Path(__file__).parents[1] / "config", directory)
     (directory / "intake.toml").write_text(_INTAKE, encoding="utf-8")

@@ -41,7 +41,8 @@ def route(lead_id: str, lead: dict[str, Any]) -> None:
     team = "inbound" if lead.get("source") == "demo request" else "triage"
     now = time.time_ns() // 1_000_000
     with client.pipeline(transaction=True) as pipe:
-        pipe.hset(f"peer:lead:{lead_id}", mapping=dict(lead, team=team, routed_at=now))
+        record: Any = {**lead, "team": team, "routed_at": now}
+        pipe.hset(f"peer:lead:{lead_id}", mapping=record)
         pipe.zadd("peer:due", {lead_id: now + 300_000})
         pipe.execute()
 
