@@ -185,7 +185,7 @@ def _wait_for_routing(store: Server) -> None:
 def _their_fleet(store: Server, scratch: Path) -> Iterator[str]:
     port = free_port()
     environment = {"REDIS_URL": store.url}
-    worker = python("-m", "celery", "-q", "-A", "benchmarks.peers.fastapi_celery", "worker", "-c", "2")
+    worker = python("-m", "celery", "-q", "-A", "benchmarks.peers.fastapi_celery:celery", "worker", "-c", "2")
     lean = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     with (
         running([*worker, *lean], environment, scratch / "peer-worker.log"),

@@ -1,7 +1,7 @@
 """FastAPI and one Celery task per lead: what most teams would write.
 
     uvicorn benchmarks.peers.fastapi_celery:app
-    celery -A benchmarks.peers.fastapi_celery worker
+    celery -A benchmarks.peers.fastapi_celery:celery worker
 
 The broker is the same server, so a message that was sent is as safe there as our entry in the stream (until a worker
 takes it). `delay` blocks, so the handler is a plain function, which FastAPI runs in its threads, as its documentation

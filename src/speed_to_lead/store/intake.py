@@ -285,7 +285,9 @@ def _connect(url: str) -> tuple[Any, Any]:
     """A client of the server, or of the primary its Sentinels name; and the Sentinels, to be closed with it, or None."""
     options: dict[str, Any] = {
         "socket_connect_timeout": ANSWER_TIMEOUT,
-        "socket_timeout": ANSWER_TIMEOUT,
+        # No further limit for each send and each answer: whatever is asked has one as a whole (`_in_time`), and redis-py
+        # would wrap each send in a task of its own to keep another.
+        "socket_timeout": None,
         **keepalive(url),
         "health_check_interval": 15,
         # Once, for a connection the server closed while it was idle; a silent server is not asked twice.

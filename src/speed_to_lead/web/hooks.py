@@ -126,6 +126,7 @@ class Hooks:
         self._public_url = public_url
         self._environment = environment
         self._failures = failures
+        self._log = log.bind()  # what is logged of every request costs nothing where its level is off
         #: How often this process answered what, by form and status. Most refusals never reach the store.
         self.answers: Counter[tuple[str, int]] = Counter()
 
@@ -182,7 +183,7 @@ class Hooks:
                 return submission
             await self._intake.store(submission)
             span.note(lead_id=submission.id, outcome="stored")
-            log.debug("submission.stored", lead_id=submission.id, form=form.name)
+            self._log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Stored(submission.id)
 
     def _form(self, scope: Scope) -> Form | None:
