@@ -191,6 +191,8 @@ def _run(peer: Peer, store: Server, config: Path, scratch: Path, costs: dict[str
         raise RuntimeError(f"{peer.name} refused: {heard.refused[0][:200]!r}")
     if peer.count_kept is not None and peer.count_kept(store, heard) != len(heard.bodies):
         raise RuntimeError(f"{peer.name} answered 200 to what it did not keep")
+    if not heard.counted:
+        raise RuntimeError(f"{peer.name} answered nothing in {SECONDS} s")
     cost = costs.setdefault(peer.name, Costs([], [], []))
     for part, seconds in (
         (cost.web, heard.cpu_of[0]),

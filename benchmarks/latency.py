@@ -7,6 +7,7 @@ same server: from the POST to the write of its task.
 """
 
 import asyncio
+import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -87,9 +88,9 @@ def _finding(rows: tuple[Row, ...], heard: dict[str, list[float]]) -> Finding:
 
 
 def _at(share: float, times: list[float]) -> float:
-    """The smallest time that so large a share of all is not above."""
+    """The time that so large a share of all do not exceed."""
     ordered = sorted(times)
-    return ordered[max(0, round(share * len(ordered) + 0.5) - 1)] if share < 1 else ordered[-1]
+    return ordered[math.ceil(share * len(ordered)) - 1]
 
 
 def _run(

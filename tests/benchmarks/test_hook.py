@@ -13,8 +13,8 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of a moment."""
-    monkeypatch.setattr(hook, "WARM", 0.1)
-    monkeypatch.setattr(hook, "SECONDS", 0.3)
+    monkeypatch.setattr(hook, "WARM", 0.2)
+    monkeypatch.setattr(hook, "SECONDS", 1.5)
 
 
 @pytest.mark.usefixtures("small")
