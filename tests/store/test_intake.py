@@ -472,3 +472,80 @@ def test_large_submissions_go_in_writes_of_their_own(
     with_intake(server_url, work, key_prefix)
     assert writes == [2000, 1000, 9000, 20]
     assert len(stored(server_url, key_prefix)) == 6
+
+
+def test_one_refused_in_the_middle_fails_alone(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a group hears what became of its own: the server's error is one answer among the others."""
+
+    def xadd(stream: str, one: Submission, vault: Any) -> tuple[Any, ...]:
+        return ("XADD", stream, "not-an-id", "a", "b") if one.id == "b" else whole(stream, one, vault)
+
+    whole = intake_module._xadd
+    monkeypatch.setattr(intake_module, "_xadd", xadd)
+
+    async def work(intake: Intake) -> list[Any]:
+        return list(
+            await asyncio.gather(*(intake.store(submission(n)) for n in "abc"), return_exceptions=True)
+        )
+
+    heard = with_intake(server_url, work, key_prefix)
+    assert [None, StoreUnavailable, None] == [a if a is None else type(a) for a in heard]
+    assert stored(server_url, key_prefix) == ["a", "c"]
+
+
+def test_submissions_stand_in_the_stream_in_the_order_they_came(
+    server_url: str, key_prefix: str, redis_store: RedisStore
+) -> None:
+    """Over several groups too."""
+    names = [f"s{number:03}" for number in range(500)]
+    with_intake(
+        server_url,
+        lambda intake: asyncio.gather(*(intake.store(submission(name)) for name in names)),
+        key_prefix,
+    )
+    assert names == [entry.submission.id for entry in redis_store.queue.take("r", 1000)]
+
+
+def test_router_is_told_once_until_it_looks(
+    server_url: str, key_prefix: str, redis_store: RedisStore
+) -> None:
+    """The hint is claimed with the write, and not again while one is on its way; each telling finds the lead stored."""
+    told: list[int] = []
+
+    async def work(intake: Intake) -> None:
+        intake.tell_router = lambda: told.append(redis_store.operations.ledger().received)
+        await intake.store(submission("a"))
+        await intake.store(submission("b"))
+        redis_store.operations.hint_taken("route")
+        await intake.store(submission("c"))
+
+    with_intake(server_url, work, key_prefix)
+    assert told == [1, 3]
+
+
+def test_a_late_one_is_given_up_while_a_later_one_still_waits(
+    restartable_server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One timer serves all, and each has its own time."""
+    monkeypatch.setattr(intake_module, "ANSWER_TIMEOUT", 0.6)
+
+    async def work(intake: Intake) -> list[float]:
+        await intake.store(submission("before"))
+        restartable_server.freeze()
+
+        async def waited(name: str) -> float:
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await intake.store(submission(name))
+            return time.monotonic() - began
+
+        first = asyncio.create_task(waited("first"))
+        await asyncio.sleep(0.3)
+        took = await asyncio.gather(first, waited("second"))
+        restartable_server.thaw()
+        return list(took)
+
+    took = with_intake(restartable_server.url, work)
+    assert all(0.5 < seconds < 1.5 for seconds in took)

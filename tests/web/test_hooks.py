@@ -220,7 +220,7 @@ class _Broken:
 def test_whatever_goes_wrong_is_503(redis_store: RedisStore, error: Exception) -> None:
     """A fault of ours asks the tool to send it again, and no text of it reaches the answer."""
     broken: Any = _Broken(error)
-    hook = hooks.Hooks(place_of(redis_store), broken, lambda: None, "", {}, Failures())
+    hook = hooks.Hooks(place_of(redis_store), broken, "", {}, Failures())
     with running(hook, "off") as port, structlog.testing.capture_logs() as logs:
         answer = httpx.post(f"http://127.0.0.1:{port}/hooks/open", content=BODY, trust_env=False)
     assert answer.status_code == 503
@@ -252,7 +252,7 @@ def test_the_signed_address_is_the_one_the_sender_called(
         async def now(self) -> None: ...
 
     now: Any = Now()
-    hook = hooks.Hooks(place_of(redis_store), now, lambda: None, public_url, {}, Failures())
+    hook = hooks.Hooks(place_of(redis_store), now, public_url, {}, Failures())
     target = b"/hooks/open?b=%C3%A4&a=1&&token=x%2By"
     with running(hook, "off") as port, socket.create_connection(("127.0.0.1", port), 10) as connection:
         connection.sendall(b"POST %b HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n" % target)
@@ -326,3 +326,57 @@ def test_a_hook_answers_every_path_and_method_within_the_list(client: httpx.Clie
     for path, method in itertools.product(paths, methods):
         answer = client.request(method, path)
         assert answer.status_code in {200, 400, 401, 413, 503}
+
+
+def _answered(connection: socket.socket) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Status line, headers and body of one answer."""
+    said = b""
+    while b'"}' not in said:
+        chunk = connection.recv(65536)
+        assert chunk, said
+        said += chunk
+    head, _, body = said.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    return status, {name: text for name, _, text in (line.partition(b": ") for line in lines)}, body
+
+
+def test_the_short_way_and_asgis_answer_alike(web: Web) -> None:
+    """A request that comes whole, one whose body comes later, one that ends the connection, and one in chunks."""
+    head = b"POST /hooks/open HTTP/1.1\r\nHost: x\r\n"
+    length = b"Content-Length: %d\r\n" % len(BODY)
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    ways = {
+        "whole": (head + length + b"\r\n" + BODY,),
+        "in two pieces": (head + length + b"\r\n", BODY),
+        "the last": (head + length + b"Connection: close\r\n\r\n" + BODY,),
+        "in chunks": (head + chunked,),
+    }
+    heard = {}
+    for way, pieces in ways.items():
+        with web.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+                if len(pieces) > 1:
+                    web.http.get("/healthz")  # by now the first piece was read
+            status, headers, body = _answered(connection)
+            if way == "the last":
+                assert headers.pop(b"connection") == b"close"
+                assert connection.recv(1) == b""
+            heard[way] = status, {name for name in headers if name != b"date"}, len(body)
+            assert headers[b"content-length"] == b"%d" % len(body)
+    assert {status for status, _, _ in heard.values()} == {b"HTTP/1.1 200 OK"}
+    assert [heard["whole"]] * len(ways) == list(heard.values())
+    assert [entry[b"body"] for entry in web.stored()] == [BODY] * len(ways)
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(web: Web) -> None:
+    """Several at once on one connection, each with the id of its own submission."""
+    request = b"POST /hooks/open HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+    with web.connect() as connection:
+        connection.sendall(b"".join(request + b"%d" % number for number in range(5)))
+        said = b""
+        while said.count(b'"}') < 5:
+            said += connection.recv(65536)
+    ids = {entry[b"body"]: entry[b"id"] for entry in web.stored()}
+    found = [part.partition(b'"}')[0] for part in said.split(b'"id":"')[1:]]
+    assert [ids[b"%d" % number] for number in range(5)] == found

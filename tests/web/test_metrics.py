@@ -226,7 +226,7 @@ def test_hooks_of_strangers_make_one_series(web: Web) -> None:
 
 def test_names_of_strangers_are_not_even_kept(web: Web) -> None:
     """Whoever tries names without end must not fill this process's memory either."""
-    hooks = Hooks(web.place, Intake("redis://127.0.0.1:1/0", "none"), lambda: None, "", {}, Failures())
+    hooks = Hooks(web.place, Intake("redis://127.0.0.1:1/0", "none"), "", {}, Failures())
 
     async def try_names() -> None:
         async def receive() -> Message:

@@ -16,13 +16,13 @@ def web() -> int:
     """Run the web process: hooks, API, metrics, health. Ends with SIGTERM or Ctrl-C."""
     from speed_to_lead.web.serve import serve  # noqa: PLC0415  each command loads only what it runs
     from speed_to_lead.worker.app import app  # noqa: PLC0415
-    from speed_to_lead.worker.hints import send_hint  # noqa: PLC0415
+    from speed_to_lead.worker.hints import publish_hint  # noqa: PLC0415
 
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
     set_up_tracing("web")
     place = open_workplace_or_exit()
-    return serve(place, settings, lambda: send_hint(app, place.store, "route"))
+    return serve(place, settings, lambda: publish_hint(app, "route"))
 
 
 def watchdog(

@@ -1,6 +1,6 @@
 """Receive: is it genuine? Web asks; the answer is a submission, which it stores before it answers the form tool."""
 
-import secrets
+import os
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -39,4 +39,4 @@ def receive(
 
 def new_submission_id(now: datetime) -> str:
     """An id that sorts by time and that nobody can guess, made before the first write so that a replay is known."""
-    return f"{to_ms(now):011x}{secrets.token_hex(6)}"
+    return f"{to_ms(now):011x}{os.urandom(6).hex()}"

@@ -1,13 +1,14 @@
 """The web process's way in: requests that arrive together share one pipeline, and each hears when it is stored.
 
 Group commit: while one pipeline is on its way, the next requests gather; then they go together. Under load the cost
-of a round trip and of an fsync is shared; when it is quiet a request waits for nobody.
+of a round trip and of an fsync is shared; when it is quiet a request waits for nobody. The hint to the router is
+claimed in the same pipeline, behind the submissions: so it costs neither a round trip nor an fsync of its own.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from speed_to_lead.core.submission import Submission
 from speed_to_lead.store.contract import StoreUnavailable
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
+from speed_to_lead.store.operations import HINT_LASTS_MS
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.server import (
     described,
@@ -36,6 +38,8 @@ from speed_to_lead.store.server import (
 )
 
 _T = TypeVar("_T")
+#: A submission, whom to tell, its size, and until when (by the loop's clock) somebody waits to hear.
+_Waiting = tuple[Submission, "asyncio.Future[None]", int, float]
 
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
@@ -45,6 +49,10 @@ BATCH = 200
 BATCH_BYTES = 8 * 1024**2
 WAITING = 5_000
 WAITING_BYTES = 64 * 1024**2
+#: Where a write takes long, because the disk does, the next one waits for a quarter of that, up to this, for those whose
+#: answers have just gone out: else senders fall into two halves that wait for each other's fsync.
+GATHER_SECONDS = 0.005
+SLOW_WRITE = 0.004
 #: What was learnt of the server's clock holds for so long: it may be another server by now, or this machine may have
 #: slept. With `ANSWER_TIMEOUT` for the write it stays below the tightest deadline.
 CLOCK_HOLDS = 10.0
@@ -63,8 +71,16 @@ class Intake:
         self._keys = Keys(key_prefix)
         self._vault = vault
         self._confirm_replicas = confirm_replicas
+        #: Called where the router is to be told that submissions wait: no hint to it was on its way. None: nobody tells it.
+        self.tell_router: Callable[[], None] | None = None
+        claim: tuple[Any, ...] = ("SET", self._keys.hint("route"), "1", "NX", "PX", HINT_LASTS_MS)
+        self._claim = hiredis.pack_command(claim)
         self._wait = hiredis.pack_command(wait_command(confirm_replicas)) if confirm_replicas else b""
-        self._waiting: list[tuple[Submission, asyncio.Future[None], int]] = []  # the last: its size
+        self._waiting: list[_Waiting] = []
+        self._sending: list[_Waiting] = []
+        self._late: asyncio.TimerHandle | None = (
+            None  # when the one that waits longest has waited long enough
+        )
         self._held_bytes = 0  # of those waiting and those on their way
         self._sender: asyncio.Task[None] | None = None
         self._closed = False
@@ -97,15 +113,13 @@ class Intake:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((submission, done, size))
+        self._waiting.append((submission, done, size, loop.time() + ANSWER_TIMEOUT))
         self._held_bytes += size
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send())
-        late = loop.call_later(ANSWER_TIMEOUT, _give_up, done)
-        try:
-            await done
-        finally:
-            late.cancel()
+            self._sender = loop.create_task(self._send())
+        if self._late is None:
+            self._late = loop.call_later(ANSWER_TIMEOUT, self._give_up)
+        await done
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the server does not answer or would not store a lead, or too few replicas hold it.
@@ -126,6 +140,8 @@ class Intake:
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
         self._closed = True
+        if self._late is not None:
+            self._late.cancel()  # each write has its own limit
         started = [task for task in (self._sender, self._asking) if task is not None]
         if started:
             await asyncio.wait(started)
@@ -134,18 +150,23 @@ class Intake:
             await self._sentinels.aclose()
 
     async def _send(self) -> None:
+        took, loop = 0.0, asyncio.get_running_loop()
         while self._waiting:
-            count = self._next_count()
+            if took > SLOW_WRITE and len(self._waiting) < BATCH:
+                await asyncio.sleep(min(took / 4, GATHER_SECONDS))
+            began, count = loop.time(), self._next_count()
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
+            self._sending = taken
             # Whoever has given up was told so; what they sent comes again.
-            batch = [(submission, done) for submission, done, _ in taken if not done.done()]
+            batch = [(submission, done) for submission, done, _, _ in taken if not done.done()]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
                 answers = await self._write([submission for submission, _ in batch]) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
-                self._held_bytes -= sum(size for _, _, size in taken)
+                self._held_bytes -= sum(size for _, _, size, _ in taken)
+                self._sending, took = [], loop.time() - began
                 for (_, done), answer in zip(batch, answers, strict=False):
                     if done.done():
                         continue
@@ -154,10 +175,22 @@ class Intake:
                     else:
                         done.set_result(None)
 
+    def _give_up(self) -> None:
+        """Tell those who have waited long enough. One timer for all: one for each would be a tenth of what storing costs."""
+        loop = asyncio.get_running_loop()
+        self._late, now = None, loop.time()
+        for _, done, _, limit in (*self._sending, *self._waiting):  # in the order they came
+            if done.done():
+                continue
+            if limit > now:
+                self._late = loop.call_at(limit, self._give_up)
+                return
+            done.set_exception(StoreUnavailable("TimeoutError"))
+
     def _next_count(self) -> int:
         """How many of those waiting share the next pipeline: one at the least."""
         total = 0
-        for count, (_, _, size) in enumerate(self._waiting[:BATCH]):
+        for count, (_, _, size, _) in enumerate(self._waiting[:BATCH]):
             total += size
             if count and total > BATCH_BYTES:
                 return count
@@ -169,13 +202,20 @@ class Intake:
         commands = [
             hiredis.pack_command(_xadd(stream, submission, self._vault)) for submission in submissions
         ]
+        tell_router = self.tell_router
+        claim = self._claim if tell_router is not None else b""
         # The WAIT on the same connection, behind the writes it is about; and one for all of them.
-        packed = b"".join((*commands, self._wait, _TIME))
-        answers = await _in_time(self._exchange(packed, len(commands) + (2 if self._confirm_replicas else 1)))
+        packed = b"".join((*commands, claim, self._wait, _TIME))
+        count = len(commands) + bool(claim) + bool(self._wait) + 1
+        answers = await _in_time(self._exchange(packed, count))
         server_time = answers.pop()
         if isinstance(server_time, list):
             self._note_time((int(server_time[0]), int(server_time[1])), asked_at)
         answers, held_by = answers[: len(submissions)], answers[len(submissions) :]
+        if (
+            tell_router is not None and held_by.pop(0) == b"OK"
+        ):  # whoever waits for the answers, and whatever WAIT said
+            tell_router()
         for answer in answers:
             if isinstance(answer, Exception):
                 await self._leave_a_former_primary(_unavailable(answer))
@@ -252,7 +292,9 @@ def _connect(url: str) -> tuple[Any, Any]:
     """A client of the server, or of the primary its Sentinels name; and the Sentinels, to be closed with it, or None."""
     options: dict[str, Any] = {
         "socket_connect_timeout": ANSWER_TIMEOUT,
-        "socket_timeout": ANSWER_TIMEOUT,
+        # No further limit for each send and each answer: whatever is asked has one as a whole (`_in_time`), and redis-py
+        # would wrap each send in a task of its own to keep another.
+        "socket_timeout": None,
         **keepalive(url),
         "health_check_interval": 15,
         # Once, for a connection the server closed while it was idle; a silent server is not asked twice.
@@ -272,7 +314,10 @@ def _connect(url: str) -> tuple[Any, Any]:
 
 def _size(submission: Submission) -> int:
     """What a submission keeps in memory, nearly: everything that can be large."""
-    return len(submission.body) + sum(len(name) + len(value) for name, value in submission.headers.items())
+    size = len(submission.body)
+    for name, value in submission.headers.items():
+        size += len(name) + len(value)
+    return size
 
 
 def _xadd(stream: str, submission: Submission, vault: Vault) -> tuple[Any, ...]:
@@ -285,11 +330,6 @@ async def _read(connection: Any) -> object:
         return await connection.read_response(timeout=math.inf)  # the whole exchange has one limit
     except redis.exceptions.ResponseError as error:
         return error
-
-
-def _give_up(done: "asyncio.Future[None]") -> None:
-    if not done.done():
-        done.set_exception(StoreUnavailable("TimeoutError"))
 
 
 async def _in_time(answer: Awaitable[_T], limit: float = ANSWER_TIMEOUT) -> _T:

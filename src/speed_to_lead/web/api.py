@@ -183,8 +183,8 @@ class _Basic(HTTPBasic):
         del request
 
 
-def v1(place: Workplace, intake: Intake, stored: Callable[[], None]) -> APIRouter:
-    """The routes of /v1. `stored` is called after submissions were stored."""
+def v1(place: Workplace, intake: Intake) -> APIRouter:
+    """The routes of /v1."""
     bearer = HTTPBearer(auto_error=False, description="One of the keys in STL_API_KEYS.")
     basic = _Basic(auto_error=False, description="A key as the password of any user; for looking only.")
     router = APIRouter(
@@ -193,14 +193,14 @@ def v1(place: Workplace, intake: Intake, stored: Callable[[], None]) -> APIRoute
         responses=_ERRORS | _TOO_LARGE,
         default_response_class=JSONResponse,
     )
-    _add_leads_in(router, intake, stored)
+    _add_leads_in(router, intake)
     _add_leads_out(router, place)
     _add_changes(router, place)
     _add_operations(router, place)
     return router
 
 
-def _add_leads_in(router: APIRouter, intake: Intake, stored: Callable[[], None]) -> None:
+def _add_leads_in(router: APIRouter, intake: Intake) -> None:
     @router.post(
         "/leads",
         openapi_extra=_LEADS_BODY,
@@ -217,11 +217,9 @@ def _add_leads_in(router: APIRouter, intake: Intake, stored: Callable[[], None])
         if kind not in _NDJSON:
             submission = _one(body, idempotency_key, now)
             await store_all(intake, [submission])
-            stored()
             return JSONResponse({"status": "stored", "id": submission.id})
         lines = await run_in_threadpool(_several, body, idempotency_key, now)
         await store_all(intake, [line.submission for line in lines if line.submission is not None])
-        stored()
         return JSONResponse({"results": [_result(line) for line in lines]})
 
 

@@ -42,13 +42,14 @@ def create_app(
 ) -> ASGIApp:
     """The ASGI application. It owns `intake` and closes it when the server shuts down.
 
-    `hint` is told, in a thread of its own, that submissions wait to be routed; None where nobody wants to know.
+    `hint` tells the router, in a thread of its own, that submissions wait; None where nobody wants to know.
     `environment` holds the secrets of the forms.
     """
     hinter = Hinter(hint)
     failures = Failures()
     is_https = settings.public_url.startswith("https://")
-    hooks = Hooks(place, intake, hinter.nudge, settings.public_url, environment, failures)
+    intake.tell_router = hinter.nudge if hint is not None else None
+    hooks = Hooks(place, intake, settings.public_url, environment, failures)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +69,7 @@ def create_app(
         lifespan=lifespan,
     )
     add_error_answers(pages)
-    pages.include_router(v1(place, intake, hinter.nudge))
+    pages.include_router(v1(place, intake))
     pages.add_route("/", _front)
     pages.add_route("/docs", reference_page(pages))
     pages.add_route("/healthz", _alive)
