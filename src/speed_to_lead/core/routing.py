@@ -88,9 +88,7 @@ def deadline_by_rules(
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
     attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    rule = first_matching_rule(
-        rulebook.rules, rulebook.default, facts_for_rules(lead, form, attribution)
-    ).rule
+    rule = rulebook.ready_rules.first_match(Facts(facts_for_rules(lead, form, attribution))).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
