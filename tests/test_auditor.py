@@ -558,7 +558,7 @@ def test_a_lost_index_is_made_again_in_one_look(scene: Scene, monkeypatch: pytes
         scene.store.leads.mend_index(lead.id, lead.version, None)
     auditor = Auditor(scene.place)
     auditor.tick(0.0)
-    assert expected == dict(zip(expected, scene.store.leads.indexed_at(list(expected))))
+    assert expected == dict(zip(expected, scene.store.leads.indexed_at(list(expected)), strict=True))
     assert {Finding.NOT_INDEXED: 10} == auditor.acted_on
     assert 10 == scene.store.operations.counters()["repaired:not_indexed"]
     assert [1] * 11 == [lead.version for lead in scene.leads() if lead.id != leads[0].id]
