@@ -300,7 +300,8 @@ class Leads(Protocol):
     ) -> tuple[list[Lead], str | None]:
         """Leads by receipt, newest first, and the cursor for `before` of the next page (None at the end).
 
-        A page with a cursor after it may be the last that holds any: what follows may not pass the filter.
+        A page with a cursor after it may be the last that holds any: what follows may not pass the filter. Where few
+        leads pass it, a page may be short, even empty, though more follow: no page looks at all leads there are.
         """
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
