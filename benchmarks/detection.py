@@ -268,13 +268,19 @@ def _finding(
         ),
         plots=(plot,),
         notes=(
-            "Ours is run: the Procfile's clock, courier and beat, the embedded server with every write on disk. The lag is in "
-            "each lead's history.",
-            "No router runs beside them, for the leads that fall due are routed on a clock of their own just before; an idle "
-            "one does next to nothing.",
+            (
+                "Ours is run: the Procfile's clock, courier and beat, the embedded server with every write on disk. The lag is in "
+                "each lead's history."
+            ),
+            (
+                "No router runs beside them, for the leads that fall due are routed on a clock of their own just before; an idle "
+                "one does next to nothing."
+            ),
             "The scans are run, the wait for the next scan is computed: deadlines fall evenly into the minute between two.",
-            "The Celery worker is run with Celery's defaults but for a visibility timeout longer than every ETA. It "
-            "holds what waits in its memory; a restart of its server parks those tasks until that timeout.",
+            (
+                "The Celery worker is run with Celery's defaults but for a visibility timeout longer than every ETA. It "
+                "holds what waits in its memory; a restart of its server parks those tasks until that timeout."
+            ),
             "CPU is the clock's and the server's together, the alerts and the new rep of each lead written.",
         ),
         figures=figures,

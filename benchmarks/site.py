@@ -48,7 +48,8 @@ class Site:
         scratch.mkdir(parents=True, exist_ok=True)
         self._scratch = scratch
         self.rules = write_rules(scratch / "rules", destination=destination)
-        self.server = EmbeddedServer(scratch / "data")
+        self.data = scratch / "data"
+        self.server = EmbeddedServer(self.data)
         self.server.start()
         self.store: RedisStore = open_store(self.server.url)
         self.environment = {

@@ -76,8 +76,19 @@ class PostgresqlScan:
         )
         with (self._directory / "server.log").open("ab") as log:
             self._server = subprocess.Popen(
-                [where / "postgres", "-D", data, "-k", self._directory, "-c", "listen_addresses="]
-                + ["-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB"],
+                [
+                    where / "postgres",
+                    "-D",
+                    data,
+                    "-k",
+                    self._directory,
+                    "-c",
+                    "listen_addresses=",
+                    "-c",
+                    "shared_buffers=512MB",
+                    "-c",
+                    "max_wal_size=4GB",
+                ],
                 stdout=log,
                 stderr=log,
                 **options,
