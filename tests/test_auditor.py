@@ -551,9 +551,8 @@ def test_a_lost_index_is_made_again_in_one_look(scene: Scene, monkeypatch: pytes
     scene.respond(leads[0].id)
     aside = leads[1].id
     scene.store.leads.quarantine(aside, "broken")
-    expected = dict(
-        zip([lead.id for lead in leads], scene.store.leads.indexed_at([lead.id for lead in leads]))
-    )
+    ids = [lead.id for lead in leads]
+    expected = dict(zip(ids, scene.store.leads.indexed_at(ids), strict=True))
     for lead in leads[2:]:
         scene.store.leads.mend_index(lead.id, lead.version, None)
     auditor = Auditor(scene.place)

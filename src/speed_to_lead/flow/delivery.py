@@ -41,6 +41,7 @@ NOTE_EVERY = 0.1
 LAST_NOTE_SECONDS = 4.0
 #: So long, in seconds, a courier counts on from what the server said its time was.
 TIME_LASTS = 1.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 
@@ -76,7 +77,7 @@ class _ServerClock:
 
     place: Workplace
     asked_at: float = -inf
-    answer: datetime = datetime.min.replace(tzinfo=UTC)
+    answer: datetime = _NEVER
 
     def at(self, instant: float) -> datetime:
         """The server's time at that monotonic instant, which is now."""
