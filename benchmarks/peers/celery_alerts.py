@@ -65,7 +65,7 @@ class CeleryAlerts:
         """Publish so many and see them delivered; the seconds from the last publish on are what is left of the work."""
         began = time.monotonic()
         self.publish(count)
-        while int(self._client.get("sent") or 0) < count:  # type: ignore[arg-type]
+        while int(self._client.get("sent") or 0) < count:
             if time.monotonic() - began > 300:
                 raise TimeoutError("the worker does not deliver")
             time.sleep(0.01)

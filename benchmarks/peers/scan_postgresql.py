@@ -4,21 +4,22 @@ A server of its own, on a socket in a directory of its own, not as root (Postgre
 Its durability is the default: a commit is on disk before it is answered.
 """
 
+import importlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.scans import DOCUMENT, INDEX, TABLES
 
-try:
-    import psycopg
-except ImportError:
-    psycopg = None  # type: ignore[assignment]
+psycopg: Any = None
+with suppress(ImportError):
+    psycopg = importlib.import_module("psycopg")
 
 _SCAN = """
 WITH due AS (
