@@ -125,7 +125,7 @@ def workplace(store: RedisStore, rules: Path) -> Workplace:
     """A workplace on that store which notes every alert as delivered, and whose time may be set."""
     nobody = RefusingChannel("nobody is told while leads are loaded")
     return Workplace(
-        _TellingStore(store),  # type: ignore[arg-type]  what it does not have itself, the store does
+        _TellingStore(store),  # type: ignore[arg-type]  # what it lacks, the store has
         read_config(rules),
         _always(nobody),
         "head-of-sales",
