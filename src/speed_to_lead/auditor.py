@@ -1,5 +1,6 @@
 """The auditor: walks over everything that is kept, and asks of each thing whether it contradicts the promises.
 
+    index     is every open lead that waits for an instant in the deadline index? A round of its own, over in seconds
     walk      two rounds at once, a batch of each in turn: the open leads, and everything there is (with the alerts)
     suspect   what a look found; a birth, an answer or an alert on its way may look like it
     confirm   a later look found the very same thing, and nothing happened between: now it is a contradiction
@@ -8,6 +9,10 @@
 What contradicts what is decided in `core.audit`. Any number of auditors may walk at once: a repair is refused where
 anything moved since the look it was made on. Where the rounds stand lives in the process; after a restart they begin
 again, and so do the suspicions: the cost is one more look.
+
+A lead that is missing in the index is the one damage that costs alerts, so it must not wait for a walk that takes hours
+where a million leads are open. Where so many are missing at once that the index itself was lost, they are put back at
+once, by the script the clock itself mends with: it makes the index say what the record of that version says.
 """
 
 import time
@@ -30,8 +35,9 @@ from speed_to_lead.core.audit import (
     audit_lead,
     audit_load,
     repair_of,
+    waits_until,
 )
-from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.store import Result
 from speed_to_lead.workplace import Workplace
 
@@ -39,6 +45,14 @@ log = structlog.get_logger()
 
 #: Leads, names and alerts in one batch: a few milliseconds of the server's time.
 BATCH = 100
+#: Open leads asked for in one look at the index: a millisecond or two of the server's time.
+INDEX_BATCH = 1000
+#: The part of a tick that may go to the index, after which the other rounds have their turn.
+INDEX_SHARE = 0.25
+#: More waiting leads than this missing in one look: the index was lost, not the place of a lead.
+INDEX_LOST = 100
+#: Then a tick may take so long, for the clock has nothing to sweep without its index.
+MENDING_SECONDS = 1.0
 #: Suspicions held at once; what does not fit is found again in the next round.
 SUSPICIONS = 1000
 #: A kind of contradiction is told of once in this time; those that follow are counted.
@@ -84,6 +98,7 @@ class Auditor:
     place: Workplace
     suspicions: dict[Contradiction, datetime] = field(default_factory=dict)
     acted_on: Counter[Finding] = field(default_factory=Counter)
+    _index_cursor: str = ""
     _open_cursor: str = ""
     _open_round: _OpenRound | None = None
     _name_cursor: str = ""
@@ -97,6 +112,7 @@ class Auditor:
     def tick(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Walk on for so long, or until both rounds are through. Raises StoreUnavailable; the next tick goes on."""
         ends_at = monotonic() + seconds
+        self._walk_index(ends_at - (1 - INDEX_SHARE) * seconds, monotonic)
         self._look_again()
         open_is_done = all_is_done = False
         while not (open_is_done and all_is_done):
@@ -107,6 +123,38 @@ class Auditor:
         self._tell()
 
     # --- walking
+
+    def _walk_index(self, ends_at: float, monotonic: Callable[[], float]) -> None:
+        """Look for open leads that the index should have and has not, to the end of the round or of the time."""
+        store, began = self.place.store, monotonic()
+        while True:
+            missing, self._index_cursor = store.audit.unindexed(self._index_cursor, INDEX_BATCH)
+            waiting = self._waiting(missing)
+            if len(waiting) > INDEX_LOST:
+                self._mend_index(waiting)
+                ends_at = max(ends_at, began + MENDING_SECONDS)
+            elif waiting:
+                self._look_at_leads([lead.id for lead in waiting])
+            if not self._index_cursor or monotonic() >= ends_at:
+                return
+
+    def _waiting(self, missing: list[str]) -> list[Lead]:
+        """Of these leads, which are not in the index, those that wait for an instant and are in nobody's hands."""
+        if not missing:
+            return []
+        store = self.place.store
+        put_aside = store.leads.quarantined()
+        records = store.leads.get_many([lead_id for lead_id in missing if lead_id not in put_aside])
+        return [record for record in records if isinstance(record, Lead) and waits_until(record) is not None]
+
+    def _mend_index(self, waiting: list[Lead]) -> None:
+        """Put leads back. Their place is looked at once more: one that was written since its record was read has one."""
+        store = self.place.store
+        places = store.leads.indexed_at([lead.id for lead in waiting])
+        lost = [lead for lead, place in zip(waiting, places, strict=True) if place is None]
+        mended = store.audit.mend_index(lost)
+        self.acted_on[Finding.NOT_INDEXED] += mended
+        log.error("audit.index_lost", mended=mended)
 
     def _walk_open(self) -> bool:
         """A batch of the open leads; whether it was the last of the round."""

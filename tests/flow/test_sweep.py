@@ -43,6 +43,22 @@ def test_every_due_lead_is_decided_however_many_batches_that_takes(
     assert scene.store.leads.load() == {"ana": 3, "ben": 4}
 
 
+def test_a_long_sweep_says_between_batches_that_it_is_at_work(
+    memory_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tens of thousands due at once take longer than a stage may be silent; one that finds little says nothing."""
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
+    for _ in range(5):
+        memory_scene.submit()
+    memory_scene.route()
+    memory_scene.later(10)
+    signs: list[int] = []
+    flow.sweep(memory_scene.place, lambda: signs.append(1))
+    assert 2 == len(signs)
+    flow.sweep(memory_scene.place, lambda: signs.append(1))
+    assert 2 == len(signs)
+
+
 def test_an_index_entry_that_is_too_early_is_mended_and_nothing_is_said(scene: Scene) -> None:
     """The record decides, the index hints."""
     lead = scene.routed()

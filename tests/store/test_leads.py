@@ -19,6 +19,7 @@ from tests.store.builders import (
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.store import leads as listing
 from speed_to_lead.store.contract import Result, Store, StoreUnavailable, UnreadableRecord
 from speed_to_lead.store.leads import PAGE
 from speed_to_lead.store.redis_store import RedisStore
@@ -141,6 +142,18 @@ def pages(store: Store, limit: int, **filters: str | LeadState) -> list[list[str
         found.append([lead.id for lead in leads])
         if cursor is None:
             return found
+
+
+def test_a_filter_that_fits_nobody_does_not_walk_over_all_leads(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page ends after so many leads looked at, with the cursor to go on from, and the last one says that it is."""
+    monkeypatch.setattr(listing, "PAGE", 5)
+    monkeypatch.setattr(listing, "LOOKED_AT", 10)
+    for number in range(23):
+        admitted(redis_store, f"lead{number:02}", lead={"team": "sales" if number == 0 else "inbound"})
+    found = pages(redis_store, 5, team="sales")
+    assert ([], ["lead00"]) == (found[0], found[-1])
 
 
 def test_pages_hold_every_lead_once_newest_first(store: Store) -> None:

@@ -61,6 +61,9 @@ def list_leads(
     if as_json:
         say_json({"leads": [lead_as_json(lead) for lead in found], "next": following})
         return
+    if not found and following:
+        hint(f"None among the leads looked at so far; to look on, add --cursor {following}")
+        return
     if not found:
         hint(_why_none(team, rep, is_filtered=state is not None or cursor is not None))
         return

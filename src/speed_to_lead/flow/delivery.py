@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from math import inf
 
 import structlog
 
@@ -38,6 +39,9 @@ NOTE_SECONDS = 120.0
 NOTE_EVERY = 0.1
 #: A process that stops has less time than that, from when it was asked to.
 LAST_NOTE_SECONDS = 4.0
+#: So long, in seconds, a courier counts on from what the server said its time was.
+TIME_LASTS = 1.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4
 
@@ -55,9 +59,10 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     Ends when nothing is due, or when `go_on` answers false (the process stops).
     """
     settled = 0
+    clock = _ServerClock(place)
     while go_on():
         asked_at = time.monotonic()
-        now = place.store.now()
+        now = clock.at(asked_at)
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
         if claimed is None:
             break
@@ -66,11 +71,27 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     return settled
 
 
+@dataclass(slots=True)
+class _ServerClock:
+    """The server's time, asked for once a second and counted on between: a courier that asked for each alert asks twice."""
+
+    place: Workplace
+    asked_at: float = -inf
+    answer: datetime = _NEVER
+
+    def at(self, instant: float) -> datetime:
+        """The server's time at that monotonic instant, which is now."""
+        if instant - self.asked_at >= TIME_LASTS:
+            self.asked_at = instant
+            self.answer = self.place.store.now()
+        return self.answer + timedelta(seconds=instant - self.asked_at)
+
+
 @dataclass(frozen=True, slots=True)
 class InHand:
     """An alert in a courier's hands; `go_on` turns false when the process stops.
 
-    `claimed_at` is what the server answered to the question for its time, put at `asked_at` (monotonic).
+    `claimed_at` is the server's time at `asked_at` (monotonic).
     """
 
     claimed: ClaimedAlert
@@ -159,9 +180,12 @@ def _send_and_note(
     alert = hand.alert
     started = time.monotonic()
     attempt = answer_or_error(channel.send, message, now)
-    now = _now_after(place, now, started)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
+    if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
+        now = hand.server_time(time.monotonic())
+    else:
+        now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
     span.note(outcome=attempt.outcome.value)
     verdict = after_attempt(

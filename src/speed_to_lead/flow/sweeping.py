@@ -1,5 +1,6 @@
 """Sweep: whose instant has come? Clocks ask; the answer is the next step of the ladder, its alerts in the outbox."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,17 +32,20 @@ class Swept:
     has_alerts: bool = False
 
 
-def sweep(place: Workplace) -> Swept:
+def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) -> Swept:
     """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
 
     Any number of clocks may sweep at once: a decision made on an old version is refused, and passed over, since
-    whoever won it wrote the index.
+    whoever won it wrote the index. `still_at_work` is called between batches: after an outage there may be
+    tens of thousands due, the longest overdue first, and they take longer than a stage may be silent.
     """
     total, refused = Swept(), 0
-    for _ in range(MAX_ROUNDS):
+    for number in range(MAX_ROUNDS):
         ids = place.store.leads.due(place.store.now(), SWEEP_BATCH, refused)
         if not ids:
             break
+        if number:
+            still_at_work()
         decided, has_alerts = _sweep_batch(place, ids)
         total = Swept(total.decided + decided, total.has_alerts or has_alerts)
         refused += (

@@ -6,7 +6,16 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, LoadFacts, Told, untold
+from speed_to_lead.core.audit import (
+    AlertFacts,
+    Finding,
+    LeadFacts,
+    LeadRepair,
+    LoadFacts,
+    Told,
+    untold,
+    waits_until,
+)
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.submission import person_keys
@@ -43,6 +52,29 @@ class RedisAudit:
         leads = [name.removeprefix(lead) for name in names if name.startswith(lead)]
         people = [name.removeprefix(person) for name in names if name.startswith(person)]
         return leads, people, str(following) if following else ""
+
+    def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Of about so many open leads, those that are not in the deadline index."""
+        keys = [self._keys.open_leads, self._keys.due]
+        following, missing = self._server.run_one("unindexed_leads", keys, [cursor or "0", limit])
+        return [text(lead_id) for lead_id in missing], "" if text(following) == "0" else text(following)
+
+    def mend_index(self, leads: Sequence[Lead]) -> int:
+        """Make the index say what these records say; counted as repaired, without a line in each history."""
+        keys = self._keys
+        answers = self._server.run([
+            ScriptCall(
+                "mend_due",
+                [keys.lead(lead.id), keys.due],
+                [lead.id, lead.version, _ms(waits_until(lead))],
+            )
+            for lead in leads
+        ])  # fmt: skip
+        mended = sum(text(answer) == Result.APPLIED for answer in answers)
+        if mended:
+            with translated_errors():
+                self._client.hincrby(keys.ledger, _repaired(Finding.NOT_INDEXED), mended)
+        return mended
 
     def leads(self, lead_ids: Sequence[str]) -> list[LeadFacts]:
         """Each lead with everything that points to it."""

@@ -317,7 +317,8 @@ class Leads(Protocol):
     ) -> tuple[list[Lead], str | None]:
         """Leads by receipt, newest first, and the cursor for `before` of the next page (None at the end).
 
-        A page with a cursor after it may be the last that holds any: what follows may not pass the filter.
+        A page with a cursor after it may be the last that holds any: what follows may not pass the filter. Where few
+        leads pass it, a page may be short, even empty, though more follow: no page looks at all leads there are.
         """
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
@@ -437,6 +438,16 @@ class Audit(Protocol):
 
     def names(self, cursor: str, limit: int) -> tuple[list[str], list[str], str]:
         """A batch of everything kept, listed or not: ids of leads, person keys, and the next cursor."""
+
+    def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Of about so many open leads, those that are not in the deadline index, and the next cursor.
+
+        Cheap enough to walk over all open leads again and again: no record is read. Most of those it answers are right
+        to be missing, for their last step is done.
+        """
+
+    def mend_index(self, leads: Sequence[Lead]) -> int:
+        """Make the index say what these records say, of those that are still of that version; of how many."""
 
     def leads(self, lead_ids: Sequence[str]) -> list[LeadFacts]:
         """Each lead with everything that points to it."""

@@ -18,6 +18,8 @@ from speed_to_lead.store.server import ScriptCall, Server, text, translated_erro
 
 #: Leads read in one go while looking for those that fit a filter.
 PAGE = 200
+#: Leads looked at for one page of a listing: half a second. A filter that fits few must not walk over a million.
+LOOKED_AT = 5000
 #: The key that is written to be confirmed says nothing; it cleans up after itself.
 MARK_KEPT = timedelta(minutes=1)
 
@@ -66,8 +68,10 @@ class RedisLeads:
         """Leads by receipt, newest first."""
         found: list[Lead] = []
         cursor = before
+        looked_at = 0
         while True:
             page, is_last = self._page(cursor)
+            looked_at += len(page)
             leads = self.get_many([cursor.partition(":")[2] for cursor in page])
             for cursor, lead in zip(page, leads, strict=True):
                 if isinstance(lead, Lead) and fits(lead, state, team, rep):
@@ -76,6 +80,8 @@ class RedisLeads:
                         return found, None if is_last and cursor == page[-1] else cursor
             if is_last:
                 return found, None
+            if looked_at >= LOOKED_AT:
+                return found, cursor
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """Each person's newest lead."""

@@ -114,7 +114,7 @@ class RedisOutbox:
     def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """Whether the lease and the lead are as they were read, and enough replicas hold them; the lease is renewed."""
         call = confirm_call(self._keys, lead, claimed, leased_until)
-        return Result(text(self._server.run([call], confirmed=True)[0]))
+        return Result(text(self._server.run_one(call.script, call.keys, call.arguments, confirmed=True)))
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""

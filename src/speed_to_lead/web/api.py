@@ -251,7 +251,7 @@ def _result(line: Line) -> dict[str, Any]:
 def _add_leads_out(router: APIRouter, place: Workplace) -> None:
     @router.get("/leads", tags=["leads"], summary="Leads, newest first")
     def list_leads(chosen: Annotated[LeadFilter, Query()]) -> Response:
-        """A page of leads; `next` is the cursor of the page after it, null at the end."""
+        """A page of leads; `next` is the cursor of the page after it, null at the end: a page may be short before that."""
         leads, following = place.store.leads.newest(
             chosen.limit, state=chosen.state, team=chosen.team, rep=chosen.rep, before=chosen.cursor
         )

@@ -76,7 +76,7 @@ def route_tick(place: Workplace) -> None:
 @task("sweep")
 def sweep(place: Workplace) -> None:
     """Decide every lead whose instant has come."""
-    if flow.sweep(place).has_alerts:
+    if flow.sweep(place, lambda: flow.beat(place, "clock")).has_alerts:
         send_hint(app, place.store, "deliver")
     flow.beat(place, "clock")
 

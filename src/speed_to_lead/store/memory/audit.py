@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, LoadFacts, untold
-from speed_to_lead.core.lead import Alert, HistoryEntry
+from speed_to_lead.core.audit import (
+    AlertFacts,
+    Finding,
+    LeadFacts,
+    LeadRepair,
+    LoadFacts,
+    untold,
+    waits_until,
+)
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.submission import person_keys
 from speed_to_lead.store.contract import Result
 from speed_to_lead.store.memory.state import State, Waiting
@@ -24,6 +32,30 @@ class MemoryAudit:
         leads = [name[1:] for name in page if name.startswith("l")]
         people = [name[1:] for name in page if name.startswith("p")]
         return leads, people, page[-1] if page and page[-1] != names[-1] else ""
+
+    def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Open leads that are not in the index, in the order of their ids."""
+        ids = sorted(lead_id for lead_id in self._state.listed_open if lead_id > cursor)
+        page = ids[:limit]
+        missing = [lead_id for lead_id in page if lead_id not in self._state.due]
+        return missing, page[-1] if len(ids) > limit else ""
+
+    def mend_index(self, leads: Sequence[Lead]) -> int:
+        """Make the index say what these records say."""
+        state, mended = self._state, 0
+        for lead in leads:
+            known = state.leads.get(lead.id)
+            if known is None or known.version != lead.version:
+                continue
+            mended += 1
+            instant = waits_until(lead)
+            if instant is None:
+                state.due.pop(lead.id, None)
+            else:
+                state.due[lead.id] = instant
+        if mended:
+            state.ledger[f"repaired:{Finding.NOT_INDEXED.value}"] += mended
+        return mended
 
     def leads(self, lead_ids: Sequence[str]) -> list[LeadFacts]:
         """Each lead with everything that points to it."""
