@@ -49,10 +49,6 @@ BATCH = 200
 BATCH_BYTES = 8 * 1024**2
 WAITING = 5_000
 WAITING_BYTES = 64 * 1024**2
-#: Where a write takes long, because the disk does, the next one waits for a quarter of that, up to this, for those whose
-#: answers have just gone out: else senders fall into two halves that wait for each other's fsync.
-GATHER_SECONDS = 0.005
-SLOW_WRITE = 0.004
 #: What was learnt of the server's clock holds for so long: it may be another server by now, or this machine may have
 #: slept. With `ANSWER_TIMEOUT` for the write it stays below the tightest deadline.
 CLOCK_HOLDS = 10.0
@@ -150,11 +146,8 @@ class Intake:
             await self._sentinels.aclose()
 
     async def _send(self) -> None:
-        took, loop = 0.0, asyncio.get_running_loop()
         while self._waiting:
-            if took > SLOW_WRITE and len(self._waiting) < BATCH:
-                await asyncio.sleep(min(took / 4, GATHER_SECONDS))
-            began, count = loop.time(), self._next_count()
+            count = self._next_count()
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._sending = taken
             # Whoever has given up was told so; what they sent comes again.
@@ -166,7 +159,7 @@ class Intake:
                 answers = [error] * len(batch)
             finally:
                 self._held_bytes -= sum(size for _, _, size, _ in taken)
-                self._sending, took = [], loop.time() - began
+                self._sending = []
                 for (_, done), answer in zip(batch, answers, strict=False):
                     if done.done():
                         continue
