@@ -69,7 +69,6 @@ def measure(rounds: int = ROUNDS, scratch: Path | None = None) -> Finding:
 
 def measure_alerts(rounds: int, scratch: Path, alerts: int) -> Finding:
     """With so many alerts waiting in each round."""
-    set_up_logs("warning")
     with ExitStack() as ends:
         sink = Sink()
         ends.callback(sink.close)
@@ -140,6 +139,7 @@ def _plain_loop(url: str, count: int, one_client: bool) -> float:
 
 def main() -> None:
     """Print what is found."""
+    set_up_logs("warning")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

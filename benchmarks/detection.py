@@ -147,7 +147,6 @@ def measure_sizes(
 
     The peers have the largest number; the Celery worker holds `held` tasks, for publishing more takes too long.
     """
-    set_up_logs("warning")
     with ExitStack() as ends:
         sink = Sink()
         ends.callback(sink.close)
@@ -289,6 +288,7 @@ def _finding(
 
 def main() -> None:
     """Print what is found."""
+    set_up_logs("warning")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -35,7 +35,7 @@ from speed_to_lead.core.submission import GenericLead, Submission, content_key, 
 from speed_to_lead.destinations.channel import Channel, RefusingChannel
 from speed_to_lead.flow.routing import ROUTE_BATCH
 from speed_to_lead.logs import set_up_logs
-from speed_to_lead.store.contract import QueueEntry, Result
+from speed_to_lead.store.contract import Lane, QueueEntry, Result
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.redis_store import RedisStore, open_store
 from speed_to_lead.store.server import text
@@ -171,8 +171,10 @@ class _TellingQueue:
         self.waiting: list[Submission] = []
         self.admitted: list[Admit] = []  # what was settled last
 
-    def take(self, consumer: str, limit: int) -> list[QueueEntry]:
+    def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         del consumer
+        if lane is not Lane.INCOMING:
+            return []
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return add_to_queue(self._store, taken)
 

@@ -44,7 +44,6 @@ def measure(rounds: int = 1, scratch: Path | None = None) -> Finding:
 
 def measure_leads(rounds: int, scratch: Path, leads: int) -> Finding:
     """With so many open leads."""
-    set_up_logs("warning")
     site = Site(scratch)
     try:
         loaded = load(site.server.url, site.rules, leads)
@@ -196,6 +195,7 @@ def _is_breached(store: RedisStore, lead_id: str) -> bool:
 
 def main() -> None:
     """Print what is found."""
+    set_up_logs("warning")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -17,6 +17,7 @@ LANES = (
         "worker/test_processes.py",
         "worker/test_least_rights.py",
         "worker/test_tracing.py",
+        "worker/test_flood.py",
         "chaos/test_short_run.py",
         "ha/test_failover.py",
     ),

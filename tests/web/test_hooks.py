@@ -4,6 +4,7 @@ import itertools
 import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -211,6 +212,12 @@ class _Broken:
         self.error = error
 
     async def now(self) -> Any:
+        raise self.error
+
+    def now_if_known(self) -> Any:
+        return datetime.now(UTC)
+
+    def submit(self, _submission: Any, _tell: Any) -> None:
         raise self.error
 
 

@@ -38,8 +38,8 @@ from speed_to_lead.store.server import (
 )
 
 _T = TypeVar("_T")
-#: A submission, whom to tell, its size, and until when (by the loop's clock) somebody waits to hear.
-_Waiting = tuple[Submission, "asyncio.Future[None]", int, float]
+#: Hears what became of a submission: nothing where it is stored, else why that is not known.
+Tell = Callable[[StoreUnavailable | None], None]
 
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
@@ -59,6 +59,27 @@ PROBE_KEPT = timedelta(minutes=1)
 _TIME = hiredis.pack_command(("TIME",))
 
 
+class _Waiter:
+    """A submission, its size, and whom to tell until when (by the loop's clock); each is told once."""
+
+    __slots__ = ("_tell", "size", "submission", "until")
+
+    def __init__(self, submission: Submission, tell: Tell, size: int, until: float) -> None:
+        self.submission = submission
+        self.size = size
+        self.until = until
+        self._tell: Tell | None = tell
+
+    @property
+    def was_told(self) -> bool:
+        return self._tell is None
+
+    def tell(self, problem: StoreUnavailable | None) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(problem)
+
+
 class Intake:
     """Stores submissions for one event loop; with `confirm_replicas`, on so many replicas before anybody hears of it."""
 
@@ -72,8 +93,8 @@ class Intake:
         claim: tuple[Any, ...] = ("SET", self._keys.hint("route"), "1", "NX", "PX", HINT_LASTS_MS)
         self._claim = hiredis.pack_command(claim)
         self._wait = hiredis.pack_command(wait_command(confirm_replicas)) if confirm_replicas else b""
-        self._waiting: list[_Waiting] = []
-        self._sending: list[_Waiting] = []
+        self._waiting: list[_Waiter] = []
+        self._sending: list[_Waiter] = []
         self._late: asyncio.TimerHandle | None = (
             None  # when the one that waits longest has waited long enough
         )
@@ -96,11 +117,33 @@ class Intake:
             await asyncio.shield(self._asking)
         return from_ms(int((time.monotonic() + self._ahead) * 1000))
 
+    def now_if_known(self) -> datetime | None:
+        """The same where nobody need be asked; else None."""
+        return from_ms(int((time.monotonic() + self._ahead) * 1000)) if self._knows_time() else None
+
     async def store(self, submission: Submission) -> None:
         """Return once the submission is in the stream. Raises StoreUnavailable where it is not known to be.
 
         It may be there all the same (an answer that came too late): the form tool sends it again, and the router
         recognises it.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def tell(problem: StoreUnavailable | None) -> None:
+            if done.done():
+                return
+            if problem is None:
+                done.set_result(None)
+            else:
+                done.set_exception(problem)
+
+        self.submit(submission, tell)
+        await done
+
+    def submit(self, submission: Submission, tell: Tell) -> None:
+        """The same for who cannot wait: `tell` is called once, within two seconds, and must not raise.
+
+        Raises StoreUnavailable, and tells nobody, where it is not even taken.
         """
         if self._closed:
             raise StoreUnavailable("this process is shutting down")
@@ -108,14 +151,12 @@ class Intake:
         if len(self._waiting) >= WAITING or self._held_bytes + size > WAITING_BYTES:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((submission, done, size, loop.time() + ANSWER_TIMEOUT))
+        self._waiting.append(_Waiter(submission, tell, size, loop.time() + ANSWER_TIMEOUT))
         self._held_bytes += size
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send())
         if self._late is None:
             self._late = loop.call_later(ANSWER_TIMEOUT, self._give_up)
-        await done
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the server does not answer or would not store a lead, or too few replicas hold it.
@@ -146,45 +187,41 @@ class Intake:
             await self._sentinels.aclose()
 
     async def _send(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
             count = self._next_count()
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._sending = taken
             # Whoever has given up was told so; what they sent comes again.
-            batch = [(submission, done) for submission, done, _, _ in taken if not done.done()]
+            batch = [waiter for waiter in taken if not waiter.was_told]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
-                answers = await self._write([submission for submission, _ in batch]) if batch else []
+                answers = await self._write([waiter.submission for waiter in batch]) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
-                self._held_bytes -= sum(size for _, _, size, _ in taken)
+                self._held_bytes -= sum(waiter.size for waiter in taken)
                 self._sending = []
-                for (_, done), answer in zip(batch, answers, strict=False):
-                    if done.done():
-                        continue
-                    if isinstance(answer, Exception):
-                        done.set_exception(_unavailable(answer))
-                    else:
-                        done.set_result(None)
+                # Soon, not now: the next pipeline goes off first, and is on its way while these are told.
+                loop.call_soon(_tell, batch, answers)
 
     def _give_up(self) -> None:
         """Tell those who have waited long enough. One timer for all: one for each would be a tenth of what storing costs."""
         loop = asyncio.get_running_loop()
         self._late, now = None, loop.time()
-        for _, done, _, limit in (*self._sending, *self._waiting):  # in the order they came
-            if done.done():
+        for waiter in (*self._sending, *self._waiting):  # in the order they came
+            if waiter.was_told:
                 continue
-            if limit > now:
-                self._late = loop.call_at(limit, self._give_up)
+            if waiter.until > now:
+                self._late = loop.call_at(waiter.until, self._give_up)
                 return
-            done.set_exception(StoreUnavailable("TimeoutError"))
+            waiter.tell(StoreUnavailable("TimeoutError"))
 
     def _next_count(self) -> int:
         """How many of those waiting share the next pipeline: one at the least."""
         total = 0
-        for count, (_, _, size, _) in enumerate(self._waiting[:BATCH]):
-            total += size
+        for count, waiter in enumerate(self._waiting[:BATCH]):
+            total += waiter.size
             if count and total > BATCH_BYTES:
                 return count
         return BATCH
@@ -279,6 +316,11 @@ class Intake:
             return False
         monotonic, wall = self._noted_at
         return time.monotonic() - monotonic <= CLOCK_HOLDS and abs(time.time() - wall) <= CLOCK_HOLDS
+
+
+def _tell(batch: list[_Waiter], answers: list[object]) -> None:
+    for waiter, answer in zip(batch, answers, strict=True):
+        waiter.tell(_unavailable(answer) if isinstance(answer, Exception) else None)
 
 
 def _connect(url: str) -> tuple[Any, Any]:

@@ -33,14 +33,28 @@ READY_SECONDS = 2.0
 BEAT_SECONDS = 2.0
 
 
+class Web:
+    """The ASGI application: what is below /hooks/ to the hooks, all else through the guard."""
+
+    def __init__(self, hooks: Hooks, guarded: ASGIApp) -> None:
+        self._hooks = hooks
+        self._guarded = guarded
+        self.take = hooks.take  # the way past ASGI, for a server that knows it (web/protocol.py)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or take part in starting and stopping."""
+        to_hooks = scope["type"] == "http" and is_hook(scope["path"])
+        await (self._hooks if to_hooks else self._guarded)(scope, receive, send)
+
+
 def create_app(
     place: Workplace,
     settings: Settings,
     intake: Intake,
     hint: Callable[[], None] | None,
     environment: Mapping[str, str] = os.environ,
-) -> ASGIApp:
-    """The ASGI application. It owns `intake` and closes it when the server shuts down.
+) -> Web:
+    """The application. It owns `intake` and closes it when the server shuts down.
 
     `hint` tells the router, in a thread of its own, that submissions wait; None where nobody wants to know.
     `environment` holds the secrets of the forms.
@@ -76,12 +90,7 @@ def create_app(
     pages.add_route("/readyz", _ready(intake))
     pages.add_route("/metrics", metrics(place, hooks.answers))
     guarded = Guard(pages, settings.keys, failures, is_https=is_https)
-
-    async def web(scope: Scope, receive: Receive, send: Send) -> None:
-        to_hooks = scope["type"] == "http" and is_hook(scope["path"])
-        await (hooks if to_hooks else guarded)(scope, receive, send)
-
-    return web
+    return Web(hooks, guarded)
 
 
 async def _give_signs_of_life(place: Workplace) -> None:

@@ -1,6 +1,7 @@
 """`POST /hooks/{form}`: 1 is it small enough, 2 do we know the form, 3 is it genuine, 4 is it stored? Then exactly 200.
 
-Bare ASGI: no router, no models, no middleware, for this is the route that carries the load. A form tool disables a
+No router, no models, no middleware, for this is the route that carries the load: bare ASGI, and past even that where the
+whole request is here (`Hooks.take`, web/protocol.py). A form tool disables a
 hook that answers 404, 410, a redirect or another 2xx (docs/decisions/0005-exactly-200.md), so below /hooks/ none of these is ever
 answered: what is not ours to take is 400, 401 or 413, and what we cannot do now is 503 with Retry-After.
 """
@@ -8,9 +9,10 @@ answered: what is not ours to take is 400, 401 or 413, and what we cannot do now
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -24,7 +26,7 @@ from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.failures import Failures, client_of
 from speed_to_lead.web.headers import security_headers
-from speed_to_lead.web.protocol import DIRECT, Direct
+from speed_to_lead.web.protocol import Reply
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -43,39 +45,21 @@ _TOO_SLOW = "the body did not arrive in time"
 
 
 class _Answer:
-    """One answer, ready to be sent any number of times."""
+    """One answer, ready to be sent any number of times: as ASGI's two messages, or as the bytes of one write."""
 
-    __slots__ = ("_body", "_start", "status")
+    __slots__ = ("body", "head", "messages", "status")
 
     def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
         self.status = status
-        self._start: Message = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*_fields(len(body)), *headers],
-        }
-        self._body: Message = {"type": "http.response.body", "body": body}
-
-    async def send(self, _direct: Direct | None, send: Send) -> None:
-        """Send it."""
-        await send(self._start)
-        await send(self._body)
+        self.body = body
+        fields = [*_fields(len(body)), *headers]
+        start: Message = {"type": "http.response.start", "status": status, "headers": fields}
+        self.messages: tuple[Message, Message] = (start, {"type": "http.response.body", "body": body})
+        self.head = _head(status, fields)
 
 
-class _Stored:
-    """That a submission is stored: the answer to nearly all, so it takes the short way where there is one."""
-
-    __slots__ = ("_body",)
-
-    status = 200
-
-    def __init__(self, submission_id: str) -> None:
-        self._body = b'{"status":"stored","id":"%b"}' % submission_id.encode()
-
-    async def send(self, direct: Direct | None, send: Send) -> None:
-        """Send it."""
-        if direct is None or not direct.answer(_head_of_stored(len(self._body)), self._body):
-            await _Answer(self.status, self._body).send(None, send)
+def _stored_body(submission_id: str) -> bytes:
+    return b'{"status":"stored","id":"%b"}' % submission_id.encode()
 
 
 def _fields(length: int) -> list[tuple[bytes, bytes]]:
@@ -83,10 +67,15 @@ def _fields(length: int) -> list[tuple[bytes, bytes]]:
     return [(b"content-type", b"application/json"), (b"content-length", b"%d" % length), *_HEADERS]
 
 
+def _head(status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    return line + b"".join(b"%b: %b\r\n" % field for field in fields)
+
+
 @cache
 def _head_of_stored(length: int) -> bytes:
-    """Status line and headers; ids differ in length as little as dates do."""
-    return b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % field for field in _fields(length))
+    """That of nearly all answers; ids differ in length as little as dates do."""
+    return _head(200, _fields(length))
 
 
 def _error(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> _Answer:
@@ -140,9 +129,51 @@ class Hooks:
         if answer is not None:
             name = scope["path"].removeprefix(_PREFIX)
             self.answers[name if name in self._place.config.forms else OTHER, answer.status] += 1
-            await answer.send(_direct(scope), send)
+            for message in answer.messages:
+                await send(message)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | _Stored | None:
+    def take(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        """Take a submission that is here as a whole, past ASGI; False, and nothing is done, where it is not so simple.
+
+        So simple are nearly all: genuine ones, while the server's clock is known. `reply` hears the answer when it is
+        stored, or is not. Everything else (a refusal, a question, a trace) is `__call__`'s.
+        """
+        try:
+            return self._took(scope, body, reply)
+        except Exception:  # noqa: BLE001 - the long way meets it again, and answers it
+            return False
+
+    def _took(self, scope: Scope, body: bytes, reply: Reply) -> bool:
+        path, now = scope["path"], self._intake.now_if_known()
+        form = self._place.config.forms.get(path[len(_PREFIX) :]) if path.startswith(_PREFIX) else None
+        if form is None or now is None or scope["method"] != "POST" or len(body) > MAX_BODY_BYTES:
+            return False
+        if tracing.is_on():
+            return False
+        headers = _headers(scope)
+        request = WebhookRequest("POST", self._url(scope, headers), headers, body)
+        submission = flow.receive(request, form, self._environment, now)
+        if isinstance(submission, Refusal):
+            return False
+        self._intake.submit(submission, partial(self._tell, form.name, submission.id, reply))
+        return True
+
+    def _tell(self, form: str, submission_id: str, reply: Reply, problem: StoreUnavailable | None) -> None:
+        """Answer one that was taken. Nothing gets out: others wait to be told after it."""
+        try:
+            if problem is None:
+                self.answers[form, 200] += 1
+                self._log.debug("submission.stored", lead_id=submission_id, form=form)
+                body = _stored_body(submission_id)
+                reply(_head_of_stored(len(body)), body)
+            else:
+                self.answers[form, _AWAY.status] += 1
+                log.error("submission.not_stored", form=form, error=str(problem))
+                reply(_AWAY.head, _AWAY.body)
+        except Exception:
+            log.exception("hook.failed")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer | None:
         headers = _headers(scope)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
@@ -156,15 +187,10 @@ class Hooks:
 
     async def _take(
         self, scope: Scope, receive: Receive, headers: Mapping[str, str], form: Form
-    ) -> _Answer | _Stored | None:
-        direct = _direct(scope)
-        body: bytes | _Answer | None = direct.body() if direct is not None else None
-        if body is None:
-            body = await _body_in_time(receive, form)
+    ) -> _Answer | None:
+        body = await _body_in_time(receive, form)
         if not isinstance(body, bytes):
             return body
-        if len(body) > MAX_BODY_BYTES:
-            return _TOO_LARGE
         try:  # the intake answers within two seconds, whatever happens; the tightest tool waits three
             answer = await self._store(WebhookRequest("POST", self._url(scope, headers), headers, body), form)
             return self._refused(answer, form, scope) if isinstance(answer, Refusal) else answer
@@ -173,7 +199,7 @@ class Hooks:
         log.error("submission.not_stored", form=form.name, error=problem)
         return _AWAY
 
-    async def _store(self, request: WebhookRequest, form: Form) -> _Stored | Refusal:
+    async def _store(self, request: WebhookRequest, form: Form) -> _Answer | Refusal:
         sender = request.headers.get("traceparent", "")
         with tracing.span("hook receive", link=sender, form=form.name) as span:
             now = await self._intake.now()
@@ -184,7 +210,7 @@ class Hooks:
             await self._intake.store(submission)
             span.note(lead_id=submission.id, outcome="stored")
             self._log.debug("submission.stored", lead_id=submission.id, form=form.name)
-        return _Stored(submission.id)
+        return _Answer(200, _stored_body(submission.id))
 
     def _form(self, scope: Scope) -> Form | None:
         """The form a path names. The API's own form has no hook: it asks for no proof."""
@@ -217,11 +243,6 @@ class Hooks:
         if self._public_url:
             return self._public_url + path
         return f"{scope['scheme']}://{headers.get('host', '')}{path}"
-
-
-def _direct(scope: Scope) -> Direct | None:
-    direct: Direct | None = scope.get("extensions", {}).get(DIRECT)
-    return direct
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -4,60 +4,33 @@ uvicorn on httptools has no such limit: a header without end fills the memory, a
 and says nothing, holds a connection for as long as it likes. (Between two requests `timeout_keep_alive` holds; the body of
 a hook has its own limits, and any other body is read for people with a key only.)
 
-The short way is `Direct`: ASGI hands over a body and an answer in messages, and uvicorn checks each header of each answer
-again. Where the whole request lies here and the answer is ready as bytes, that is a third of what a hook costs
-(docs/performance/hook.md).
+The short way is for requests that are here as a whole, as hooks are: uvicorn starts a task for each request, and ASGI hands
+over body and answer in messages. Where a function takes the body and later replies with bytes, that is half of what a hook
+costs (docs/performance/hook.md). What it does not take goes ASGI's way.
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: As much as the usual proxies pass on; what form tools send is below four.
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 20.0
-#: Where a request's `Direct` is found in `scope["extensions"]`, which is ASGI's place for what one server alone can do.
-DIRECT: Final = "speed_to_lead.direct"
+#: Sends an answer: the status line and the headers, each with its line break, Content-Length among them; and the body.
+Reply = Callable[[bytes, bytes], None]
+#: Takes a request (scope and whole body) and replies later, once; False where it does not, and has done nothing.
+Take = Callable[[Scope, bytes, Reply], bool]
 
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
-
-
-class Direct:
-    """One request past ASGI's messages, in the usual case only: where it is another, both say so, and ASGI's way is taken."""
-
-    __slots__ = ("_cycle",)
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-
-    def body(self) -> bytes | None:
-        """The whole body, where it has come; None where it must be waited for."""
-        cycle = self._cycle
-        if cycle.more_body or cycle.disconnected or cycle.response_complete:
-            return None
-        return bytes(cycle.body)
-
-    def answer(self, head: bytes, body: bytes) -> bool:
-        """Send an answer to a request that was read, in one write; False, and nothing is sent, where it is not so simple.
-
-        `head` is the status line and the headers, Content-Length among them, each with its line break.
-        """
-        cycle = self._cycle
-        if cycle.response_started or cycle.disconnected or not cycle.keep_alive or cycle.flow.write_paused:
-            return False
-        if cycle.access_log or cycle.scope["method"] == "HEAD":
-            return False
-        cycle.response_started = cycle.response_complete = True
-        parts = [head]
-        for name, value in cycle.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        cycle.transport.write(b"".join((*parts, b"\r\n", body)))
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
 
 
 class LimitedHttp(HttpToolsProtocol):
@@ -65,6 +38,10 @@ class LimitedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._take: Take | None = getattr(self.config.app, "take", None)
+        self._behind_proxy = ProxyHeadersMiddleware(_nothing, self.config.forwarded_allow_ips)
+        self._is_reading = False
+        self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
         self._is_in_head = True
         self._head_bytes = 0
         self._late: asyncio.TimerHandle | None = None
@@ -88,12 +65,20 @@ class LimitedHttp(HttpToolsProtocol):
         """It ends; a body may follow."""
         self._is_in_head = False
         super().on_headers_complete()
-        # The task that answers it exists, and runs when what was received is read.
-        self.scope["extensions"] = {DIRECT: Direct(self.cycle)}  # type: ignore[dict-item]  # a dict, as uvicorn types it
+
+    def on_message_complete(self) -> None:
+        """The body is here as a whole."""
+        super().on_message_complete()
+        self._start_held()
 
     def data_received(self, data: bytes) -> None:
         """Close the connection on a head that is too large or does not end in time."""
-        super().data_received(data)
+        self._is_reading = True
+        try:
+            super().data_received(data)
+        finally:
+            self._is_reading = False
+            self._start_held()  # its body is still to come, so a task waits for it
         if not self._is_in_head:
             self._forget_head()
             return
@@ -104,8 +89,60 @@ class LimitedHttp(HttpToolsProtocol):
         elif self._late is None:
             self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request whose head was read: uvicorn's own step, held back until it is known if the body is here."""
+        self._held = (cycle, app)
+        if not self._is_reading:  # it was read long ago, behind another one
+            self._start_held()
+
+    def _start_held(self) -> None:
+        if self._held is None:
+            return
+        (cycle, app), self._held = self._held, None
+        if self._take is None or not self._is_taken(cycle, self._take):
+            super()._start_asgi_task(cycle, app)
+
+    def _is_taken(self, cycle: RequestResponseCycle, take: Take) -> bool:
+        """Whether the request went the short way. One that must wait for its body, or to be written to, does not."""
+        if cycle.more_body or cycle.waiting_for_100_continue or cycle.access_log or cycle.flow.write_paused:
+            return False
+        scope = cycle.scope
+        for name, _ in scope["headers"]:
+            if name.startswith(b"x-forwarded-"):
+                scope = self._as_proxies_say(scope)
+                break
+        return take(scope, bytes(cycle.body), partial(_reply, cycle))  # type: ignore[arg-type]  # it is a mapping
+
+    def _as_proxies_say(self, scope: HTTPScope) -> HTTPScope:
+        """A copy with the client and the scheme that trusted proxies tell of."""
+        scope = scope.copy()
+        step = self._behind_proxy(scope, None, None)  # type: ignore[arg-type]  # it hands both on
+        with suppress(StopIteration):  # it waits for nothing, so its first step is its last
+            step.send(None)
+        return scope
+
     def _forget_head(self) -> None:
         self._head_bytes = 0
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+def _reply(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+    """Answer in one write, as uvicorn would in two messages: a connection that was let go is passed over."""
+    if cycle.disconnected or cycle.response_started:
+        return
+    cycle.response_started = cycle.response_complete = True
+    parts = [head]
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        parts.append(b"connection: close\r\n")
+    cycle.transport.write(b"".join((*parts, b"\r\n", body)))
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+
+
+async def _nothing(_scope: Any, _receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
+    """What stands behind the proxy's headers when only they are wanted."""
