@@ -12,6 +12,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.servers import wait_until
 from tests.web.conftest import Web, place_of, running, typeform_signature
 
 from speed_to_lead import flow
@@ -387,3 +388,80 @@ def test_requests_sent_without_waiting_are_answered_in_order(web: Web) -> None:
     ids = {entry[b"body"]: entry[b"id"] for entry in web.stored()}
     found = [part.partition(b'"}')[0] for part in said.split(b'"id":"')[1:]]
     assert [ids[b"%d" % number] for number in range(5)] == found
+
+
+def test_a_hook_that_is_here_as_a_whole_needs_no_asgi(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearly all hooks go the short way, signed ones too; what is refused goes the long one."""
+    assert web.http.post("/hooks/open", content=BODY).status_code == 200  # by now the server's clock is known
+    long_way: list[str] = []
+    answer = hooks.Hooks.__call__
+
+    async def note(self: hooks.Hooks, scope: Any, receive: Any, send: Any) -> None:
+        long_way.append(scope["path"])
+        await answer(self, scope, receive, send)
+
+    monkeypatch.setattr(hooks.Hooks, "__call__", note)
+    signed = web.http.post("/hooks/website-demo", content=BODY, headers=typeform_signature(BODY))
+    unsigned = web.http.post("/hooks/website-demo", content=BODY)
+    assert (200, 401) == (signed.status_code, unsigned.status_code)
+    assert ["/hooks/website-demo"] == long_way
+    assert len(web.stored()) == 2
+
+
+class _Taking:
+    """An application that takes every request it is offered past ASGI, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Any] = []
+        self.replies: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it was not offered")
+
+    def take(self, scope: Any, body: bytes, reply: Any) -> bool:
+        self.scopes.append(scope)
+        if body == b"hang up":
+            self.replies.append(reply)
+        else:
+            reply(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", b"ok")
+        return True
+
+
+def test_a_trusted_proxy_says_who_called_and_how_on_the_short_way_too() -> None:
+    """Some signatures cover the address as the form tool knew it."""
+    app = _Taking()
+    forwarded = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7"}
+    with running(app, "off") as port:
+        for headers in ({}, forwarded):
+            sent = httpx.post(
+                f"http://127.0.0.1:{port}/hooks/a", content=b"x", headers=headers, trust_env=False
+            )
+            assert sent.text == "ok"
+    assert [("http", "127.0.0.1"), ("https", "203.0.113.7")] == [
+        (scope["scheme"], scope["client"][0]) for scope in app.scopes
+    ]
+
+
+def test_a_sender_that_hangs_up_before_its_answer_harms_no_other() -> None:
+    """Its submission may be stored; the answer goes nowhere."""
+    app = _Taking()
+    with running(app, "off") as port:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(b"POST /hooks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nhang up")
+            wait_until(lambda: bool(app.replies), "it is taken")
+        assert httpx.post(f"http://127.0.0.1:{port}/hooks/a", content=b"x", trust_env=False).text == "ok"
+        app.replies[0](b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n", b"")
+        assert httpx.post(f"http://127.0.0.1:{port}/hooks/a", content=b"x", trust_env=False).text == "ok"
+
+
+def test_an_answer_that_fails_keeps_no_other_from_its_own(redis_store: RedisStore) -> None:
+    """Those of one pipeline are told one after the other."""
+    broken: Any = _Broken(OSError())
+    hook = hooks.Hooks(place_of(redis_store), broken, "", {}, Failures())
+
+    def fail(_head: bytes, _body: bytes) -> None:
+        raise OSError("the connection is gone")
+
+    with structlog.testing.capture_logs() as logs:
+        hook._tell("open", "s1", fail, None)
+    assert ["hook.failed"] == [event["event"] for event in logs if event["log_level"] == "error"]

@@ -18,11 +18,14 @@ from typing import Any, Final
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: As much as the usual proxies pass on; what form tools send is below four.
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 20.0
+#: So long a request may lack the rest of its body before it goes ASGI's way, where there are limits for that.
+HOLD_SECONDS: Final = 0.05
 #: Sends an answer: the status line and the headers, each with its line break, Content-Length among them; and the body.
 Reply = Callable[[bytes, bytes], None]
 #: Takes a request (scope and whole body) and replies later, once; False where it does not, and has done nothing.
@@ -42,6 +45,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._behind_proxy = ProxyHeadersMiddleware(_nothing, self.config.forwarded_allow_ips)
         self._is_reading = False
         self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        self._held_long: asyncio.TimerHandle | None = None
         self._is_in_head = True
         self._head_bytes = 0
         self._late: asyncio.TimerHandle | None = None
@@ -54,6 +58,7 @@ class LimitedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left to wait for."""
         self._forget_head()
+        self._release()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -78,7 +83,8 @@ class LimitedHttp(HttpToolsProtocol):
             super().data_received(data)
         finally:
             self._is_reading = False
-            self._start_held()  # its body is still to come, so a task waits for it
+            if self._held is not None:
+                self._wait_for_body(self._held[0])
         if not self._is_in_head:
             self._forget_head()
             return
@@ -92,19 +98,39 @@ class LimitedHttp(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer a request whose head was read: uvicorn's own step, held back until it is known if the body is here."""
         self._held = (cycle, app)
-        if not self._is_reading:  # it was read long ago, behind another one
+        if not (self._is_reading and cycle.more_body):  # what was read long ago, behind another one, is here
             self._start_held()
 
+    def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
+        """Many senders write head and body apart, and the body is here in no time. Where it is not, a task waits for it."""
+        if cycle.waiting_for_100_continue or len(cycle.body) > HIGH_WATER_LIMIT:
+            self._start_held()
+        elif self._held_long is None:
+            self._held_long = self.loop.call_later(HOLD_SECONDS, self._start_held)
+
+    def _release(self) -> tuple[RequestResponseCycle, ASGI3Application] | None:
+        held, self._held = self._held, None
+        if self._held_long is not None:
+            self._held_long.cancel()
+            self._held_long = None
+        return held
+
     def _start_held(self) -> None:
-        if self._held is None:
+        held = self._release()
+        if held is None:
             return
-        (cycle, app), self._held = self._held, None
+        cycle, app = held
         if self._take is None or not self._is_taken(cycle, self._take):
             super()._start_asgi_task(cycle, app)
 
     def _is_taken(self, cycle: RequestResponseCycle, take: Take) -> bool:
         """Whether the request went the short way. One that must wait for its body, or to be written to, does not."""
-        if cycle.more_body or cycle.waiting_for_100_continue or cycle.access_log or cycle.flow.write_paused:
+        if (
+            cycle.more_body
+            or cycle.waiting_for_100_continue
+            or self.config.access_log
+            or cycle.flow.write_paused
+        ):
             return False
         scope = cycle.scope
         for name, _ in scope["headers"]:
