@@ -2,11 +2,11 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from speed_to_lead.forms.provider import WebhookRequest
@@ -21,6 +21,7 @@ TOKEN_HEADERS = ("x-webhook-token", "x-webhook-secret", "x-api-key", "x-auth-tok
 _SHORTEST_ROTATED_SECRET = 8
 
 
+@lru_cache(maxsize=256)
 def secrets_in(configured: str) -> tuple[bytes, ...]:
     """The secrets that count: the configured text, and during rotation each of the secrets in it.
 
@@ -46,7 +47,7 @@ def any_matches(
 
 def hmac_sha256_base64(secret: bytes, signed: bytes) -> str:
     """HMAC-SHA256 in base64, the form in which Typeform, HubSpot v3 and Standard Webhooks send it."""
-    return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+    return base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
 def replay_refusal(milliseconds_text: str, now: datetime) -> str | None:

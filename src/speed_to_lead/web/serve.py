@@ -47,7 +47,7 @@ def serve(
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201 - the last word of a process that never ran
         return 2
     intake = Intake(url, settings.key_prefix, settings.confirm_replicas, vault_of(settings))
-    app = create_app(place, settings, intake, hint, environment)
+    app = create_app(place, settings, intake, hint, dict(environment))  # os.environ decodes anew at each look
     server = uvicorn.Server(
         uvicorn.Config(
             app,
