@@ -107,7 +107,7 @@ class RedisLeads:
 
     def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
         """Write changes to existing leads."""
-        calls = [change_call(self._keys, change, None, self._vault) for change in changes]
+        calls = (change_call(self._keys, change, None, self._vault) for change in changes)
         return [Result(text(answer)) for answer in self._server.run(calls, confirmed=confirmed)]
 
     def confirm(self, lead: Lead) -> Result:

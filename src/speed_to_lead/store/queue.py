@@ -33,6 +33,7 @@ GROUP = "router"
 _EARLIEST_MS = 100_000_000_000
 #: Entries moved by one call of the script. Nobody else is served meanwhile, which is two milliseconds.
 _MOVED_AT_ONCE = 100
+_RESULTS = {result.value.encode(): result for result in Result}
 _STREAM_ID = re.compile(rb"\d{1,15}-\d{1,19}")
 
 
@@ -124,8 +125,8 @@ class RedisQueue:
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
-        calls = [self._call_or_burial(settlement) for settlement in settlements]
-        return [Result(text(answer)) for answer in self._server.run(calls)]
+        answers = self._server.run(self._call_or_burial(settlement) for settlement in settlements)
+        return [_RESULTS[answer] for answer in answers]
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """What submissions with these keys became."""
