@@ -46,7 +46,8 @@ def route(lanes: str) -> None:
     if lanes == "one":  # no option of the product: the comparison, and nothing else
 
         def all_at_once(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
-            return place.store.queue.take(consumer, routing.ROUTE_BATCH), False
+            found = place.store.queue.take(consumer, routing.ROUTE_BATCH)
+            return found, len(found) == routing.ROUTE_BATCH
 
         routing._take = all_at_once  # noqa: SLF001
     next_tick = 0.0

@@ -69,6 +69,13 @@ class RedisQueue:
         now_ms = self._now_ms() if entries else 0
         return [self._entry(stream, entry_id, fields, now_ms) for entry_id, fields in entries]
 
+    def untaken(self) -> int:
+        """How many wait behind those taken: what is settled is deleted, so the others are what was handed out."""
+        stream = self._streams[Lane.INCOMING]
+        pending = self._with_group(stream, lambda: self._client.xpending(stream, GROUP))["pending"]
+        with translated_errors():
+            return max(int(self._client.xlen(stream)) - int(pending), 0)
+
     def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
         """Move entries that can wait; the server copies them, so nothing but their ids is sent."""
         places = [place_of(self._keys, entry.entry_id) for entry in entries]
