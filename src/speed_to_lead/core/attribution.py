@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from speed_to_lead.core.condition_index import ConditionIndex
@@ -92,6 +92,7 @@ class Attribution:
     channel: str
     campaign: str
     trace: tuple[str, ...]
+    facts: Facts = field(repr=False, compare=False)  # what was asked, for rules to go on with
 
 
 def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy) -> Attribution:
@@ -104,7 +105,8 @@ def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: T
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
     facts = Facts(facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None})
     source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
-    return Attribution(source, channel, campaign, (*why, f"channel is {_quoted(channel, 'channel', facts)}"))
+    trace = (*why, f"channel is {_quoted(channel, 'channel', facts)}")
+    return Attribution(source, channel, campaign, trace, facts)
 
 
 def _find_source(
@@ -204,10 +206,13 @@ def default_channel_group(lead: GenericLead) -> str:
         if not source:
             return "Direct"
         medium = "referral"
-    return _group(_site(source), source, medium, campaign)
+    if len(source) + len(medium) + len(campaign) > _LONGEST_TAGS:
+        return _group(source, medium, campaign)
+    return _known_group(source, medium, campaign)
 
 
-def _group(site: str, source: str, medium: str, campaign: str) -> str:
+def _group(source: str, medium: str, campaign: str) -> str:
+    site = _site(source)
     if source in ("(direct)", "direct") and medium in ("", "(none)", "(not set)"):
         return "Direct"
     if "cross-network" in campaign:
@@ -236,6 +241,11 @@ def _group(site: str, source: str, medium: str, campaign: str) -> str:
         ),
     )
     return next((name for name, fits in groups if fits), "Unassigned")
+
+
+#: A campaign's leads all have the same tags. What is longer is not worth remembering.
+_known_group = lru_cache(maxsize=4096)(_group)
+_LONGEST_TAGS = 200
 
 
 def _referring_site(lead: GenericLead) -> str:

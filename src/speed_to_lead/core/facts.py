@@ -80,6 +80,17 @@ class Facts(dict[str, Fact]):
         fact = self[field] = NOT_GIVEN if value is None else Fact(value)
         return fact
 
+    def with_changed(self, values: Mapping[str, Any]) -> "Facts":
+        """The same with these fields changed, none of which is personal; what was read of the others is kept."""
+        changed = Facts(dict(self.given, **values))
+        changed.update(self)
+        changed._found = dict(self._found)
+        changed._personal = self._personal
+        for field in values:
+            changed.pop(field, None)
+            changed._found.pop(field, None)
+        return changed
+
     def found(self, field: str) -> str:
         """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
         words = self._found.get(field)
@@ -100,8 +111,9 @@ class Facts(dict[str, Fact]):
             return None
         text = str(value)
         compared = folded(text)
-        if any(personal in compared for personal in self._personal_texts()):
-            return None
+        for personal in self._personal_texts():
+            if personal in compared:
+                return None
         return f"{text[:57]}..." if len(text) > 60 else text
 
     def _personal_texts(self) -> list[str]:

@@ -145,12 +145,12 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
 def _settle_batch(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
     spans = {
         entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
-        for entry in entries
+        for entry in (entries if tracing.is_on() else ())
     }
     try:
         locked = {entry.entry_id for entry in entries if entry.is_locked}
         readings = [
-            _read(place, _within(spans[entry.entry_id], entry))
+            _read(place, _within(spans.get(entry.entry_id), entry))
             for entry in entries
             if entry.entry_id not in locked
         ]
@@ -171,9 +171,9 @@ def _leave(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
     place.store.queue.leave(consumer, entries)
 
 
-def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
+def _within(span: tracing.Span | None, entry: QueueEntry) -> QueueEntry:
     """The entry as a part of its routing's trace: its lead remembers that one."""
-    if not span.traceparent:
+    if span is None or not span.traceparent:
         return entry
     headers = {**entry.submission.headers, "traceparent": span.traceparent}
     return replace(entry, submission=replace(entry.submission, headers=headers))
@@ -195,10 +195,7 @@ def _settle_readings(
                 continue
             settled += 1
             if result is Result.APPLIED:
-                span = spans[reading.entry_id]
-                span.note(**_traced(settlement))
-                with span.current():
-                    _log_settlement(settlement)
+                _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
         refused += len(later) == len(waiting)
         waiting = [reading for reading in later if reading.entry_id not in locked]
@@ -303,6 +300,16 @@ def _needs_a_key(reading: Reading, facts: SubmissionFacts) -> bool:
     return any(isinstance(record, LockedRecord) and record.is_open for record in theirs) or any(
         isinstance(record, LockedRecord) for record in own
     )
+
+
+def _tell(settlement: Settlement, span: tracing.Span | None) -> None:
+    """Say in the log what was written, and in its trace where there is one."""
+    if span is None:
+        _log_settlement(settlement)
+        return
+    span.note(**_traced(settlement))
+    with span.current():
+        _log_settlement(settlement)
 
 
 def _traced(settlement: Settlement) -> dict[str, str]:

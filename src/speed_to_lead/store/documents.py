@@ -219,16 +219,18 @@ def _sealed(document: Mapping[str, Any], personal: Sequence[str], vault: Vault) 
 
 
 def _step_document(step: PlannedStep) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "name": step.name,
-            "at": to_ms(step.at),
-            "tell": list(step.tell),
-            "remind": list(step.remind),
-            "alert": list(step.alert),
-            "reassign": step.reassign or None,
-        }
-    )
+    # Written out, and not by `_without_empty`: a record has as many of these as of everything else together.
+    document: dict[str, Any] = {"name": step.name} if step.name else {}
+    document["at"] = to_ms(step.at)
+    if step.tell:
+        document["tell"] = step.tell
+    if step.remind:
+        document["remind"] = step.remind
+    if step.alert:
+        document["alert"] = step.alert
+    if step.reassign:
+        document["reassign"] = True
+    return document
 
 
 def _step(d: Mapping[str, Any]) -> PlannedStep:

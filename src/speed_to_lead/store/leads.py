@@ -258,18 +258,14 @@ def change_call(
         "load": dict(change.load),
         "metrics": counts_of_settlement(settlement) if settlement else counts_of_change(change),
         "alerts": [
-            (
-                number_of(keys.outbox(a.destination)),
-                a.destination,
-                a.key,
-                str(to_ms(a.decided_at)),
-                alert_document(a, vault),
-            )
+            (number_of(keys.outbox(a.destination)), a.destination, a.key, str(to_ms(a.decided_at)))
             for a in change.alerts
         ],
     }
+    # What is a document already stands by itself: inside the plan it would be written and read as JSON once more.
+    documents = [alert_document(alert, vault) for alert in change.alerts]
     lines = [line_of(entry, vault) for entry in change.history]
-    return ScriptCall("change_lead", names, [dump(plan), record_of(lead, vault), *lines])
+    return ScriptCall("change_lead", names, [dump(plan), record_of(lead, vault), *documents, *lines])
 
 
 def confirm_call(
