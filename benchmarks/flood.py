@@ -211,7 +211,7 @@ def sorting_cost(directory: Path, entries: int) -> float:
         left: list[QueueEntry] = []
         with mock.patch.object(routing, "FLOOD", 0):  # to the last one
             while site.store.operations.health().queued > len(left):
-                left += routing._take(place, "flood:sorter")[0]  # noqa: SLF001
+                left += routing._take(place, "flood:sorter", {})[0]  # noqa: SLF001
         moved, sorted_for = site.store.operations.health().patient, spent() - began
         assert moved > entries / 2, "hardly anything was put off"
         began = spent()

@@ -45,7 +45,8 @@ def route(lanes: str) -> None:
     place = open_workplace_or_exit()
     if lanes == "one":  # no option of the product: the comparison, and nothing else
 
-        def all_at_once(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
+        def all_at_once(place: Workplace, consumer: str, read: object) -> tuple[list[QueueEntry], bool]:
+            del read
             found = place.store.queue.take(consumer, routing.ROUTE_BATCH)
             return found, len(found) == routing.ROUTE_BATCH
 

@@ -83,7 +83,10 @@ class _Lines:
         self._handler = handler
 
     def write(self, line: str) -> None:
-        with self._handler.lock or nullcontext(), suppress(OSError, ValueError):  # a full disk, a closed terminal
+        with (
+            self._handler.lock or nullcontext(),
+            suppress(OSError, ValueError),
+        ):  # a full disk, a closed terminal
             self._handler.stream.write(f"{line}\n")
             self._handler.flush()
 

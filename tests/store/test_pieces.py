@@ -86,9 +86,7 @@ def test_the_server_works_while_the_rest_is_made(store: RedisStore, onlooker: Re
     written_once(store)
 
 
-def test_a_connection_cut_between_two_pieces_doubles_nothing(
-    store: RedisStore, onlooker: RedisStore
-) -> None:
+def test_a_connection_cut_between_two_pieces_doubles_nothing(store: RedisStore, onlooker: RedisStore) -> None:
     """All is sent again, and what was written before is known by its entry."""
 
     def cut() -> None:

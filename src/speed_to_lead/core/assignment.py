@@ -184,9 +184,7 @@ def pick_rep(
     standing = Standing(best[0])
     if standing is not Standing.AVAILABLE:
         reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[standing]}")
-    eligible = [
-        candidate.rep for candidate, rank in zip(candidates, ranks, strict=True) if rank == best
-    ]
+    eligible = [candidate.rep for candidate, rank in zip(candidates, ranks, strict=True) if rank == best]
     chosen = min(eligible, key=lambda rep: _order(team, rep, rotation, load))
     turn = max(rotation.turns.get(chosen.id, 0), rotation.clock)
     change = RotationChange(

@@ -95,15 +95,20 @@ class Attribution:
     facts: Facts = field(repr=False, compare=False)  # what was asked, for rules to go on with
 
 
-def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy) -> Attribution:
+def attribute(
+    lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy, *, is_traced: bool = True
+) -> Attribution:
     """Source: what the form stands for, else what the payload names, else the first detection that matches.
 
     Channel: what the payload names, else Google Analytics 4's default channel group of its UTM tags, click ids
     and referrer (support.google.com/analytics/answer/9756891). Campaign: `campaign`, else `utm_campaign`, else "".
+
+    Where it is not to be traced the words of its trace quote nothing: to find out what may be quoted is most of the work.
     """
     channel = str(lead.get("channel") or default_channel_group(lead))
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
-    facts = Facts(facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None})
+    values = facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None}
+    facts = Facts(values, is_traced=is_traced)
     source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
     trace = (*why, f"channel is {_quoted(channel, 'channel', facts)}")
     return Attribution(source, channel, campaign, trace, facts)

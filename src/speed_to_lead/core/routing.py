@@ -86,7 +86,7 @@ def deadline_by_rules(
     lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
+    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=False)
     rule = rulebook.ready_rules.first_match(facts_for_rules(attribution)).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 

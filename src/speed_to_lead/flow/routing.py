@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
@@ -76,8 +77,9 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
     letter, and the others go on. What needs a key that this process does not have is left to a router that has it.
     """
-    fresh, are_more = _take(place, consumer)
-    outcome = _settle_entries(place, consumer, fresh)
+    read: dict[str, Reading] = {}
+    fresh, are_more = _take(place, consumer, read)
+    outcome = _settle_entries(place, consumer, fresh, read)
     turn = PATIENT_SHARE if are_more else ROUTE_BATCH
     patient = place.store.queue.take(consumer, turn, Lane.PATIENT)
     outcome = _both(outcome, _settle_entries(place, consumer, patient))
@@ -95,8 +97,11 @@ def _both(one: Routed, other: Routed) -> Routed:
     return Routed(one.settled + other.settled, has_alerts=one.has_alerts or other.has_alerts)
 
 
-def _take(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
-    """The entries to settle now, and whether there are more behind them. In a flood those that can wait were put off."""
+def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[list[QueueEntry], bool]:
+    """The entries to settle now, and whether there are more behind them. In a flood those that can wait were put off.
+
+    What had to be read for that is in `read`, so that it is not read again to be settled.
+    """
     queue = place.store.queue
     taken = queue.take(consumer, ROUTE_BATCH)
     if len(taken) < ROUTE_BATCH:
@@ -108,7 +113,7 @@ def _take(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
         looked_at = queue.take(consumer, LOOK_AHEAD)
         taken += looked_at
         until = place.store.now() + PATIENCE
-        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until)])
+        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until, read)])
     except StoreUnavailable:
         _give_back(place, consumer, taken)
         raise
@@ -116,11 +121,16 @@ def _take(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
     return [entry for entry in taken if entry.entry_id not in put_off], behind > len(looked_at)
 
 
-def _can_wait(place: Workplace, entry: QueueEntry, until: datetime) -> bool:
+def _can_wait(place: Workplace, entry: QueueEntry, until: datetime, read: dict[str, Reading]) -> bool:
     """Whether the entry may be put off. What raises here is settled now, and becomes a dead letter with its reason."""
     if entry.is_locked:
         return False
-    return answer_or_error(can_wait, _read(place, entry), until, place.config.rulebook) is True
+    reading = _read(place, entry)
+    if answer_or_error(can_wait, reading, until, place.config.rulebook) is True:
+        return True
+    if not tracing.is_on():  # a trace stands in the headers, and begins when the entry is settled
+        read[entry.entry_id] = reading
+    return False
 
 
 def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
@@ -129,12 +139,17 @@ def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> No
         place.store.queue.give_back(consumer, entries)
 
 
-def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
-    """Settle these, a batch at a time."""
+def _settle_entries(
+    place: Workplace,
+    consumer: str,
+    entries: list[QueueEntry],
+    read: Mapping[str, Reading] = MappingProxyType({}),
+) -> Routed:
+    """Settle these, a batch at a time. What was read of them already is in `read`."""
     outcome = Routed()
     for start in range(0, len(entries), ROUTE_BATCH):
         try:
-            batch = _settle_batch(place, consumer, entries[start : start + ROUTE_BATCH])
+            batch = _settle_batch(place, consumer, entries[start : start + ROUTE_BATCH], read)
         except StoreUnavailable:
             _give_back(place, consumer, entries[start:])
             raise
@@ -142,7 +157,9 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
     return outcome
 
 
-def _settle_batch(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+def _settle_batch(
+    place: Workplace, consumer: str, entries: list[QueueEntry], read: Mapping[str, Reading]
+) -> Routed:
     spans = {
         entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
         for entry in (entries if tracing.is_on() else ())
@@ -150,7 +167,7 @@ def _settle_batch(place: Workplace, consumer: str, entries: list[QueueEntry]) ->
     try:
         locked = {entry.entry_id for entry in entries if entry.is_locked}
         readings = [
-            _read(place, _within(spans.get(entry.entry_id), entry))
+            read.get(entry.entry_id) or _read(place, _within(spans.get(entry.entry_id), entry))
             for entry in entries
             if entry.entry_id not in locked
         ]
