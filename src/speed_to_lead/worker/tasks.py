@@ -28,8 +28,6 @@ log = structlog.get_logger()
 #: This process as a consumer of the queue.
 CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 
-#: A router that finds more goes on for so long before it takes its next message: one costs as much as twenty leads.
-ROUTE_SECONDS = 0.2
 #: How long one tick of the auditor may keep the clock from its sweeps.
 AUDIT_SECONDS = 0.1
 #: And one tick of retention, which begins no batch after it.
@@ -70,13 +68,7 @@ def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
 def route(place: Workplace) -> None:
     """Route what waits in the queue."""
     place.store.operations.hint_taken("route")
-    started = time.monotonic()
-    routed = flow.route(place, CONSUMER)
-    while routed.is_full and time.monotonic() - started < ROUTE_SECONDS:
-        if routed.has_alerts:
-            send_hint(app, place.store, "deliver")
-        routed = flow.route(place, CONSUMER)
-    _hint_after(place, routed)
+    _hint_after(place, flow.route(place, CONSUMER))
 
 
 @task("route_tick")
