@@ -61,11 +61,6 @@ def send_spans_to(provider: Any) -> None:
     _tracer = None if provider is None else provider.get_tracer("speed_to_lead")
 
 
-def is_on() -> bool:
-    """Whether there are spans at all."""
-    return _tracer is not None
-
-
 class Span:
     """One span, or none where tracing is off. `traceparent` names it to whoever comes after; "" where there is none."""
 
