@@ -34,6 +34,7 @@ from speed_to_lead.cli.embedded import EmbeddedServer
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.message import Message
+from speed_to_lead.core.response import close_lead
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.workplace import Workplace
@@ -90,13 +91,14 @@ class _Clocked:
             lags += late["lead.breached"]
             self.told += [seconds for seconds in late["alert.delivered"] if seconds >= 0]
         assert len(lags) == due, f"{len(lags)} of {due} were decided"
+        self._close(ids)
         return lags
 
     def _cost(self, due: int) -> None:
         """CPU of a sweep, the server's among it, in microseconds: for each lead that is due, and where none is."""
         store = self.site.store
         at = store.now() + AHEAD
-        load_due(store, self.site.rules, due, at, SECOND)
+        ids = load_due(store, self.site.rules, due, at, SECOND)
         place = _with_time(workplace(store, self.site.rules), store, at + SECOND)
         cost, swept = self._cpu_of(lambda: flow.sweep(place))
         assert swept.decided == due, f"{swept.decided} of {due} were decided"
@@ -105,6 +107,17 @@ class _Clocked:
         self.per_empty.append(cost / EMPTY_SWEEPS)
         for destination in flow.destinations_due(place):
             flow.deliver(place, destination)
+        self._close(ids)
+
+    def _close(self, ids: Sequence[str]) -> None:
+        """Let no later step of theirs fall due in a later round."""
+        leads, now = self.site.store.leads, self.site.store.now()
+        closed = [
+            close_lead(one, "measured", "benchmark", now)
+            for one in leads.get_many(ids)
+            if isinstance(one, Lead)
+        ]
+        leads.change([change for change in closed if change is not None])
 
     def _cpu_of(self, work: Callable[[], T]) -> tuple[float, T]:
         server = self.site.server_pid
