@@ -208,10 +208,8 @@ def _reply(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
     cycle.transport.write(b"".join((*parts, b"\r\n", body)))
     if not cycle.keep_alive:
         cycle.transport.close()
-    respond, cycle.on_response = (
-        cycle.on_response,
-        _nothing_more,
-    )  # as uvicorn: else both outlive the connection
+    respond = cycle.on_response
+    cycle.on_response = _nothing_more  # as uvicorn does: else cycle and connection keep each other
     respond()
 
 
