@@ -1,5 +1,7 @@
 """What every failure and every status of HTTP comes to."""
 
+import gzip
+import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -271,6 +273,17 @@ class TestOverTheWire:
         far_side.answers(200, b"x" * 5_000_000)
         post(http, far_side.url, content=b"", headers={}, now=NOW, judge=judge)
         assert [(len(answer.body), answer.whole) for answer in judged] == [(outbound.BODY_LIMIT, False)]
+
+    def test_an_answer_packed_to_burst_is_not_unpacked(self, http: httpx.Client, far_side: Any) -> None:
+        """Nobody asked for a packed answer; one that comes all the same may not fill the memory."""
+        far_side.answers(200, gzip.compress(bytes(100_000_000)), Content_Encoding="gzip")
+        tracemalloc.start()
+        try:
+            assert send(http, far_side.url).outcome is Outcome.DELIVERED
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 20_000_000
 
     def test_cookies_are_not_kept(self, http: httpx.Client, far_side: Any) -> None:
         """One destination's cookie never travels with the next message."""

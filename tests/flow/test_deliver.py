@@ -3,7 +3,7 @@
 import contextlib
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -630,3 +630,25 @@ def test_a_store_that_is_away_for_a_moment_makes_nothing_go_out_again(
     scene.clock.advance(2 * flow.LEASE)
     scene.deliver()
     assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
+
+
+def test_a_courier_asks_for_the_time_anew_when_its_machine_has_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The monotonic clock stood still meanwhile; once a second is enough otherwise."""
+    wall = [datetime(2026, 11, 23, 9, 0, tzinfo=UTC)]
+    server = [wall[0]]
+    monkeypatch.setattr(delivery, "datetime", SimpleNamespace(now=lambda _zone: wall[0]))
+    asked: list[datetime] = []
+
+    def now() -> datetime:
+        asked.append(server[0])
+        return server[0]
+
+    place: Any = SimpleNamespace(store=SimpleNamespace(now=now))
+    clock = delivery._ServerClock(place)
+    told = [clock.at(100.0), clock.at(100.5)]
+    assert [server[0], server[0] + timedelta(seconds=0.5)] == told
+    assert len(asked) == 1
+    wall[0] = server[0] = wall[0] + timedelta(hours=1)
+    assert server[0] == clock.at(100.6)
+    clock.at(101.7)
+    assert len(asked) == 3

@@ -549,3 +549,28 @@ def test_a_late_one_is_given_up_while_a_later_one_still_waits(
 
     took = with_intake(restartable_server.url, work)
     assert all(0.5 < seconds < 1.5 for seconds in took)
+
+
+def test_closing_waits_no_longer_than_those_who_wait(
+    restartable_server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many writes stand in line at a silent server: who has given up needs none."""
+    monkeypatch.setattr(intake_module, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(intake_module, "BATCH", 1)
+
+    async def run() -> float:
+        intake = Intake(restartable_server.url, "stl")
+        await intake.store(submission("before"))
+        restartable_server.freeze()
+        tasks = [asyncio.create_task(intake.store(submission(f"s{number}"))) for number in range(8)]
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        await intake.close()
+        took = time.monotonic() - began
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {StoreUnavailable} == {type(answer) for answer in answers}
+        return took
+
+    took = asyncio.run(run())
+    restartable_server.thaw()
+    assert took < 2.5

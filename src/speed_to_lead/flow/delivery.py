@@ -39,7 +39,8 @@ NOTE_SECONDS = 120.0
 NOTE_EVERY = 0.1
 #: A process that stops has less time than that, from when it was asked to.
 LAST_NOTE_SECONDS = 4.0
-#: So long, in seconds, a courier counts on from what the server said its time was.
+#: So long, in seconds, a courier counts on from what the server said its time was: no longer than `BEGIN_WITHIN` leaves
+#: to spare, for counted on from a slow answer it may be so much ahead, and see another's lease as over.
 TIME_LASTS = 1.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 #: Alerts on their way to one destination at a time.
@@ -73,16 +74,23 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
 
 @dataclass(slots=True)
 class _ServerClock:
-    """The server's time, asked for once a second and counted on between: a courier that asked for each alert asks twice."""
+    """The server's time, asked for once a second and counted on between: a courier that asked for each alert asks twice.
+
+    A second by both of our clocks: the monotonic one stands still while a machine sleeps, and a lease dated as it was before
+    is over at once.
+    """
 
     place: Workplace
     asked_at: float = -inf
+    asked_on: datetime = _NEVER  # by our wall clock
     answer: datetime = _NEVER
 
     def at(self, instant: float) -> datetime:
         """The server's time at that monotonic instant, which is now."""
-        if instant - self.asked_at >= TIME_LASTS:
-            self.asked_at = instant
+        wall = datetime.now(UTC)
+        slept = abs(wall - self.asked_on) >= timedelta(seconds=TIME_LASTS)
+        if slept or instant - self.asked_at >= TIME_LASTS:
+            self.asked_at, self.asked_on = instant, wall
             self.answer = self.place.store.now()
         return self.answer + timedelta(seconds=instant - self.asked_at)
 

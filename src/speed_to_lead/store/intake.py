@@ -177,11 +177,11 @@ class Intake:
     async def close(self) -> None:
         """Finish what is waiting, as long as its requests wait, and give the connections back."""
         self._closed = True
-        if self._late is not None:
-            self._late.cancel()  # each write has its own limit
         started = [task for task in (self._sender, self._asking) if task is not None]
         if started:
             await asyncio.wait(started)
+        if self._late is not None:  # only now: one write has its own limit, but many may wait behind it
+            self._late.cancel()
         await self._client.aclose()
         if self._sentinels is not None:
             await self._sentinels.aclose()
@@ -209,12 +209,15 @@ class Intake:
         """Tell those who have waited long enough. One timer for all: one for each would be a tenth of what storing costs."""
         loop = asyncio.get_running_loop()
         self._late, now = None, loop.time()
+        late: list[_Waiter] = []
         for waiter in (*self._sending, *self._waiting):  # in the order they came
             if waiter.was_told:
                 continue
             if waiter.until > now:
                 self._late = loop.call_at(waiter.until, self._give_up)
-                return
+                break
+            late.append(waiter)
+        for waiter in late:  # last, because whoever is told may submit another
             waiter.tell(StoreUnavailable("TimeoutError"))
 
     def _next_count(self) -> int:

@@ -10,20 +10,22 @@ costs (docs/performance/hook.md). What it does not take goes ASGI's way.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: As much as the usual proxies pass on; what form tools send is below four.
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_SECONDS: Final = 20.0
+#: So many requests may wait behind one that is not answered yet. Each costs more than it has bytes.
+MAX_PIPELINED: Final = 100
 #: So long a request may lack the rest of its body before it goes ASGI's way, where there are limits for that.
 HOLD_SECONDS: Final = 0.05
 #: Sends an answer: the status line and the headers, each with its line break, Content-Length among them; and the body.
@@ -42,8 +44,10 @@ class LimitedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._take: Take | None = getattr(self.config.app, "take", None)
-        self._behind_proxy = ProxyHeadersMiddleware(_nothing, self.config.forwarded_allow_ips)
+        trusted = self.config.forwarded_allow_ips
+        self._behind_proxy = _behind_proxies(trusted if isinstance(trusted, str) else ",".join(trusted))
         self._is_reading = False
+        self._ended_in_read = False  # whether a request ended in what is being read, or was read last
         self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
         self._held_long: asyncio.TimerHandle | None = None
         self._is_in_head = True
@@ -53,6 +57,7 @@ class LimitedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Whoever connects has so long to say what for."""
         super().connection_made(transport)
+        self.flow = _PausedByPipeline(transport, self.pipeline)
         self._late = self.loop.call_later(HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,11 +79,22 @@ class LimitedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The body is here as a whole."""
         super().on_message_complete()
+        self._ended_in_read = True
         self._start_held()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _TooManyPipelined  # which ends the reading: see send_400_response
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that what was read is no HTTP; behind requests that wait for their answers, only end when they have them."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            super().send_400_response(msg)
+        else:
+            cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Close the connection on a head that is too large or does not end in time."""
-        self._is_reading = True
+        self._is_reading, self._ended_in_read = True, False
         try:
             super().data_received(data)
         finally:
@@ -88,7 +104,10 @@ class LimitedHttp(HttpToolsProtocol):
         if not self._is_in_head:
             self._forget_head()
             return
-        self._head_bytes += len(data)
+        if self._ended_in_read:  # what was read is a request and, behind it, how much of a head nobody knows
+            self._forget_head()
+        else:
+            self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.transport.write(_TOO_LARGE)
             self.transport.close()
@@ -137,7 +156,10 @@ class LimitedHttp(HttpToolsProtocol):
             if name.startswith(b"x-forwarded-"):
                 scope = self._as_proxies_say(scope)
                 break
-        return take(scope, bytes(cycle.body), partial(_reply, cycle))  # type: ignore[arg-type]  # it is a mapping
+        if not take(scope, bytes(cycle.body), partial(_reply, cycle)):  # type: ignore[arg-type]  # it is a mapping
+            return False
+        cycle.body = bytearray()  # an idle connection keeps its last request
+        return True
 
     def _as_proxies_say(self, scope: HTTPScope) -> HTTPScope:
         """A copy with the client and the scheme that trusted proxies tell of."""
@@ -154,9 +176,28 @@ class LimitedHttp(HttpToolsProtocol):
             self._late = None
 
 
+class _PausedByPipeline(FlowControl):
+    """Reads no further while requests wait for the answer to the one before them.
+
+    uvicorn reads on at each answer, a quarter of a megabyte at a time: who sends without reading fills its memory.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
+class _TooManyPipelined(Exception):
+    """Of the requests sent without waiting for answers no more are read."""
+
+
 def _reply(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
     """Answer in one write, as uvicorn would in two messages: a connection that was let go is passed over."""
-    if cycle.disconnected or cycle.response_started:
+    if cycle.disconnected or cycle.response_started or cycle.transport.is_closing():
         return
     cycle.response_started = cycle.response_complete = True
     parts = [head]
@@ -167,7 +208,19 @@ def _reply(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
     cycle.transport.write(b"".join((*parts, b"\r\n", body)))
     if not cycle.keep_alive:
         cycle.transport.close()
-    cycle.on_response()
+    respond = cycle.on_response
+    cycle.on_response = _nothing_more  # as uvicorn does: else cycle and connection keep each other
+    respond()
+
+
+def _nothing_more() -> None:
+    """What is left to do for a request that was answered."""
+
+
+@cache
+def _behind_proxies(trusted: str) -> ProxyHeadersMiddleware:
+    """What reads the headers of proxies that are trusted: one for all connections."""
+    return ProxyHeadersMiddleware(_nothing, trusted)
 
 
 async def _nothing(_scope: Any, _receive: ASGIReceiveCallable, _send: ASGISendCallable) -> None:
