@@ -153,8 +153,9 @@ class Auditor:
         places = store.leads.indexed_at([lead.id for lead in waiting])
         lost = [lead for lead, place in zip(waiting, places, strict=True) if place is None]
         mended = store.audit.mend_index(lost)
-        self.acted_on[Finding.NOT_INDEXED] += mended
-        log.error("audit.index_lost", mended=mended)
+        if mended:  # else another auditor was here first
+            self.acted_on[Finding.NOT_INDEXED] += mended
+            log.error("audit.index_lost", mended=mended)
 
     def _walk_open(self) -> bool:
         """A batch of the open leads; whether it was the last of the round."""
