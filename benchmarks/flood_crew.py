@@ -45,8 +45,10 @@ def route(lanes: str) -> None:
     place = open_workplace_or_exit()
     if lanes == "one":  # no option of the product: the comparison, and nothing else
 
-        def all_at_once(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
-            return place.store.queue.take(consumer, routing.ROUTE_BATCH), False
+        def all_at_once(place: Workplace, consumer: str, read: object) -> tuple[list[QueueEntry], bool]:
+            del read
+            found = place.store.queue.take(consumer, routing.ROUTE_BATCH)
+            return found, len(found) == routing.ROUTE_BATCH
 
         routing._take = all_at_once  # noqa: SLF001
     next_tick = 0.0

@@ -52,9 +52,8 @@ class Bound:
 BOUNDS = (
     Bound(
         "hook",
-        1.35,
-        "both sides are HTTP runs of seconds on shared cores; 200 µs more in the hook halves its ratio",
-        rounds=1,
+        1.5,
+        "both sides are HTTP runs of seconds on shared cores; 200 µs more in the hook take two thirds of its ratio",
     ),
     Bound("router", 2.0, "the peer's own rate moves by a third from run to run", rounds=2),
     Bound("rules", 3.0, "a time; a scan of all the rules would take fifty times the budget", is_time=True),

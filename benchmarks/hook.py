@@ -30,6 +30,7 @@ from speed_to_lead.store.keys import Keys
 
 #: Seconds of each run: those before the counting begins, and those that are counted.
 WARM, SECONDS = 1.0, 4.0
+SMALL_WARM, SMALL_SECONDS = 0.4, 1.5
 #: Entries in one pipeline of the bare XADDs.
 PIPELINE = 500
 
@@ -62,6 +63,10 @@ provider = "typeform"
 secret_env = "BENCHMARK_SECRET"
 """
 OURS = "speed-to-lead web"
+EMPTY, EMPTY_READING = "empty Starlette handler", "empty Starlette handler, body read"
+CELERY = "FastAPI + task.delay()"
+#: What the budgets compare.
+IN_BUDGETS = (OURS, EMPTY, EMPTY_READING, CELERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,19 @@ class Costs:
     sender: list[float]
 
 
-def measure(rounds: int, scratch: Path) -> Finding:
-    """Requests per second of each contender, in turns."""
+def measure(rounds: int, scratch: Path, *, small: bool = False) -> Finding:
+    """Requests per second of each contender, in turns; with `small` those of the budgets only, and not for long."""
     costs: dict[str, Costs] = {}
     config = config_with_forms(scratch / "config")
+    warm, seconds = (SMALL_WARM, SMALL_SECONDS) if small else (WARM, SECONDS)
     with server(scratch / "data") as store:
-        peers = _peers()
-        rows = in_turns(
-            [
-                *(Contender(peer.name, partial(_run, peer, store, config, scratch, costs)) for peer in peers),
-                Contender("bare XADD pipelines", lambda: _bare_xadd(store)),
-            ],
-            rounds,
-        )
+        peers = [peer for peer in _peers() if peer.name in IN_BUDGETS or not small]
+        bare = [] if small else [Contender("bare XADD pipelines", lambda: _bare_xadd(store))]
+        runs = [
+            Contender(peer.name, partial(_run, peer, store, config, scratch, costs, warm, seconds))
+            for peer in peers
+        ]
+        rows = in_turns([*runs, *bare], rounds)
     return _finding(rows, costs)
 
 
@@ -116,13 +121,13 @@ def _finding(rows: tuple[Row, ...], costs: dict[str, Costs]) -> Finding:
         checks=(
             Check(
                 "hook requests/s over an empty Starlette handler that reads the body",
-                ratio(ours, by_name["empty Starlette handler, body read"]),
+                ratio(ours, by_name[EMPTY_READING]),
                 0.6,
                 at_least=True,
             ),
             Check(
                 "hook requests/s over an empty Starlette handler that does not",
-                ratio(ours, by_name["empty Starlette handler"]),
+                ratio(ours, by_name[EMPTY]),
                 0.6,
                 at_least=True,
             ),
@@ -169,12 +174,12 @@ def _peers() -> list[Peer]:
             _kept_by_us,
         ),
         Peer("bare ASGI, body read", uvicorn("empty_hook:bare"), post("/hooks/bare")),
-        Peer("empty Starlette handler, body read", uvicorn("empty_hook:app"), post("/hooks/reading")),
-        Peer("empty Starlette handler", uvicorn("empty_hook:app"), post("/hooks/not-reading")),
+        Peer(EMPTY_READING, uvicorn("empty_hook:app"), post("/hooks/reading")),
+        Peer(EMPTY, uvicorn("empty_hook:app"), post("/hooks/not-reading")),
         Peer(
             "Starlette + one XADD per request", uvicorn("xadd_hook:app"), post("/hooks/open"), _kept_by_xadd
         ),
-        Peer("FastAPI + task.delay()", uvicorn("fastapi_celery:app"), post("/hooks/open"), _kept_by_celery),
+        Peer(CELERY, uvicorn("fastapi_celery:app"), post("/hooks/open"), _kept_by_celery),
         Peer(
             "FastAPI + task.delay(), without threads",
             uvicorn("fastapi_celery:app"),
@@ -184,22 +189,30 @@ def _peers() -> list[Peer]:
     ]
 
 
-def _run(peer: Peer, store: Server, config: Path, scratch: Path, costs: dict[str, Costs]) -> float:
+def _run(
+    peer: Peer,
+    store: Server,
+    config: Path,
+    scratch: Path,
+    costs: dict[str, Costs],
+    warm: float,
+    seconds: float,
+) -> float:
     with _web(peer.command, store, config, scratch) as (web, port):
-        heard = load(port, peer.request, warm=WARM, seconds=SECONDS, watched=(web, store.process))
+        heard = load(port, peer.request, warm=warm, seconds=seconds, watched=(web, store.process))
     if heard.refused:
         raise RuntimeError(f"{peer.name} refused: {heard.refused[0][:200]!r}")
     if peer.count_kept is not None and peer.count_kept(store, heard) != len(heard.bodies):
         raise RuntimeError(f"{peer.name} answered 200 to what it did not keep")
     if not heard.counted:
-        raise RuntimeError(f"{peer.name} answered nothing in {SECONDS} s")
+        raise RuntimeError(f"{peer.name} answered nothing in {seconds} s")
     cost = costs.setdefault(peer.name, Costs([], [], []))
-    for part, seconds in (
+    for part, cpu in (
         (cost.web, heard.cpu_of[0]),
         (cost.server, heard.cpu_of[1]),
         (cost.sender, heard.cpu),
     ):
-        part.append(seconds / heard.counted * 1e6)
+        part.append(cpu / heard.counted * 1e6)
     return heard.per_second
 
 

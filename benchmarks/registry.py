@@ -26,6 +26,7 @@ BENCHMARKS: Mapping[str, str] = {
 
 #: How a benchmark is made small, where it has a size: for a look while working on it, and for the guard of CI.
 SMALL: Mapping[str, Callable[[Any, int, Path], Finding]] = {
+    "hook": lambda its, rounds, scratch: its.measure(rounds, scratch, small=True),
     "router": lambda its, rounds, scratch: its.measure(rounds, scratch, small=True),
     "rules": lambda its, rounds, scratch: its.measure(rounds, scratch, counts=(10, 10_000), leads=60),
     "deadlines": lambda its, rounds, scratch: its.measure(rounds, scratch, ours=500),

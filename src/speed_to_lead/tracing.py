@@ -61,11 +61,6 @@ def send_spans_to(provider: Any) -> None:
     _tracer = None if provider is None else provider.get_tracer("speed_to_lead")
 
 
-def is_on() -> bool:
-    """Whether there are spans at all."""
-    return _tracer is not None
-
-
 class Span:
     """One span, or none where tracing is off. `traceparent` names it to whoever comes after; "" where there is none."""
 
@@ -87,20 +82,22 @@ class Span:
                 self._span.set_status(trace.Status(trace.StatusCode.ERROR, error))
             self._span.end()
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
+    def current(self) -> AbstractContextManager[Any]:
         """Events logged within carry the trace's id."""
         if self._span is None:
-            yield
-            return
-        with structlog.contextvars.bound_contextvars(
-            trace_id=trace.format_trace_id(self._span.get_span_context().trace_id)
-        ):
-            yield
+            return _NOTHING
+        trace_id = trace.format_trace_id(self._span.get_span_context().trace_id)
+        return structlog.contextvars.bound_contextvars(trace_id=trace_id)
 
 
+_NOTHING = nullcontext()
 _NONE = Span()
 _OFF = nullcontext(_NONE)
+
+
+def is_on() -> bool:
+    """Whether spans are made in this process."""
+    return _tracer is not None
 
 
 def start(name: str, parent: str = "", *, link: str = "", since: int = 0, **attributes: str) -> Span:

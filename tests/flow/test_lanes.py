@@ -24,6 +24,7 @@ BATCH, LOOK_AHEAD, SHARE = 5, 15, 2
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood is more than five submissions here."""
     monkeypatch.setattr(routing, "ROUTE_BATCH", BATCH)
+    monkeypatch.setattr(routing, "FLOOD", 0)
     monkeypatch.setattr(routing, "LOOK_AHEAD", LOOK_AHEAD)
     monkeypatch.setattr(routing, "PATIENT_SHARE", SHARE)
     monkeypatch.setattr(routing, "RECLAIM_AFTER", timedelta(0))
@@ -107,6 +108,20 @@ def test_without_a_flood_nobody_is_put_off(
     flood(memory_scene, count)
     assert memory_scene.route().settled == count
     assert memory_scene.counts() == {"leads": count}
+
+
+def test_what_a_router_does_in_a_second_is_no_flood(
+    memory_scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many behind a full batch and no more: they are settled in their order, and the next call begins at once."""
+    monkeypatch.setattr(routing, "FLOOD", 7)
+    flood(memory_scene, BATCH + 7)
+    routed = memory_scene.route()
+    assert (routed.settled, routed.is_full, depths(memory_scene)) == (BATCH, True, (7, 0))
+
+    flood(memory_scene, BATCH + 1)
+    memory_scene.route()
+    assert depths(memory_scene)[1] > 0
 
 
 def test_a_flood_of_urgent_ones_is_settled_in_its_order(scene: Scene) -> None:

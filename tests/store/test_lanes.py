@@ -75,6 +75,19 @@ def test_the_patient_lane_is_first_come_first_served(store: Store) -> None:
     assert found == [f"s{number}" for number in range(250)]
 
 
+def test_what_nobody_has_taken_is_counted(store: Store) -> None:
+    """Neither what is handed out, nor what is settled, nor what was put off is among them."""
+    assert store.queue.untaken() == 0
+    put_off(store, "s0")
+    for name in ("s1", "s2", "s3", "s4"):
+        store.queue.add(new_submission(store, name))
+    assert store.queue.untaken() == 4
+    first, _ = store.queue.take("router-1", 2)
+    assert store.queue.untaken() == 2
+    assert store.queue.settle([Drop(first.entry_id, "tests", "s1")]) == [Result.APPLIED]
+    assert store.queue.untaken() == 2
+
+
 def test_moving_again_moves_nothing(store: Store) -> None:
     """A move whose answer was lost is repeated without harm; so is one of an entry that was settled meanwhile."""
     entries = [taken(store, name) for name in ("s1", "s2", "s3")]

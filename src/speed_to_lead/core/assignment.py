@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from fractions import Fraction
+from typing import NamedTuple
 
 from speed_to_lead.core.calendar import Calendar
 
@@ -138,8 +139,7 @@ _LAST_RESORT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):  # made for each rep of the team, for each lead
     rep: Rep
     standing: Standing
     since: datetime  # when the rep can answer: now, or the next opening of their shift outside leave
@@ -179,11 +179,12 @@ def pick_rep(
         candidates = [candidate for candidate in candidates if candidate.standing <= limit]
     if not candidates:
         return Pick(None, (*reasons, f"nobody else is left in team {team.name}"), None)
-    best = min(candidate.rank for candidate in candidates)
+    ranks = [candidate.rank for candidate in candidates]
+    best = min(ranks)
     standing = Standing(best[0])
     if standing is not Standing.AVAILABLE:
         reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[standing]}")
-    eligible = [candidate.rep for candidate in candidates if candidate.rank == best]
+    eligible = [candidate.rep for candidate, rank in zip(candidates, ranks, strict=True) if rank == best]
     chosen = min(eligible, key=lambda rep: _order(team, rep, rotation, load))
     turn = max(rotation.turns.get(chosen.id, 0), rotation.clock)
     change = RotationChange(

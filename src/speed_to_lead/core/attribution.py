@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from speed_to_lead.core.condition_index import ConditionIndex
@@ -92,19 +92,26 @@ class Attribution:
     channel: str
     campaign: str
     trace: tuple[str, ...]
+    facts: Facts = field(repr=False, compare=False)  # what was asked, for rules to go on with
 
 
-def attribute(lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy) -> Attribution:
+def attribute(
+    lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy, *, is_traced: bool = True
+) -> Attribution:
     """Source: what the form stands for, else what the payload names, else the first detection that matches.
 
     Channel: what the payload names, else Google Analytics 4's default channel group of its UTM tags, click ids
     and referrer (support.google.com/analytics/answer/9756891). Campaign: `campaign`, else `utm_campaign`, else "".
+
+    Where it is not to be traced the words of its trace quote nothing: to find out what may be quoted is most of the work.
     """
     channel = str(lead.get("channel") or default_channel_group(lead))
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
-    facts = Facts(facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None})
+    values = facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None}
+    facts = Facts(values, is_traced=is_traced)
     source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
-    return Attribution(source, channel, campaign, (*why, f"channel is {_quoted(channel, 'channel', facts)}"))
+    trace = (*why, f"channel is {_quoted(channel, 'channel', facts)}")
+    return Attribution(source, channel, campaign, trace, facts)
 
 
 def _find_source(
@@ -204,10 +211,13 @@ def default_channel_group(lead: GenericLead) -> str:
         if not source:
             return "Direct"
         medium = "referral"
-    return _group(_site(source), source, medium, campaign)
+    if len(source) + len(medium) + len(campaign) > _LONGEST_TAGS:
+        return _group(source, medium, campaign)
+    return _known_group(source, medium, campaign)
 
 
-def _group(site: str, source: str, medium: str, campaign: str) -> str:
+def _group(source: str, medium: str, campaign: str) -> str:
+    site = _site(source)
     if source in ("(direct)", "direct") and medium in ("", "(none)", "(not set)"):
         return "Direct"
     if "cross-network" in campaign:
@@ -236,6 +246,11 @@ def _group(site: str, source: str, medium: str, campaign: str) -> str:
         ),
     )
     return next((name for name, fits in groups if fits), "Unassigned")
+
+
+#: A campaign's leads all have the same tags. What is longer is not worth remembering.
+_known_group = lru_cache(maxsize=4096)(_group)
+_LONGEST_TAGS = 200
 
 
 def _referring_site(lead: GenericLead) -> str:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from speed_to_lead.core.clock import MILLISECOND, from_ms, to_iso, to_ms
+from speed_to_lead.core.clock import EPOCH, MILLISECOND, from_ms, to_iso, to_ms
 from speed_to_lead.core.open_time import BusinessDay, OpenTime
 
 _MINUTES_A_DAY: Final = 24 * 60
@@ -114,7 +114,16 @@ class Calendar:
     Safe to share between threads: a longer table is built aside and then swapped in.
     """
 
-    __slots__ = ("_days_of_year", "_holidays_in", "_hours", "_table", "_zone", "name", "timezone")
+    __slots__ = (
+        "_days_of_year",
+        "_holidays_in",
+        "_hours",
+        "_last_opening",
+        "_table",
+        "_zone",
+        "name",
+        "timezone",
+    )
 
     def __init__(
         self,
@@ -132,6 +141,7 @@ class Calendar:
         self._holidays_in = holidays_in
         self._days_of_year: dict[int, tuple[BusinessDay, ...]] = {}
         self._table: OpenTime | None = None
+        self._last_opening: tuple[datetime, datetime] = (EPOCH, EPOCH)
 
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.timezone!r})"
@@ -145,12 +155,17 @@ class Calendar:
 
     def next_open(self, at: datetime) -> datetime:
         """`at` itself when open, else the instant the next span opens. Raises NeverOpen."""
+        asked, answer = self._last_opening
+        if asked is at:  # of each rep, for each lead of a batch
+            return answer
         at_ms = to_ms(at)
         table = self._covering(at_ms, at_ms)
         while (index := bisect_right(table.closes, at_ms)) == len(table.closes):
             table = self._longer(table, at_ms)
         opens = table.opens[index]
-        return at.astimezone(UTC) if opens <= at_ms else self._within_horizon(at_ms, opens)
+        answer = at.astimezone(UTC) if opens <= at_ms else self._within_horizon(at_ms, opens)
+        self._last_opening = at, answer  # as one: another thread finds both or neither
+        return answer
 
     def after_open_time(self, start: datetime, amount: timedelta) -> datetime:
         """The earliest instant from `start` on at which the open time since `start` reaches `amount`.

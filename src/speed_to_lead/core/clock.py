@@ -13,7 +13,7 @@ def to_ms(instant: datetime) -> int:
 
 def from_ms(milliseconds: int) -> datetime:
     """The aware UTC datetime of so many milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + timedelta(0, 0, 0, milliseconds)  # by its place: by its name it takes thrice as long
 
 
 def to_iso(instant: datetime) -> str:

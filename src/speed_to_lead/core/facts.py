@@ -67,10 +67,11 @@ class Facts(dict[str, Fact]):
     every rule's trace asks here. `given` is the flat mapping of field name to value, without those that are None.
     """
 
-    __slots__ = ("_found", "_personal", "given")
+    __slots__ = ("_found", "_personal", "given", "is_traced")
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], *, is_traced: bool = True) -> None:
         super().__init__()
+        self.is_traced = is_traced  # whether anybody reads the words of a trace
         if None in values.values():
             values = {name: value for name, value in values.items() if value is not None}
         self.given = values
@@ -82,9 +83,20 @@ class Facts(dict[str, Fact]):
         fact = self[field] = NOT_GIVEN if value is None else Fact(value)
         return fact
 
+    def with_changed(self, values: Mapping[str, Any]) -> "Facts":
+        """The same with these fields changed, none of which is personal; what was read of the others is kept."""
+        changed = Facts(dict(self.given, **values), is_traced=self.is_traced)
+        changed.update(self)
+        changed._found = dict(self._found)
+        changed._personal = self._personal
+        for field in values:
+            changed.pop(field, None)
+            changed._found.pop(field, None)
+        return changed
+
     def found(self, field: str) -> str:
         """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
-        words = self._found.get(field)
+        words = self._found.get(field) if self.is_traced else ""
         if words is None:
             value = self.given.get(field)
             text = None if value is None else self.shown(value, field)
@@ -98,12 +110,15 @@ class Facts(dict[str, Fact]):
         It may not where the field is personal, or where the value repeats one that is (a referrer ending in
         `?email=…`, a company named after its founder).
         """
+        if not self.is_traced:
+            return ""
         if is_personal(field):
             return None
         text = str(value)
         compared = folded(text)
-        if any(personal in compared for personal in self._personal_texts()):
-            return None
+        for personal in self._personal_texts():
+            if personal in compared:
+                return None
         return f"{text[:57]}..." if len(text) > 60 else text
 
     def _personal_texts(self) -> list[str]:

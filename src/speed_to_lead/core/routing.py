@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
-from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute, facts_of
+from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
@@ -57,7 +56,7 @@ def route_of(
 ) -> Route:
     """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
     attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    match = rulebook.ready_rules.first_match(Facts(facts_for_rules(lead, form, attribution)))
+    match = rulebook.ready_rules.first_match(facts_for_rules(attribution))
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
@@ -87,20 +86,15 @@ def deadline_by_rules(
     lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    rule = rulebook.ready_rules.first_match(Facts(facts_for_rules(lead, form, attribution))).rule
+    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=False)
+    rule = rulebook.ready_rules.first_match(facts_for_rules(attribution)).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
-def facts_for_rules(lead: GenericLead, form: str, attribution: Attribution) -> dict[str, Any]:
+def facts_for_rules(attribution: Attribution) -> Facts:
     """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
-    return facts_of(lead) | {
-        "form": form,
-        "source": attribution.source.name,
-        "channel": attribution.channel,
-        "campaign": attribution.campaign or None,
-        "motion": attribution.source.motion.value,
-    }
+    source = attribution.source
+    return attribution.facts.with_changed({"source": source.name, "motion": source.motion.value})
 
 
 def new_lead(

@@ -143,13 +143,13 @@ def lead_field_named(name: str) -> str | None:
 
     A flattened path (`manager__email`) is nobody's field: whose e-mail it holds, its name does not say.
     """
-    return _field_of(name)[0] if len(name) <= _LONGEST_NAME and "__" not in name else None
+    return _field_of(name)[0] if len(name) <= _LONGEST_NAME else None
 
 
 @lru_cache(maxsize=4096)  # every delivery of a form has the same names
 def _field_of(name: str) -> tuple[str | None, bool]:
     """The field, and whether that is its own name rather than an alias."""
-    known = _FIELD_BY_WORD.get(_squashed(name))
+    known = _FIELD_BY_WORD.get(_squashed(name)) if "__" not in name else None
     return known, known == re.sub(r"[\s-]+", "_", name.strip()).casefold()
 
 
@@ -171,14 +171,14 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
         custom.update((str(name), value) for name, value in given_custom.items() if not _is_blank(value))
     for given_name, value in payload.items():
         name = str(given_name)
-        if _is_blank(value) or (name == "custom" and isinstance(value, Mapping)):
-            continue
-        known = lead_field_named(name)
         cleaned = value.strip() if isinstance(value, str) else value
+        if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
+            continue
+        known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
         usable = None if known is None else _usable(known, cleaned)
         if known is None or usable is None:
             custom[name] = cleaned
-        elif _field_of(name)[1]:
+        elif is_own_name:
             fields[known] = usable
         else:
             fields.setdefault(known, usable)
@@ -190,8 +190,10 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     return GenericLead(fields, custom)
 
 
-def _usable(field_name: str, value: Any) -> Any:
+def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
     """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
+    if type(value) is str and field_name not in ("email", "phone"):  # nearly every value of nearly every lead
+        return value if len(value) <= LONGEST_VALUE or field_name == "message" else None
     if isinstance(value, (list, tuple)):
         parts = [part for part in value if not _is_blank(part)]
         if not parts or not all(isinstance(part, (str, int, float)) for part in parts):
@@ -261,4 +263,6 @@ def _digest(kind: str, text: str) -> str:
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or value in ("", [], {}) or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or value in ([], {})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,6 +38,9 @@ log = structlog.get_logger()
 
 #: Submissions one router takes at once. A full batch means that there are more.
 ROUTE_BATCH = 200
+#: A flood is more than so many behind a full batch: about a second of one router's work, and less of two. Below that
+#: overtaking brings nobody anything, and sorting would only delay all.
+FLOOD = 2_000
 #: In a flood a router looks at so many more at once, and puts off those whose deadline is further away than
 #: PATIENCE. Sorting one costs a sixth of settling it, so who is in a hurry is found before most others are settled.
 LOOK_AHEAD = 800
@@ -67,15 +71,16 @@ class Routed:
 def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
     """Route the submissions that wait: 1 take them, 2 read them, 3 decide, 4 write each in one piece.
 
-    In a flood (a full batch, and more behind it) those that can wait are put off first, into the patient lane. That
+    In a flood (more than FLOOD behind a full batch) those that can wait are put off first, into the patient lane. That
     one gets its turn after the others: a full batch where nothing else is left, its share where there is.
 
     With `reclaim` also those that a dead router left behind. Whatever cannot be read or decided becomes a dead
     letter, and the others go on. What needs a key that this process does not have is left to a router that has it.
     """
-    fresh, is_flood = _take(place, consumer)
-    outcome = _settle_entries(place, consumer, fresh)
-    turn = PATIENT_SHARE if is_flood else ROUTE_BATCH
+    read: dict[str, Reading] = {}
+    fresh, are_more = _take(place, consumer, read)
+    outcome = _settle_entries(place, consumer, fresh, read)
+    turn = PATIENT_SHARE if are_more else ROUTE_BATCH
     patient = place.store.queue.take(consumer, turn, Lane.PATIENT)
     outcome = _both(outcome, _settle_entries(place, consumer, patient))
     for _ in range(RECLAIMS if reclaim else 0):
@@ -85,38 +90,47 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
         if not left_behind:
             break
         outcome = _both(outcome, _settle_entries(place, consumer, left_behind))
-    return replace(outcome, is_full=is_flood or len(fresh) == ROUTE_BATCH or len(patient) == turn)
+    return replace(outcome, is_full=are_more or len(patient) == turn)
 
 
 def _both(one: Routed, other: Routed) -> Routed:
     return Routed(one.settled + other.settled, has_alerts=one.has_alerts or other.has_alerts)
 
 
-def _take(place: Workplace, consumer: str) -> tuple[list[QueueEntry], bool]:
-    """The entries to settle now, and whether there is a flood behind them, of which those that can wait were put off."""
+def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[list[QueueEntry], bool]:
+    """The entries to settle now, and whether there are more behind them. In a flood those that can wait were put off.
+
+    What had to be read for that is in `read`, so that it is not read again to be settled.
+    """
     queue = place.store.queue
     taken = queue.take(consumer, ROUTE_BATCH)
     if len(taken) < ROUTE_BATCH:
         return taken, False
     try:
-        behind = queue.take(consumer, LOOK_AHEAD)
-        if not behind:
-            return taken, False
-        taken += behind
+        behind = queue.untaken()
+        if behind <= FLOOD:
+            return taken, behind > 0
+        looked_at = queue.take(consumer, LOOK_AHEAD)
+        taken += looked_at
         until = place.store.now() + PATIENCE
-        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until)])
+        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until, read)])
     except StoreUnavailable:
         _give_back(place, consumer, taken)
         raise
     log.info("submissions.put_off", taken=len(taken), put_off=len(put_off))
-    return [entry for entry in taken if entry.entry_id not in put_off], len(behind) == LOOK_AHEAD
+    return [entry for entry in taken if entry.entry_id not in put_off], behind > len(looked_at)
 
 
-def _can_wait(place: Workplace, entry: QueueEntry, until: datetime) -> bool:
+def _can_wait(place: Workplace, entry: QueueEntry, until: datetime, read: dict[str, Reading]) -> bool:
     """Whether the entry may be put off. What raises here is settled now, and becomes a dead letter with its reason."""
     if entry.is_locked:
         return False
-    return answer_or_error(can_wait, _read(place, entry), until, place.config.rulebook) is True
+    reading = _read(place, entry)
+    if answer_or_error(can_wait, reading, until, place.config.rulebook) is True:
+        return True
+    if not tracing.is_on():  # a trace stands in the headers, and begins when the entry is settled
+        read[entry.entry_id] = reading
+    return False
 
 
 def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
@@ -125,12 +139,17 @@ def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> No
         place.store.queue.give_back(consumer, entries)
 
 
-def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
-    """Settle these, a batch at a time."""
+def _settle_entries(
+    place: Workplace,
+    consumer: str,
+    entries: list[QueueEntry],
+    read: Mapping[str, Reading] = MappingProxyType({}),
+) -> Routed:
+    """Settle these, a batch at a time. What was read of them already is in `read`."""
     outcome = Routed()
     for start in range(0, len(entries), ROUTE_BATCH):
         try:
-            batch = _settle_batch(place, consumer, entries[start : start + ROUTE_BATCH])
+            batch = _settle_batch(place, consumer, entries[start : start + ROUTE_BATCH], read)
         except StoreUnavailable:
             _give_back(place, consumer, entries[start:])
             raise
@@ -138,15 +157,17 @@ def _settle_entries(place: Workplace, consumer: str, entries: list[QueueEntry]) 
     return outcome
 
 
-def _settle_batch(place: Workplace, consumer: str, entries: list[QueueEntry]) -> Routed:
+def _settle_batch(
+    place: Workplace, consumer: str, entries: list[QueueEntry], read: Mapping[str, Reading]
+) -> Routed:
     spans = {
         entry.entry_id: tracing.start("route", entry.submission.traceparent, lead_id=entry.submission.id)
-        for entry in entries
+        for entry in (entries if tracing.is_on() else ())
     }
     try:
         locked = {entry.entry_id for entry in entries if entry.is_locked}
         readings = [
-            _read(place, _within(spans[entry.entry_id], entry))
+            read.get(entry.entry_id) or _read(place, _within(spans.get(entry.entry_id), entry))
             for entry in entries
             if entry.entry_id not in locked
         ]
@@ -167,9 +188,9 @@ def _leave(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
     place.store.queue.leave(consumer, entries)
 
 
-def _within(span: tracing.Span, entry: QueueEntry) -> QueueEntry:
+def _within(span: tracing.Span | None, entry: QueueEntry) -> QueueEntry:
     """The entry as a part of its routing's trace: its lead remembers that one."""
-    if not span.traceparent:
+    if span is None or not span.traceparent:
         return entry
     headers = {**entry.submission.headers, "traceparent": span.traceparent}
     return replace(entry, submission=replace(entry.submission, headers=headers))
@@ -191,10 +212,7 @@ def _settle_readings(
                 continue
             settled += 1
             if result is Result.APPLIED:
-                span = spans[reading.entry_id]
-                span.note(**_traced(settlement))
-                with span.current():
-                    _log_settlement(settlement)
+                _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
         refused += len(later) == len(waiting)
         waiting = [reading for reading in later if reading.entry_id not in locked]
@@ -299,6 +317,16 @@ def _needs_a_key(reading: Reading, facts: SubmissionFacts) -> bool:
     return any(isinstance(record, LockedRecord) and record.is_open for record in theirs) or any(
         isinstance(record, LockedRecord) for record in own
     )
+
+
+def _tell(settlement: Settlement, span: tracing.Span | None) -> None:
+    """Say in the log what was written, and in its trace where there is one."""
+    if span is None:
+        _log_settlement(settlement)
+        return
+    span.note(**_traced(settlement))
+    with span.current():
+        _log_settlement(settlement)
 
 
 def _traced(settlement: Settlement) -> dict[str, str]:

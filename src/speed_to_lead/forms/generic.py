@@ -121,7 +121,9 @@ def _taken_time(payload: dict[str, Any]) -> datetime | None:
     """The form's own time, taken out of the payload; one that cannot be read stays there, under `custom`."""
     names = {_squashed(name) if len(name) <= _LONGEST_NAME else "": name for name in map(str, payload)}
     for folded in _TIME_NAMES:
-        instant = reading.instant_in(payload.get(names.get(folded, folded)))
+        if folded not in names:
+            continue
+        instant = reading.instant_in(payload.get(names[folded]))
         if instant is not None:
             del payload[names[folded]]
             return instant

@@ -42,7 +42,7 @@ def json_in(submission: Submission) -> Any:
     """
     text = _text_of(submission.body)
     try:
-        value = json.loads(text, parse_constant=str, parse_int=_integer_or_text, parse_float=_float_or_text)
+        value = _read_json(text)
     except json.JSONDecodeError as error:
         # `from None`: the error carries the whole body.
         raise UnreadableSubmission(
@@ -166,6 +166,12 @@ def _integer_or_text(digits: str) -> int | str:
 def _float_or_text(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text
+
+
+#: Made once: `json.loads` would make one for each body.
+_read_json = json.JSONDecoder(
+    parse_constant=str, parse_int=_integer_or_text, parse_float=_float_or_text
+).decode
 
 
 def _refuse_floods(value: Any) -> None:

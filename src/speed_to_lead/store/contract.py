@@ -249,6 +249,9 @@ class Queue(Protocol):
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries of that lane nobody has taken yet, now this consumer's; oldest first."""
 
+    def untaken(self) -> int:
+        """How many entries of the incoming lane nobody has taken yet."""
+
     def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
         """Move entries that can wait from the incoming to the patient lane, each atomically; the ids of those moved.
 

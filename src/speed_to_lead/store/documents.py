@@ -27,6 +27,8 @@ from speed_to_lead.store.packing import packed, unpacked
 #: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
 #: and reports need: ids, states, instants, team, rep, rule, source.
 PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
+#: Made once: `json.dumps` would make one for each document.
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 #: Details of history in which somebody may have written a name.
 FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why", "by"))
 
@@ -36,7 +38,9 @@ def dump(document: Mapping[str, Any]) -> str:
 
     Half a surrogate pair (a form tool that cut an emoji in two) cannot be written as UTF-8; such text is escaped.
     """
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = _as_json(document)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -215,16 +219,18 @@ def _sealed(document: Mapping[str, Any], personal: Sequence[str], vault: Vault) 
 
 
 def _step_document(step: PlannedStep) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "name": step.name,
-            "at": to_ms(step.at),
-            "tell": list(step.tell),
-            "remind": list(step.remind),
-            "alert": list(step.alert),
-            "reassign": step.reassign or None,
-        }
-    )
+    # Written out, and not by `_without_empty`: a record has as many of these as of everything else together.
+    document: dict[str, Any] = {"name": step.name} if step.name else {}
+    document["at"] = to_ms(step.at)
+    if step.tell:
+        document["tell"] = step.tell
+    if step.remind:
+        document["remind"] = step.remind
+    if step.alert:
+        document["alert"] = step.alert
+    if step.reassign:
+        document["reassign"] = True
+    return document
 
 
 def _step(d: Mapping[str, Any]) -> PlannedStep:

@@ -4,113 +4,118 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
     """Key names under one prefix: `Keys("stl").due` is `{stl}:leads:due`."""
 
     prefix: str = "stl"
 
-    def _key(self, *parts: str) -> str:
-        return ":".join((f"{{{self.prefix}}}", *parts))
+    @cached_property
+    def _tag(self) -> str:
+        return f"{{{self.prefix}}}"
 
-    @property
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._tag, *parts))
+
+    @cached_property
     def start(self) -> str:
         """What every key begins with."""
         return self._key("")
 
-    @property
+    @cached_property
     def incoming(self) -> str:
         """Stream: submissions waiting to be routed."""
         return self._key("leads", "incoming")
 
-    @property
+    @cached_property
     def patient(self) -> str:
         """Stream: submissions put off in a flood, because their deadline is far away."""
         return self._key("leads", "patient")
 
-    @property
+    @cached_property
     def due(self) -> str:
         """Sorted set: lead id by the UTC ms of its next instant. A hint; the record decides."""
         return self._key("leads", "due")
 
-    @property
+    @cached_property
     def all_leads(self) -> str:
         """Sorted set: lead id by the UTC ms of its receipt."""
         return self._key("leads", "all")
 
-    @property
+    @cached_property
     def open_leads(self) -> str:
         """Set: ids of the leads nobody has answered or closed."""
         return self._key("leads", "open")
 
-    @property
+    @cached_property
     def quarantine(self) -> str:
         """Hash: lead id → why its record cannot be worked on."""
         return self._key("leads", "quarantine")
 
-    @property
+    @cached_property
     def load(self) -> str:
         """Hash: rep id → number of open leads."""
         return self._key("load")
 
-    @property
+    @cached_property
     def load_changes(self) -> str:
         """Hash: rep id → how often that rep's count was changed, so that the auditor knows whether it counted in peace."""
         return self._key("load", "changes")
 
-    @property
+    @cached_property
     def ledger(self) -> str:
         """Hash: counter → count."""
         return self._key("ledger")
 
-    @property
+    @cached_property
     def metrics(self) -> str:
         """Hash: count for /metrics → number (`core/metrics.py` names the fields)."""
         return self._key("metrics")
 
-    @property
+    @cached_property
     def alerts(self) -> str:
         """Hash: alert key → document, for alerts not yet delivered and for dead ones."""
         return self._key("alerts")
 
-    @property
+    @cached_property
     def attempts(self) -> str:
         """Hash: alert key → `attempts:unknown attempts:lease token`."""
         return self._key("alerts", "attempts")
 
-    @property
+    @cached_property
     def dead_alerts(self) -> str:
         """Sorted set: alert key by the UTC ms at which it was given up."""
         return self._key("alerts", "dead")
 
-    @property
+    @cached_property
     def outboxes(self) -> str:
         """Set: names of destinations that have had an alert."""
         return self._key("outboxes")
 
-    @property
+    @cached_property
     def dead_letters(self) -> str:
         """Sorted set: submission id by the UTC ms at which it was buried."""
         return self._key("dead-letters")
 
-    @property
+    @cached_property
     def erasures(self) -> str:
         """List: one JSON line for each erasure of a person, without a word about who it was."""
         return self._key("erasures")
 
-    @property
+    @cached_property
     def heartbeats(self) -> str:
         """Sorted set: `stage@host:pid` by the UTC ms of its last sign of life."""
         return self._key("heartbeats")
 
-    @property
+    @cached_property
     def readiness(self) -> str:
         """String with expiry: written by the web process to find out whether the server would store a lead."""
         return self._key("readiness")
 
-    @property
+    @cached_property
     def broker(self) -> str:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")

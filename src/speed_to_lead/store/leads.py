@@ -107,7 +107,7 @@ class RedisLeads:
 
     def change(self, changes: Sequence[LeadChange], *, confirmed: bool = False) -> list[Result]:
         """Write changes to existing leads."""
-        calls = [change_call(self._keys, change, None, self._vault) for change in changes]
+        calls = (change_call(self._keys, change, None, self._vault) for change in changes)
         return [Result(text(answer)) for answer in self._server.run(calls, confirmed=confirmed)]
 
     def confirm(self, lead: Lead) -> Result:
@@ -258,18 +258,14 @@ def change_call(
         "load": dict(change.load),
         "metrics": counts_of_settlement(settlement) if settlement else counts_of_change(change),
         "alerts": [
-            (
-                number_of(keys.outbox(a.destination)),
-                a.destination,
-                a.key,
-                str(to_ms(a.decided_at)),
-                alert_document(a, vault),
-            )
+            (number_of(keys.outbox(a.destination)), a.destination, a.key, str(to_ms(a.decided_at)))
             for a in change.alerts
         ],
     }
+    # What is a document already stands by itself: inside the plan it would be written and read as JSON once more.
+    documents = [alert_document(alert, vault) for alert in change.alerts]
     lines = [line_of(entry, vault) for entry in change.history]
-    return ScriptCall("change_lead", names, [dump(plan), record_of(lead, vault), *lines])
+    return ScriptCall("change_lead", names, [dump(plan), record_of(lead, vault), *documents, *lines])
 
 
 def confirm_call(

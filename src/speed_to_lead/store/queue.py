@@ -33,6 +33,7 @@ GROUP = "router"
 _EARLIEST_MS = 100_000_000_000
 #: Entries moved by one call of the script. Nobody else is served meanwhile, which is two milliseconds.
 _MOVED_AT_ONCE = 100
+_RESULTS = {result.value.encode(): result for result in Result}
 _STREAM_ID = re.compile(rb"\d{1,15}-\d{1,19}")
 
 
@@ -67,6 +68,13 @@ class RedisQueue:
         entries = _entries(streams)
         now_ms = self._now_ms() if entries else 0
         return [self._entry(stream, entry_id, fields, now_ms) for entry_id, fields in entries]
+
+    def untaken(self) -> int:
+        """How many wait behind those taken: what is settled is deleted, so the others are what was handed out."""
+        stream = self._streams[Lane.INCOMING]
+        pending = self._with_group(stream, lambda: self._client.xpending(stream, GROUP))["pending"]
+        with translated_errors():
+            return max(int(self._client.xlen(stream)) - int(pending), 0)
 
     def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
         """Move entries that can wait; the server copies them, so nothing but their ids is sent."""
@@ -124,8 +132,8 @@ class RedisQueue:
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
         """Write what became of the entries."""
-        calls = [self._call_or_burial(settlement) for settlement in settlements]
-        return [Result(text(answer)) for answer in self._server.run(calls)]
+        answers = self._server.run(self._call_or_burial(settlement) for settlement in settlements)
+        return [_RESULTS[answer] for answer in answers]
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """What submissions with these keys became."""

@@ -1,12 +1,14 @@
 """The connection to the server: explicit timeouts, few retries, scripts loaded by hash, errors in one class."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain, islice
 from typing import Any
 
+import hiredis
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import NoScriptError
@@ -27,6 +29,8 @@ SENTINEL_TIMEOUT = 0.5
 #: How long a write waits for the replicas that must hold it. In step they need a millisecond or two; and the tightest
 #: form tool waits three seconds, a group of its neighbours' writes before its own included.
 CONFIRM_SECONDS = 0.5
+#: Calls of scripts in one piece on the way to the server, which works on them while the next are made.
+SENT_AT_ONCE = 25
 
 SCRIPTS = {
     file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
@@ -60,8 +64,10 @@ class Server:
         self.confirm_replicas = confirm_replicas
         self.vault = vault
 
-    def run(self, calls: Sequence[ScriptCall], *, confirmed: bool = False) -> list[Any]:
-        """The answers of the scripts, sent in one pipeline. Each is atomic by itself. Raises StoreUnavailable.
+    def run(self, calls: Iterable[ScriptCall], *, confirmed: bool = False) -> list[Any]:
+        """The answers of the scripts. Each is atomic by itself. Raises StoreUnavailable.
+
+        They are sent as `calls` makes them, so that the server works on the first while the others are made.
 
         A server that is new or was restarted does not know the scripts; they are loaded and the refused calls
         repeated. Those that ran are not repeated. With `confirmed` so many replicas as the settings ask hold what
@@ -69,25 +75,23 @@ class Server:
         raised, though the primary has it.
         """
         replicas = self.confirm_replicas if confirmed else 0
-        answers: list[Any] = [None] * len(calls)
+        made: list[ScriptCall] = []
         held_by: list[object] = []
-        waiting = list(range(len(calls)))
-        for _ in range(3):
-            if not waiting:
+
+        def remembered() -> Iterator[ScriptCall]:
+            for call in calls:
+                made.append(call)
+                yield call
+
+        answers = self._run_once(remembered(), replicas, held_by)
+        for _ in range(2):
+            refused = [n for n, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+            if not refused:
                 break
-            with translated_errors():
-                pipe = self.client.pipeline(transaction=False)
-                for number in waiting:
-                    call = calls[number]
-                    pipe.evalsha(HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
-                if replicas:  # on the same connection: WAIT is about what was written on it
-                    pipe.execute_command(*wait_command(replicas))
-                heard = pipe.execute(raise_on_error=False)
-                held_by += [heard.pop()] if replicas else []
-                for number, answer in zip(waiting, heard, strict=True):
-                    answers[number] = answer
-            waiting = [number for number in waiting if isinstance(answers[number], NoScriptError)]
-            self._load({calls[number].script for number in waiting})
+            self._load({made[number].script for number in refused})
+            again = self._run_once((made[number] for number in refused), replicas, held_by)
+            for number, answer in zip(refused, again, strict=True):
+                answers[number] = answer
         with self.dropping_a_former_primary(), translated_errors():
             for answer in answers:
                 if isinstance(answer, Exception):
@@ -124,10 +128,72 @@ class Server:
         if isinstance(self.client.connection_pool, SentinelConnectionPool):
             self.client.connection_pool.sentinel_manager.close()
 
+    def _run_once(self, calls: Iterable[ScriptCall], replicas: int, held_by: list[object]) -> list[Any]:
+        """One answer for each call, an error of the server among them; what WAIT says is added to `held_by`."""
+
+        def packed() -> Iterator[bytes]:
+            is_empty = True
+            for call in calls:
+                is_empty = False
+                yield hiredis.pack_command(
+                    ("EVALSHA", HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
+                )
+            if replicas and not is_empty:  # on the same connection: WAIT is about what was written on it
+                yield hiredis.pack_command(wait_command(replicas))
+
+        with translated_errors():
+            answers = self._exchange(packed())
+        if replicas and answers:
+            held_by.append(answers.pop())
+        return answers
+
+    def _exchange(self, commands: Iterator[bytes]) -> list[Any]:
+        """The answers to packed commands, sent in pieces while the next are made; an error of the server is one of them.
+
+        What redis-py's pipeline does, without waiting for the last command, and without its packing and callbacks in
+        Python around each. Where the connection breaks, everything is sent again from the first command on, as there;
+        scripts refuse what is written already. Where a command cannot be made, those sent stay sent.
+        """
+        pieces = iter(lambda: list(islice(commands, SENT_AT_ONCE)), [])
+        first = next(pieces, None)
+        if first is None:
+            return []
+        sent: list[list[bytes]] = []
+
+        def kept() -> Iterator[list[bytes]]:
+            for piece in chain((first,), pieces):
+                sent.append(piece)
+                yield piece
+
+        fresh = kept()  # goes on where it stopped, when the others were sent again
+        pool = self.client.connection_pool
+        connection = pool.get_connection()
+
+        def send_and_read() -> list[Any]:
+            for number, piece in enumerate(chain(tuple(sent), fresh)):
+                # A PING among them would be answered among them.
+                connection.send_packed_command([b"".join(piece)], check_health=number == 0)
+            return [_answer(connection) for piece in sent for _ in piece]
+
+        try:
+            return list(connection.retry.call_with_retry(send_and_read, lambda _: connection.disconnect()))
+        except BaseException:
+            connection.disconnect()  # answers to what was sent may still be on their way
+            raise
+        finally:
+            pool.release(connection)
+
     def _load(self, names: set[str]) -> None:
         with translated_errors():
             for name in names:
                 self.client.script_load(SCRIPTS[name])
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
 
 
 def text(value: Any) -> str:

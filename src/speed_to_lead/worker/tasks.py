@@ -1,5 +1,6 @@
 """The tasks: each calls its stage in `flow` and hints at the next one. All decisions are there."""
 
+import gc
 import os
 import socket
 import time
@@ -34,6 +35,10 @@ EXPIRE_SECONDS = 0.1
 #: How long a stopping courier may finish what it holds. Most attempts take less than a second; one that takes longer
 #: is cut off, because platforms kill what has not ended in ten.
 STOP_SECONDS = 7.0
+
+#: Objects made and not yet given back before the collector looks among them. A batch is thousands, and none of them
+#: needs it; with Python's 700 it looked several times a batch, and found nothing.
+GARBAGE = 10_000
 
 workplace = cache(open_workplace_or_exit)
 
@@ -130,6 +135,9 @@ def _check_before_work(sender: Any = None, **_: Any) -> None:
     set_up_logs(settings.log_level, settings.log_format)  # Celery sets its own up only after this
     set_up_tracing(str(getattr(sender, "hostname", "") or "worker").partition("@")[0])
     workplace()
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: the collector need not walk it again and again
+    gc.set_threshold(GARBAGE)
     listener().start()
 
 

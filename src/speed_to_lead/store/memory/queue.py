@@ -32,6 +32,10 @@ class MemoryQueue:
         fresh = [entry_id for entry_id in waiting if entry_id not in self._state.pending]
         return [self._hand_out(entry_id) for entry_id in fresh[:limit]]
 
+    def untaken(self) -> int:
+        """How many wait behind those taken."""
+        return len(self._state.entries.keys() - self._state.pending.keys())
+
     def postpone(self, entries: Sequence[QueueEntry]) -> set[str]:
         """Into the patient lane, where nobody has taken them yet."""
         state = self._state

@@ -3,14 +3,14 @@
 -- KEYS  1 lead  2 due  3 all leads  4 ledger  5 load  6 alerts  7 attempts  8 outboxes  9 queue
 --       10 rotation of the team (unused where the plan has none)  11 open leads
 --       12 metrics  13 changes of load  14… those the plan names by number
--- ARGV  1 plan (JSON)  2 the lead's new record  3… new lines of its history
+-- ARGV  1 plan (JSON)  2 the lead's new record  3… a document for each alert of the plan, then new lines of its history
 -- plan  id, open (whether the lead is), expected (version decided on, "0" = must not exist), received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
 --       guards   [[key, value expected or false for none]]     seen by the decision, must still hold
 --       sets     [[key, value, ms to keep or false]]
 --       rotation {version, clock, rep, turn} or false
 --       counters {name: n}   load {rep: n}   metrics {field: n}
---       alerts   [[outbox key, destination, alert key, due ms, document]]
+--       alerts   [[outbox key, destination, alert key, due ms]]
 -- answers  applied | settled (the queue entry is gone: somebody wrote it) | stale | gone (no such lead)
 --          An alert whose key is waiting or dead already is that alert: it is not put in again.
 --
@@ -38,11 +38,12 @@ for _, counts in ipairs({plan.counters, plan.load, plan.metrics}) do
   end
 end
 
+local lines = 3 + #plan.alerts
 if record then
   redis.call('LSET', KEYS[1], 0, ARGV[2])
-  if #ARGV > 2 then redis.call('RPUSH', KEYS[1], unpack(ARGV, 3)) end
+  if #ARGV >= lines then redis.call('RPUSH', KEYS[1], unpack(ARGV, lines)) end
 else
-  redis.call('RPUSH', KEYS[1], unpack(ARGV, 2))
+  redis.call('RPUSH', KEYS[1], ARGV[2], unpack(ARGV, lines))
   redis.call('ZADD', KEYS[3], plan.received_at, plan.id)
 end
 if plan.open then
@@ -76,8 +77,8 @@ for rep, n in pairs(plan.load) do
   if redis.call('HINCRBY', KEYS[5], rep, n) == 0 then redis.call('HDEL', KEYS[5], rep) end
   redis.call('HINCRBY', KEYS[13], rep, 1)
 end
-for _, alert in ipairs(plan.alerts) do
-  if redis.call('HSETNX', KEYS[6], alert[3], alert[5]) == 1 then
+for number, alert in ipairs(plan.alerts) do
+  if redis.call('HSETNX', KEYS[6], alert[3], ARGV[2 + number]) == 1 then
     redis.call('HSET', KEYS[7], alert[3], '0:0:')
     redis.call('ZADD', KEYS[alert[1]], alert[4], alert[3])
     redis.call('SADD', KEYS[8], alert[2])
