@@ -563,6 +563,34 @@ def test_a_lost_index_is_made_again_in_one_look(scene: Scene, monkeypatch: pytes
     assert [1] * 11 == [lead.version for lead in scene.leads() if lead.id != leads[0].id]
 
 
+def test_a_slow_look_at_the_index_takes_nothing_from_the_other_rounds(
+    memory_store: MemoryStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where many ladders are done a look reads a record for each, and takes longer than the whole tick."""
+    scene = new_scene(memory_store, clock)
+    monkeypatch.setattr(auditing, "BATCH", 1)
+    _many(scene, 30)
+    seconds = 0.0
+    look, walk = scene.store.audit.unindexed, scene.store.leads.scan
+    walked = 0
+
+    def slow_look(cursor: str, limit: int) -> tuple[list[str], str]:
+        nonlocal seconds
+        seconds += 5.0
+        return look(cursor, limit)
+
+    def counted_walk(cursor: str, limit: int) -> tuple[list[str], str]:
+        nonlocal seconds, walked
+        seconds += 0.1
+        walked += 1
+        return walk(cursor, limit)
+
+    monkeypatch.setattr(scene.store.audit, "unindexed", slow_look)
+    monkeypatch.setattr(scene.store.leads, "scan", counted_walk)
+    Auditor(scene.place).tick(1.0, lambda: seconds)
+    assert walked >= 7
+
+
 def test_leads_whose_last_step_is_done_are_not_put_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,9 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import fakeredis
 import pytest
+from cryptography.fernet import Fernet
 from tests.flow.scene import REFUSED, Scene, new_scene
 from tests.servers import ManualClock
 from tests.store.builders import picture
@@ -17,6 +19,9 @@ from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import HeldKind, Result, Store, UnreadableRecord
+from speed_to_lead.store.encryption import Vault
+from speed_to_lead.store.packing import packed
+from speed_to_lead.store.redis_store import RedisStore
 
 KIM = person_named("kim@example.com")
 
@@ -282,6 +287,36 @@ def test_an_unreadable_lead_of_theirs_goes(scene: Scene, cut: int | None) -> Non
     server.client.delete(*server.client.keys(server.keys.person("*")))  # nothing else leads to it
     assert privacy.erase(scene.place, KIM).is_proven
     assert traces_of(scene, lead.id, "kim@example") == []
+
+
+DAMAGED = {
+    "cut off": packed('{"at":1,"event":"note","details":{"why":"kim@example.com called, and called again"}}')[
+        :-4
+    ],
+    "by hand": b"kim@example.com called,\nand called again",
+}
+
+
+@pytest.mark.parametrize("line", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("whose", ["kim@example.com", "sam@example.com"])
+@pytest.mark.parametrize(
+    "vault", [Vault(), Vault((Fernet.generate_key().decode(),))], ids=["plain", "sealed"]
+)
+def test_a_damaged_line_of_history_keeps_nobody_from_being_erased(
+    clock: ManualClock, line: bytes, whose: str, vault: Vault
+) -> None:
+    """Their own lead goes with it, and is exported without it; from somebody else's what still names them is taken out."""
+    store = RedisStore(fakeredis.FakeRedis(server=fakeredis.FakeServer(version=(7, 0))), "t", vault=vault)
+    scene = new_scene(store, clock)
+    lead = scene.routed(email=whose)
+    store.server.client.rpush(store.server.keys.lead(lead.id), line)
+    exported = privacy.export(scene.place, KIM)
+    assert [lead.id] * whose.startswith("kim") == [one["id"] for one in exported["leads"]]
+    assert [lead.id] == [one["id"] for one in exported["elsewhere"] if one["kind"] == "history"]
+    found = privacy.erase(scene.place, KIM)
+    assert found.is_proven
+    assert traces_of(scene, "kim@example") == []
+    assert [lead.id] * whose.startswith("sam") == [one.id for one in scene.leads()]
 
 
 def test_export_is_everything(scene: Scene) -> None:

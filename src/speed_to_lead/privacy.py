@@ -111,14 +111,15 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
             case HeldKind.LEAD:
                 lead = _lead(place, held.name)
                 if isinstance(lead, Lead) and person.owns_lead(lead):
-                    leads[lead.id] = lead_as_json(lead, place.store.leads.history(lead.id))
+                    leads[lead.id] = lead_as_json(lead, _history(place, lead.id))
                 else:
                     elsewhere.append({"kind": "lead", "id": held.name, "text": held.text})
             case HeldKind.INCOMING | HeldKind.DEAD_LETTER if held.submission is not None:
                 (waiting if held.kind is HeldKind.INCOMING else letters).append(_raw(held, held.submission))
             case _:
                 elsewhere.append({"kind": held.kind.value, "id": held.name, "text": held.text})
-    mine = [one for one in elsewhere if not (one["kind"] == "history" and one["id"] in leads)]
+    told = {lead_id for lead_id in leads if "history" in leads[lead_id]}
+    mine = [one for one in elsewhere if not (one["kind"] == "history" and one["id"] in told)]
     alerts = place.store.privacy.alerts_of(list(leads))
     for lead_id, document in leads.items():
         document["alerts_kept"] = sorted(alerts.get(lead_id, ()))
@@ -320,8 +321,18 @@ def _redacted_line(person: Person, line: str) -> str:
 def _told(place: Workplace, lead: Lead) -> set[str]:
     """Destinations that were sent something about the lead, whether or not they said that it arrived."""
     events = ("alert.delivered", "alert.failed", "alert.given_up")
-    history = place.store.leads.history(lead.id)
+    history = _history(place, lead.id)
+    if history is None:  # nobody can say which, so each destination that could have heard is named
+        return set(place.config.destinations)
     return {str(e.details["to"]) for e in history if e.event in events and "to" in e.details}
+
+
+def _history(place: Workplace, lead_id: str) -> list[HistoryEntry] | None:
+    """What happened to the lead; None where a line of it is damaged. That must keep nobody from being erased."""
+    try:
+        return place.store.leads.history(lead_id)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None
 
 
 def _phones(lead: Lead) -> set[str]:

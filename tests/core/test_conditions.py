@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speed_to_lead.core import facts as remembering
 from speed_to_lead.core.attribution import Detection
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import ConditionError, parse_condition
-from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.facts import Facts, is_personal
 from speed_to_lead.core.values import host_of, number_range
 
 INF = math.inf
@@ -268,3 +269,13 @@ def test_wildcards_take_linear_time() -> None:
 def test_host_of(value: str, expected: str) -> None:
     """The host of whatever people put into an address field."""
     assert expected == host_of(value)
+
+
+def test_long_names_of_fields_are_not_remembered() -> None:
+    """A sender may name fields as they like, a megabyte each; what a name means does not depend on its length."""
+    before = remembering._is_personal.cache_info().currsize
+    assert [False, True] == [
+        is_personal("custom." + "n" * 10_000),
+        is_personal("custom. " + " " * 10_000 + "Email"),
+    ]
+    assert before == remembering._is_personal.cache_info().currsize

@@ -28,6 +28,19 @@ def test_nothing_due_is_nothing_done(scene: Scene) -> None:
     assert flow.Swept() == scene.sweep()
 
 
+def test_a_sweep_that_lasts_too_long_leaves_the_rest_to_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow server its worker would be taken for stuck; the longest overdue are decided first."""
+    monkeypatch.setattr(sweeping, "SWEEP_BATCH", 2)
+    monkeypatch.setattr(sweeping, "SWEEP_SECONDS", 0.0)
+    for _ in range(5):
+        scene.submit()
+    scene.route()
+    scene.later(10)
+    assert [2, 2, 1, 0] == [flow.sweep(scene.place).decided for _ in range(4)]
+
+
 def test_every_due_lead_is_decided_however_many_batches_that_takes(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

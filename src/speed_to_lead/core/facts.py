@@ -10,6 +10,8 @@ from speed_to_lead.core.values import folded, host_of, number_range
 
 #: Fields whose values a trace does not repeat: the trace is read in places where the person need not be named.
 PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "message"))
+#: Names of fields up to this length are remembered, with whether they are personal.
+_LONGEST_REMEMBERED = 200
 
 
 class Fact:
@@ -126,8 +128,13 @@ class Facts(dict[str, Fact]):
         return self._personal
 
 
-@lru_cache(maxsize=4096)
 def is_personal(field: str) -> bool:
     """Whether the field's values stay out of traces: the person's own, under whatever name the form gave them."""
+    # A sender may give a field a name of a megabyte; thousands of those must not be remembered.
+    return _is_personal(field) if len(field) <= _LONGEST_REMEMBERED else _is_personal.__wrapped__(field)
+
+
+@lru_cache(maxsize=4096)
+def _is_personal(field: str) -> bool:
     name = re.sub(r"[\s-]+", "_", field.removeprefix("custom.").strip()).casefold()
     return FIELD_ALIASES.get(name, name) in PERSONAL_FIELDS

@@ -1,5 +1,6 @@
 """Sweep: whose instant has come? Clocks ask; the answer is the next step of the ladder, its alerts in the outbox."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 #: Leads one clock reads at once.
 SWEEP_BATCH = 500
+#: A sweep begins no batch after so long; the next tick goes on. A task that lasts a minute counts as stuck, and its
+#: worker is ended: on a slow server 25,000 would take longer.
+SWEEP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,10 @@ def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) ->
     tens of thousands due, the longest overdue first, and they take longer than a stage may be silent.
     """
     total, refused = Swept(), 0
+    ends_at = time.monotonic() + SWEEP_SECONDS
     for number in range(MAX_ROUNDS):
+        if number and time.monotonic() >= ends_at:
+            break
         ids = place.store.leads.due(place.store.now(), SWEEP_BATCH, refused)
         if not ids:
             break

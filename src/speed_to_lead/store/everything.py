@@ -119,7 +119,8 @@ class Walk:
                     is_locked = True
                 except (ValueError, TypeError):
                     pass
-            lines.append(line)
+            # Damaged, or written by hand, it may be of several lines; in JSON their ends mean nothing.
+            lines.append(line.replace("\n", " "))
         return Held(kind, name, "\n".join(lines), tuple(raw), is_locked=is_locked)
 
     def _submission(self, kind: HeldKind, name: str, fields: dict[bytes, bytes]) -> Held:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from speed_to_lead.store.contract import Held, HeldKind, Resealed
@@ -107,10 +108,14 @@ class Resealing:
 
 
 def sealed_again(line: str, personal: Sequence[str], vault: Vault) -> str:
-    """A rewritten line of history, or an alert, as it is stored: sealed where its kind is."""
-    if not vault.seals or not _has_free_text(json.loads(line)):
-        return line
-    return resealed(line, personal, vault) or line
+    """A rewritten line of history, or an alert, as it is stored: sealed where its kind is.
+
+    What is left of a damaged one is no JSON; it stays as it is, less what was taken out.
+    """
+    with suppress(ValueError):
+        if vault.seals and _has_free_text(json.loads(line)):
+            return resealed(line, personal, vault) or line
+    return line
 
 
 def _has_free_text(document: Any) -> bool:
