@@ -104,7 +104,7 @@ def test_without_a_flood_nobody_is_put_off(
     memory_scene: Scene, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """What one batch holds is settled at once, in its order; nothing is read for its deadline first."""
-    monkeypatch.setattr(routing, "_can_wait", lambda *_: pytest.fail("nobody is to be sorted"))
+    monkeypatch.setattr(routing, "_able_to_wait", lambda *_: pytest.fail("nobody is to be sorted"))
     flood(memory_scene, count)
     assert memory_scene.route().settled == count
     assert memory_scene.counts() == {"leads": count}
@@ -122,6 +122,22 @@ def test_what_a_router_does_in_a_second_is_no_flood(
     flood(memory_scene, BATCH + 1)
     memory_scene.route()
     assert depths(memory_scene)[1] > 0
+
+
+def test_what_is_known_already_is_not_put_off(memory_scene: Scene) -> None:
+    """By its turn in the lane what it is known by may be forgotten, and the person would get a second rep."""
+    body = b'{"email": "kim@example.com"}'
+    memory_scene.submit_body(body)
+    drain(memory_scene)
+    memory_scene.submit_body(body)
+    flood(memory_scene, 12)
+
+    memory_scene.route()
+
+    assert memory_scene.counts()["duplicates"] == 1
+    memory_scene.clock.now += timedelta(minutes=11)
+    drain(memory_scene)
+    assert memory_scene.counts() == {"leads": 13, "duplicates": 1}
 
 
 def test_a_flood_of_urgent_ones_is_settled_in_its_order(scene: Scene) -> None:

@@ -39,9 +39,10 @@ NOTE_SECONDS = 120.0
 NOTE_EVERY = 0.1
 #: A process that stops has less time than that, from when it was asked to.
 LAST_NOTE_SECONDS = 4.0
-#: So long, in seconds, a courier counts on from what the server said its time was: no longer than `BEGIN_WITHIN` leaves
-#: to spare, for counted on from a slow answer it may be so much ahead, and see another's lease as over.
-TIME_LASTS = 1.0
+#: So long, in seconds, a courier counts on from what the server said its time was. Much less than `BEGIN_WITHIN` leaves to
+#: spare, for counted on from a slow answer it may be so much ahead, and see another's lease as over; and little, because
+#: a server's clock that is set forward meanwhile makes leases look over that are not (docs/reliability.md, "Twice").
+TIME_LASTS = 0.2
 _NEVER = datetime.min.replace(tzinfo=UTC)
 #: Alerts on their way to one destination at a time.
 AT_ONCE = 4

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -112,8 +112,7 @@ def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[li
             return taken, behind > 0
         looked_at = queue.take(consumer, LOOK_AHEAD)
         taken += looked_at
-        until = place.store.now() + PATIENCE
-        put_off = queue.postpone([entry for entry in taken if _can_wait(place, entry, until, read)])
+        put_off = queue.postpone(_able_to_wait(place, taken, read))
     except StoreUnavailable:
         _give_back(place, consumer, taken)
         raise
@@ -121,16 +120,23 @@ def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[li
     return [entry for entry in taken if entry.entry_id not in put_off], behind > len(looked_at)
 
 
-def _can_wait(place: Workplace, entry: QueueEntry, until: datetime, read: dict[str, Reading]) -> bool:
-    """Whether the entry may be put off. What raises here is settled now, and becomes a dead letter with its reason."""
-    if entry.is_locked:
-        return False
-    reading = _read(place, entry)
-    if answer_or_error(can_wait, reading, until, place.config.rulebook) is True:
-        return True
-    if not tracing.is_on():  # a trace stands in the headers, and begins when the entry is settled
-        read[entry.entry_id] = reading
-    return False
+def _able_to_wait(place: Workplace, taken: list[QueueEntry], read: dict[str, Reading]) -> list[QueueEntry]:
+    """Those that may be put off. What raises here is settled now, and becomes a dead letter with its reason.
+
+    What is known already is settled now too: by its turn in the lane, what it would be known by might be forgotten.
+    """
+    until = place.store.now() + PATIENCE
+    able: list[tuple[QueueEntry, Reading]] = []
+    for entry in taken:
+        if entry.is_locked:
+            continue
+        reading = _read(place, entry)
+        if answer_or_error(can_wait, reading, until, place.config.rulebook) is True:
+            able.append((entry, reading))
+        elif not tracing.is_on():  # a trace stands in the headers, and begins when the entry is settled
+            read[entry.entry_id] = reading
+    known = place.store.queue.lead_of(name for _, reading in able for name in reading.names)
+    return [entry for entry, reading in able if known.keys().isdisjoint(reading.names)]
 
 
 def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
