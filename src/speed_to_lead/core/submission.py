@@ -171,9 +171,14 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
         custom.update((str(name), value) for name, value in given_custom.items() if not _is_blank(value))
     for given_name, value in payload.items():
         name = str(given_name)
-        cleaned = value.strip() if isinstance(value, str) else value
-        if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
-            continue
+        if type(value) is str:  # nearly every value of nearly every lead
+            cleaned = value.strip()
+            if not cleaned:
+                continue
+        else:
+            cleaned = value.strip() if isinstance(value, str) else value
+            if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
+                continue
         known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
         usable = None if known is None else _usable(known, cleaned)
         if known is None or usable is None:
