@@ -158,8 +158,7 @@ class RotationChange:
         return Rotation(self.version + 1, self.clock, {**rotation.turns, self.rep: self.turn})
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """The rep who gets the lead (None where a team has nobody at all), how it was decided, and the next turn."""
 
     rep: Rep | None

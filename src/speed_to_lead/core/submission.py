@@ -138,6 +138,9 @@ class ParsedSubmission:
     is_test: bool = False
 
 
+_DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")
+
+
 def lead_field_named(name: str) -> str | None:
     """The generic lead's field a form means by this name, or None: "E-Mail *", "workEmail" and "mail" are `email`.
 
@@ -214,7 +217,7 @@ def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return f
     if field_name == "email":
         return value if isinstance(value, str) and _ADDRESS.fullmatch(value.strip()) else None
     if field_name == "phone":
-        has_a_number = not isinstance(value, bool) and re.sub(r"\D", "", str(value)).strip("0")
+        has_a_number = not isinstance(value, bool) and _DIGIT_BUT_ZERO.search(str(value))
         return value if has_a_number else None
     return value
 

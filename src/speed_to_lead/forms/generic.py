@@ -121,7 +121,7 @@ def _taken_test_mark(payload: dict[str, Any]) -> bool:
 
 def _taken_time(payload: dict[str, Any]) -> datetime | None:
     """The form's own time, taken out of the payload; one that cannot be read stays there, under `custom`."""
-    names = {_squashed(name) if len(name) <= _LONGEST_NAME else "": name for name in map(str, payload)}
+    names = {_squashed(name): name for name in map(str, payload) if len(name) <= _LONGEST_NAME}
     for folded in _TIME_NAMES:
         if folded not in names:
             continue
