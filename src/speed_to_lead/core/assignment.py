@@ -131,7 +131,10 @@ class Team:
 
     def rep(self, rep_id: str | None) -> Rep | None:
         """The rep of that id, or None."""
-        return next((rep for rep in self.reps if rep.id == rep_id), None)
+        for rep in self.reps:
+            if rep.id == rep_id:
+                return rep
+        return None
 
 
 @dataclass(frozen=True, slots=True)
