@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -252,6 +253,24 @@ def test_who_had_it_does_not_get_it_again() -> None:
     nobody = picked(members, had_it=["ana", "ben"])
     assert (nobody.rep, nobody.rotation) == (None, None)
     assert nobody.reasons[-1] == "nobody else is left in team inbound"
+
+
+def test_what_was_asked_before_changes_no_answer() -> None:
+    """Presence is kept for the last instant asked: another instant, or another load at the same one, is asked anew."""
+    night = MONDAY.replace(hour=3)
+    asked_often, never_asked = (team(rep("a", max_open=1, calendar=OFFICE)) for _ in range(2))
+    for now, load in (
+        (MONDAY, {}),
+        (night, {}),
+        (MONDAY, {}),
+        (MONDAY, {"a": 1}),
+        (night, {"a": 1}),
+        (night, {}),
+    ):
+        fresh = replace(never_asked, reps=tuple(replace(one) for one in never_asked.reps))
+        assert picked(fresh, now, load=load) == picked(asked_often, now, load=load)
+    said = {picked(asked_often, now).reasons for now in (MONDAY, night)}
+    assert 2 == len(said)
 
 
 def test_an_empty_team() -> None:

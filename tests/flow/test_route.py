@@ -458,6 +458,26 @@ def test_a_touch_keeps_no_endless_text(scene: Scene) -> None:
     assert settlement.TOUCH_TEXT + 1 == len(lead.touches[0].lead.get("message"))
 
 
+def test_the_same_id_of_two_programs_is_known_when_nothing_else_is(memory_scene: Scene) -> None:
+    """Its content forgotten and its person a newer lead, the second form's submission is still the lead it became."""
+    scene, now = memory_scene, memory_scene.clock.now
+
+    def send(submission_id: str, form: str, email: str) -> None:
+        body = json.dumps({"email": email}).encode()
+        scene.store.queue.add(Submission(submission_id, form, now, body, "application/json"))
+        scene.route()
+
+    send("42", "demo", "ann@example.com")
+    send("42", "api", "bob@example.com")
+    bob = next(lead for lead in scene.leads() if lead.form == "api")
+    scene.respond(bob.id)
+    scene.later(15)
+    send("43", "api", "bob@example.com")
+    scene.later(15)
+    send("42", "api", "bob@example.com")
+    assert {"leads": 3, "duplicates": 1} == {name: scene.counts()[name] for name in ("leads", "duplicates")}
+
+
 def test_two_programs_may_choose_the_same_id(scene: Scene) -> None:
     """The second form's submission is a lead of its own; sent again, it is a duplicate like any other."""
     now = scene.clock.now

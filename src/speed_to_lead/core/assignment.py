@@ -5,7 +5,7 @@ moves a rep's next turn on by STRIDE / weight, and the rep whose turn is earlies
 team's current turn, so nobody returning from leave is flooded, and nobody is skipped.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
@@ -43,6 +43,23 @@ class Leave:
         return self.first <= day <= self.last
 
 
+class Standing(IntEnum):
+    """How near a rep is to being able to answer. Lower is picked first."""
+
+    AVAILABLE = 0
+    OFF_SHIFT = 1
+    AT_CAP = 2
+    ON_LEAVE = 3
+
+
+class Presence(NamedTuple):
+    """What shifts and leave make of a rep at one instant, whatever their load: AVAILABLE, OFF_SHIFT or ON_LEAVE."""
+
+    standing: Standing
+    since: datetime  # when the rep can answer: that instant, or the next opening of their shift outside leave
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rep:
     """One SDR: `notify` is a destination, `weight` their share, `max_open` a cap on open leads, None for no cap."""
@@ -54,6 +71,9 @@ class Rep:
     weight: int = 1
     max_open: int | None = None
     away: tuple[Leave, ...] = ()
+    _last_presence: tuple[datetime, Presence] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def leave_at(self, now: datetime) -> Leave | None:
         """The leave that holds `now`, or None; leave is read in the time zone of the rep's calendar."""
@@ -74,6 +94,30 @@ class Rep:
             at = self.calendar.next_open(at)
         return at
 
+    def presence(self, now: datetime) -> Presence:
+        """Whether the rep is there at `now`, and since or from when. Raises NeverOpen."""
+        last = self._last_presence
+        if last is not None and last[0] is now:  # a batch asks about the same instant for each lead
+            return last[1]
+        answer = self._presence(now)
+        object.__setattr__(
+            self, "_last_presence", (now, answer)
+        )  # as one: another thread finds both or neither
+        return answer
+
+    def _presence(self, now: datetime) -> Presence:
+        present = self.next_present(now)
+        if self.leave_at(now) is not None:
+            return Presence(Standing.ON_LEAVE, present, f"on leave, back {self.calendar.local_text(present)}")
+        if present > now and self.leave_at(self.calendar.next_open(now)) is not None:
+            back = self.calendar.local_text(present)
+            return Presence(Standing.ON_LEAVE, present, f"off shift, then on leave, back {back}")
+        if present > now:
+            return Presence(
+                Standing.OFF_SHIFT, present, f"off shift until {self.calendar.local_text(present)}"
+            )
+        return Presence(Standing.AVAILABLE, now, "on shift")
+
 
 @dataclass(frozen=True, slots=True)
 class Team:
@@ -87,7 +131,10 @@ class Team:
 
     def rep(self, rep_id: str | None) -> Rep | None:
         """The rep of that id, or None."""
-        return next((rep for rep in self.reps if rep.id == rep_id), None)
+        for rep in self.reps:
+            if rep.id == rep_id:
+                return rep
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +161,12 @@ class RotationChange:
         return Rotation(self.version + 1, self.clock, {**rotation.turns, self.rep: self.turn})
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(NamedTuple):
     """The rep who gets the lead (None where a team has nobody at all), how it was decided, and the next turn."""
 
     rep: Rep | None
     reasons: tuple[str, ...]
     rotation: RotationChange | None
-
-
-class Standing(IntEnum):
-    """How near a rep is to being able to answer. Lower is picked first."""
-
-    AVAILABLE = 0
-    OFF_SHIFT = 1
-    AT_CAP = 2
-    ON_LEAVE = 3
 
 
 _LAST_RESORT = {
@@ -142,12 +179,8 @@ _LAST_RESORT = {
 class _Candidate(NamedTuple):  # made for each rep of the team, for each lead
     rep: Rep
     standing: Standing
-    since: datetime  # when the rep can answer: now, or the next opening of their shift outside leave
+    since: datetime  # see Presence
     why: str
-
-    @property
-    def rank(self) -> tuple[int, datetime]:
-        return (self.standing, self.since)
 
 
 def pick_rep(
@@ -179,42 +212,27 @@ def pick_rep(
         candidates = [candidate for candidate in candidates if candidate.standing <= limit]
     if not candidates:
         return Pick(None, (*reasons, f"nobody else is left in team {team.name}"), None)
-    ranks = [candidate.rank for candidate in candidates]
-    best = min(ranks)
-    standing = Standing(best[0])
+    standing, since = min((candidate.standing, candidate.since) for candidate in candidates)
     if standing is not Standing.AVAILABLE:
         reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[standing]}")
-    eligible = [candidate.rep for candidate, rank in zip(candidates, ranks, strict=True) if rank == best]
+    eligible = [c.rep for c in candidates if c.standing is standing and c.since == since]
     chosen = min(eligible, key=lambda rep: _order(team, rep, rotation, load))
     turn = max(rotation.turns.get(chosen.id, 0), rotation.clock)
     change = RotationChange(
         team.name, rotation.version, turn, chosen.id, turn + max(STRIDE // chosen.weight, 1)
     )
-    reasons += [f"{c.rep.id}: {_reason(c, chosen, eligible, team, load)}" for c in candidates]
+    by_id = {rep.id for rep in eligible}
+    reasons += [f"{c.rep.id}: {_reason(c, chosen, by_id, team, load)}" for c in candidates]
     return Pick(chosen, tuple(reasons), change)
 
 
 def _candidate(rep: Rep, load: Mapping[str, int], now: datetime) -> _Candidate:
-    present = rep.next_present(now)
-    if rep.leave_at(now) is not None:
-        return _Candidate(
-            rep, Standing.ON_LEAVE, present, f"on leave, back {rep.calendar.local_text(present)}"
-        )
-    if present > now and rep.leave_at(rep.calendar.next_open(now)) is not None:
-        return _Candidate(
-            rep,
-            Standing.ON_LEAVE,
-            present,
-            f"off shift, then on leave, back {rep.calendar.local_text(present)}",
-        )
-    open_leads = load.get(rep.id, 0)
-    if rep.max_open is not None and open_leads >= rep.max_open:
-        return _Candidate(rep, Standing.AT_CAP, present, f"at the cap, {open_leads} of {rep.max_open} open")
-    if present > now:
-        return _Candidate(
-            rep, Standing.OFF_SHIFT, present, f"off shift until {rep.calendar.local_text(present)}"
-        )
-    return _Candidate(rep, Standing.AVAILABLE, now, "on shift")
+    standing, since, why = rep.presence(now)
+    if rep.max_open is not None and standing is not Standing.ON_LEAVE:
+        open_leads = load.get(rep.id, 0)
+        if open_leads >= rep.max_open:
+            return _Candidate(rep, Standing.AT_CAP, since, f"at the cap, {open_leads} of {rep.max_open} open")
+    return _Candidate(rep, standing, since, why)
 
 
 def _order(team: Team, rep: Rep, rotation: Rotation, load: Mapping[str, int]) -> tuple[Fraction | int, int]:
@@ -225,13 +243,13 @@ def _order(team: Team, rep: Rep, rotation: Rotation, load: Mapping[str, int]) ->
 
 
 def _reason(
-    candidate: _Candidate, chosen: Rep, eligible: Sequence[Rep], team: Team, load: Mapping[str, int]
+    candidate: _Candidate, chosen: Rep, eligible: Collection[str], team: Team, load: Mapping[str, int]
 ) -> str:
     rep = candidate.rep
     if rep is chosen:
         why = "the only one" if len(eligible) == 1 else f"first of {len(eligible)} by {team.assignment}"
         return f"picked, {candidate.why}, {why}"
-    if rep not in eligible:
+    if rep.id not in eligible:
         return candidate.why
     if team.assignment is Assignment.LEAST_OPEN:
         return f"{candidate.why}, but has {load.get(rep.id, 0)} open (weight {rep.weight})"

@@ -18,9 +18,8 @@ def from_ms(milliseconds: int) -> datetime:
 
 def to_iso(instant: datetime) -> str:
     """ISO 8601 in UTC ending in `Z`; milliseconds only where there are any."""
-    utc = instant.astimezone(UTC)
-    precision = "milliseconds" if utc.microsecond >= 1000 else "seconds"
-    return utc.isoformat(timespec=precision).replace("+00:00", "Z")
+    utc = (instant if instant.tzinfo is UTC else instant.astimezone(UTC)).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds' if utc.microsecond >= 1000 else 'seconds')}Z"
 
 
 def from_iso(text: str) -> datetime:

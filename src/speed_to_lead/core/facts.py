@@ -115,7 +115,9 @@ class Facts(dict[str, Fact]):
         if is_personal(field):
             return None
         text = str(value)
-        compared = folded(text)
+        # Most words quote the field's own text, which its conditions read folded too.
+        is_own = type(value) is str and value is self.given.get(field)
+        compared = self[field].texts[0] if is_own else folded(text)
         for personal in self._personal_texts():
             if personal in compared:
                 return None

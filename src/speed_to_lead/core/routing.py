@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
@@ -38,8 +39,7 @@ class Rulebook:
         return Rules(self.rules, self.default)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order."""
 
     attribution: Attribution

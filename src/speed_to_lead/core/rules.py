@@ -23,8 +23,7 @@ class Rule:
     unless: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """The rule that matched, and one line for each rule tried before it."""
 
     rule: Rule

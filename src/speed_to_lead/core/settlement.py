@@ -127,21 +127,20 @@ class Reading:
         return (self.submission.id, *((key.key,) if key else ()))
 
     @cached_property
-    def lead_ids(self) -> tuple[str, str]:
-        """The id its lead gets, and the one it gets where another form's lead has the first."""
-        return (self.submission.id, other_id(self.submission))
+    def other_id(self) -> str:
+        """The id its lead gets where another form's lead has the submission's own."""
+        return other_id(self.submission)
 
     def lead_id(self, records: Mapping[str, Lead | Exception | None]) -> str | None:
         """The id for a new lead of this submission; None where it is a lead already.
 
         Programs choose their own ids, and two of them may choose the same.
         """
-        first, other = self.lead_ids
-        taken = records.get(first)
+        taken = records.get(self.submission.id)
         if taken is None:
-            return first
+            return self.submission.id
         if isinstance(taken, Lead) and self.form is not None and taken.form != self.form.name:
-            return other if records.get(other) is None else None
+            return self.other_id if records.get(self.other_id) is None else None
         return None
 
 
@@ -172,7 +171,8 @@ class SubmissionFacts:
     Where the store refuses one of them, it refuses those made on it too, and they are decided again.
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
-    `records`: those leads, and any whose id is a submission's own; an error stands for one that cannot be read.
+    `records`: those leads, any whose id is a submission's own, and where there is one, any that has its other id; an
+    error stands for one that cannot be read.
     `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
     written: what repeats one of those is nothing yet, for the store may refuse the first.
     """

@@ -4,7 +4,7 @@ Everything here is read to the millisecond, rounded down, and answered in UTC.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -26,6 +26,7 @@ _UNITS: Final = {
 _DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
 _PERCENT: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)%")
 _LONGEST: Final = timedelta(days=3650)
+_NOTHING: Final = timedelta()
 
 
 def parse_duration(text: str) -> timedelta:
@@ -80,10 +81,14 @@ class StepTime:
     text: str
     percent: Fraction | None = None
     offset: timedelta | None = None
+    #: `percent` as two whole numbers, part and whole: a Fraction takes longer to ask for its own.
+    part: tuple[int, int] = field(default=(0, 1), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.percent is None) == (self.offset is None):
             raise ValueError(f'step time "{self.text}": give either a percent or an offset from the deadline')
+        if self.percent is not None:
+            object.__setattr__(self, "part", (self.percent / 100).as_integer_ratio())
 
     @classmethod
     def parse(cls, text: str) -> "StepTime":
@@ -167,34 +172,37 @@ def planned_steps(
     received, due = _to_the_millisecond(received_at), _to_the_millisecond(deadline)
     planned = [
         PlannedStep(
-            name=step.name,
-            at=_instant_of(step.at, sla.clock, calendar, received, due),
-            tell=step.tell,
-            remind=step.remind,
-            alert=step.alert,
-            reassign=step.reassign,
+            step.name,
+            _instant_of(step.at, sla.clock, calendar, received, due),
+            step.tell,
+            step.remind,
+            step.alert,
+            step.reassign,
         )
         for step in sla.steps
     ]
-    return tuple(sorted(planned, key=attrgetter("at")))
+    planned.sort(key=attrgetter("at"))
+    return tuple(planned)
 
 
 def _instant_of(
     at: StepTime, clock: Clock, calendar: Calendar, received: datetime, due: datetime
 ) -> datetime:
     if at.offset is not None:
-        if at.offset >= timedelta():
+        if at.offset >= _NOTHING:
             return max(_later(clock, calendar, due, at.offset), received)
         if clock is Clock.BUSINESS:
             return calendar.before_open_time(due, -at.offset, not_before=received)
         return max(due + at.offset, received)
-    assert at.percent is not None, "a step time without an offset has a percent"
-    if at.percent == 100:
+    part, of_whole = at.part
+    if part == of_whole:
         return max(due, received)
+    if part == 0:
+        return received
     business = clock is Clock.BUSINESS
     whole = calendar.open_time_between(received, due) if business else due - received
-    part_ms = whole // MILLISECOND * at.percent.numerator // (100 * at.percent.denominator)
-    return _later(clock, calendar, received, timedelta(milliseconds=max(part_ms, 0)))
+    part_ms = whole // MILLISECOND * part // of_whole
+    return _later(clock, calendar, received, timedelta(0, 0, 0, max(part_ms, 0)))
 
 
 def _later(clock: Clock, calendar: Calendar, start: datetime, amount: timedelta) -> datetime:

@@ -138,6 +138,9 @@ class ParsedSubmission:
     is_test: bool = False
 
 
+_DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")
+
+
 def lead_field_named(name: str) -> str | None:
     """The generic lead's field a form means by this name, or None: "E-Mail *", "workEmail" and "mail" are `email`.
 
@@ -171,9 +174,14 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
         custom.update((str(name), value) for name, value in given_custom.items() if not _is_blank(value))
     for given_name, value in payload.items():
         name = str(given_name)
-        cleaned = value.strip() if isinstance(value, str) else value
-        if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
-            continue
+        if type(value) is str:  # nearly every value of nearly every lead
+            cleaned = value.strip()
+            if not cleaned:
+                continue
+        else:
+            cleaned = value.strip() if isinstance(value, str) else value
+            if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
+                continue
         known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
         usable = None if known is None else _usable(known, cleaned)
         if known is None or usable is None:
@@ -209,7 +217,7 @@ def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return f
     if field_name == "email":
         return value if isinstance(value, str) and _ADDRESS.fullmatch(value.strip()) else None
     if field_name == "phone":
-        has_a_number = not isinstance(value, bool) and re.sub(r"\D", "", str(value)).strip("0")
+        has_a_number = not isinstance(value, bool) and _DIGIT_BUT_ZERO.search(str(value))
         return value if has_a_number else None
     return value
 

@@ -289,8 +289,10 @@ def _decide_round(
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
-    ids = {*by_person.values(), *(lead_id for reading in readings for lead_id in reading.lead_ids)}
-    records: dict[str, Lead | Exception | None] = dict(zip(ids, store.leads.get_many(list(ids)), strict=True))
+    records = _records(place, {*by_person.values(), *(reading.submission.id for reading in readings)})
+    # Hardly any id is taken, so the other one is hardly ever asked for.
+    taken = [reading for reading in readings if records.get(reading.submission.id) is not None]
+    records |= _records(place, {reading.other_id for reading in taken})
     routes = {
         r.entry_id: answer_or_error(route_of_reading, r, rulebook) for r in readings if r.parsed is not None
     }
@@ -313,15 +315,21 @@ def _decide_round(
     return decisions
 
 
+def _records(place: Workplace, ids: set[str]) -> "dict[str, Lead | Exception | None]":
+    return dict(zip(ids, place.store.leads.get_many(list(ids)), strict=True))
+
+
 def _needs_a_key(reading: Reading, facts: SubmissionFacts) -> bool:
     """Whether a record it must be decided on is locked: that person's open lead, or the lead it may be already.
 
     A new lead beside that one would give the person a second rep.
     """
     theirs = [facts.records.get(facts.by_person.get(person, "")) for person in reading.people]
-    own = [facts.records.get(lead_id) for lead_id in reading.lead_ids]
-    return any(isinstance(record, LockedRecord) and record.is_open for record in theirs) or any(
-        isinstance(record, LockedRecord) for record in own
+    own = facts.records.get(reading.submission.id)
+    if own is not None and isinstance(facts.records.get(reading.other_id), LockedRecord):
+        return True
+    return isinstance(own, LockedRecord) or any(
+        isinstance(record, LockedRecord) and record.is_open for record in theirs
     )
 
 

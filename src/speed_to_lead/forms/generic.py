@@ -105,6 +105,8 @@ def _at(given: Any, path: str) -> Any:
 
 def _taken_test_mark(payload: dict[str, Any]) -> bool:
     """Whether the delivery calls itself a test. `test` must say so in one word: it may be a question of the form."""
+    if "is_test" not in payload and "test" not in payload:
+        return False
     marks = ((name, payload.get(name)) for name in ("is_test", "test"))
     given = {name: value.strip().casefold() if isinstance(value, str) else value for name, value in marks}
     is_test = any(value is True or value == "true" for value in given.values()) or given["is_test"] in (
@@ -119,7 +121,7 @@ def _taken_test_mark(payload: dict[str, Any]) -> bool:
 
 def _taken_time(payload: dict[str, Any]) -> datetime | None:
     """The form's own time, taken out of the payload; one that cannot be read stays there, under `custom`."""
-    names = {_squashed(name) if len(name) <= _LONGEST_NAME else "": name for name in map(str, payload)}
+    names = {_squashed(name): name for name in map(str, payload) if len(name) <= _LONGEST_NAME}
     for folded in _TIME_NAMES:
         if folded not in names:
             continue

@@ -27,8 +27,8 @@ from speed_to_lead.store.packing import packed, unpacked
 #: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
 #: and reports need: ids, states, instants, team, rep, rule, source.
 PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
-#: Made once: `json.dumps` would make one for each document.
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+#: Made once: `json.dumps` would make one for each document. Documents are made anew, so none holds itself.
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 #: Details of history in which somebody may have written a name.
 FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why", "by"))
 

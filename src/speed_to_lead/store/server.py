@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 import redis
@@ -43,8 +42,7 @@ HASHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptCall:
+class ScriptCall(NamedTuple):
     """One call of a script: its name, the keys it declares, its arguments."""
 
     script: str
