@@ -26,7 +26,7 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.store import open_store
 
 #: Leads a second, for how long in each round, and how many come before them uncounted.
-RATE, SECONDS, WARM_LEADS = 50, 20.0, 50
+RATE, SECONDS, WARM_LEADS = 50, 12.0, 50
 #: A lead that is not routed by then is lost.
 PATIENCE = 15.0
 BUDGET_MS = 50.0
