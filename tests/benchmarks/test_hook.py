@@ -14,7 +14,7 @@ pytestmark = pytest.mark.real
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of a moment."""
     monkeypatch.setattr(hook, "WARM", 0.2)
-    monkeypatch.setattr(hook, "SECONDS", 1.5)
+    monkeypatch.setattr(hook, "SECONDS", 2.5)
 
 
 @pytest.mark.usefixtures("small")
