@@ -1,13 +1,10 @@
 """How many alerts a second does one courier process deliver, and what does one cost?
 
-    python -m benchmarks.couriers --alerts 2000 --rounds 1
-
 The courier is that of the Procfile, woken by a beat; the alerts are the breaches of demo requests that a sweep has just
 decided, to a webhook that answers at once. Beside it a plain loop of `httpx.post`, which keeps nothing and forgets
 everything, and a Celery task for each alert.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -24,7 +21,6 @@ from benchmarks.peers.celery_alerts import CeleryAlerts
 from benchmarks.site import SINK_DESTINATION, SINK_SECRET, Sink, Site, cpu_seconds, wait_until
 from speed_to_lead import flow
 from speed_to_lead.cli.embedded import EmbeddedServer
-from speed_to_lead.logs import set_up_logs
 
 ALERTS = 2000
 #: Leads decided at once: each breach tells the manager and the new rep.
@@ -135,24 +131,3 @@ def _plain_loop(url: str, count: int, one_client: bool) -> float:
         for _ in range(count):
             httpx.post(url, json=body).raise_for_status()
     return count / (time.monotonic() - began)
-
-
-def main() -> None:
-    """Print what is found."""
-    set_up_logs("warning")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--alerts", type=int, default=ALERTS)
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        finding = measure_alerts(given.rounds, Path(scratch), given.alerts)
-    for row in finding.rows:
-        print(f"{row.name:60} {row.median:,.0f}")
-    for name, figure in finding.figures.items():
-        print(f"{name:60} {figure:,.2f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,9 @@
 """What one deadline in business hours costs, whatever the calendar and however far ahead it lies.
 
-    python -m benchmarks.deadlines
-
 CPU time of this process, so that what else the machine does counts for little. Instants are spread over a year.
 """
 
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -189,14 +186,3 @@ def _other_calendars() -> list[tuple[str, Calendar, SLA]]:
         ),
         ("five minutes of any time", office, SLA("5m", respond_within=timedelta(minutes=5))),
     ]
-
-
-if __name__ == "__main__":
-    finding = measure(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
-    for row in finding.rows:
-        print(f"{row.name:45} {row.missing or f'{row.median:12.1f} {finding.unit}'}")
-    for check in finding.checks:
-        print(
-            f"{'holds' if check.holds else 'FAILS'}  {check.budget}: {check.found:.2f} (limit {check.limit:g})"
-        )
-    print(dict(finding.figures))

@@ -1,7 +1,5 @@
 """How late is a missed deadline decided, with many leads open and a thousand falling due in one second?
 
-    python -m benchmarks.detection --open 10000 100000 --rounds 1
-
 The clock and the courier are those of the Procfile with a beat; the leads that wait are made by `benchmarks.loader`. What falls
 due is the breach of a demo request, the dearest step of the shipped rules: an alert to the manager, and another rep.
 The lag is that of the decision as the lead's own history tells it: decided at, less the deadline.
@@ -9,7 +7,6 @@ The lag is that of the decision as the lead's own history tells it: decided at, 
 Beside it, a table scan a minute as many write it (SQLite, PostgreSQL), and one Celery task with an ETA for each deadline.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -35,7 +32,6 @@ from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.response import close_lead
-from speed_to_lead.logs import set_up_logs
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.workplace import Workplace
 
@@ -297,28 +293,3 @@ def _finding(
         ),
         figures=figures,
     )
-
-
-def main() -> None:
-    """Print what is found."""
-    set_up_logs("warning")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--open", type=int, nargs="+", default=OPEN)
-    parser.add_argument("--due", type=int, default=DUE)
-    parser.add_argument("--held", type=int, default=HELD)
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        finding = measure_sizes(given.rounds, Path(scratch), given.open, given.due, given.held)
-    for row in finding.rows:
-        print(f"{row.name:70} {row.missing or f'{row.median:.3f}'}")
-    for name, figure in finding.figures.items():
-        print(f"{name:70} {figure:,.3f}")
-    for check in finding.checks:
-        print(f"{check.budget:70} {check.found:.2f} {'holds' if check.holds else 'BROKEN'}")
-
-
-if __name__ == "__main__":
-    main()

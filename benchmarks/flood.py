@@ -1,7 +1,5 @@
 """In a flood, do five-minute leads overtake those due in a day? What is absorbed, how does the backlog drain?
 
-    python -m benchmarks.flood --entries 5000 --rate 2000 --seconds 10 --rounds 1
-
 Two forms of it, each with the patient lane and as if there were none:
 
 - a backlog put straight into the stream, so that the routers alone are measured (each round, with one router and two)
@@ -11,14 +9,12 @@ One in twenty asks for a demo (due in five minutes), the others are on a list fo
 rules are those shipped, with a form that anybody may post to. No courier and no clock runs: only routing is measured.
 """
 
-import argparse
 import contextlib
 import json
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +25,6 @@ from typing import Self
 from unittest import mock
 
 import httpx
-import structlog
 from tests.processes import ROOT, RunningProcess, bare_environment, procfile, runnable
 from tests.servers import RealServer, free_port, wait_until
 
@@ -466,31 +461,3 @@ def _figures(
         figures[f"stream, {which}: patient median, s"] = statistics.median(o.patient_median for o in outcomes)
         figures[f"stream, {which}: drained after, s"] = statistics.median(o.drained_after for o in outcomes)
     return figures
-
-
-def main() -> None:
-    """Measure at the size asked for, and print what was found."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    asked.add_argument("--entries", type=int, default=20_000)
-    asked.add_argument("--rate", type=float, default=10_000.0)
-    asked.add_argument("--seconds", type=float, default=60.0)
-    asked.add_argument("--rounds", type=int, default=1)
-    given = asked.parse_args()
-    size = Size(given.entries, given.rate, given.seconds)
-    with tempfile.TemporaryDirectory() as scratch:
-        finding = measure(given.rounds, Path(scratch) / "flood", size)
-    for row in finding.rows:
-        print(f"{row.name}: {row.median:.2f} {finding.unit}")
-    for name, figure in finding.figures.items():
-        print(f"{name}: {figure:,.2f}")
-    for check in finding.checks:
-        sign = ">=" if check.at_least else "<="
-        print(
-            f"{'holds' if check.holds else 'FAILS'}  {check.budget}: {check.found:.3f} {sign} {check.limit:.3f}"
-        )
-    sys.exit(not all(check.holds for check in finding.checks))
-
-
-if __name__ == "__main__":
-    main()

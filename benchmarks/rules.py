@@ -1,14 +1,11 @@
 """What finding one lead's rule costs, among 10 to 10,000 of them.
 
-    python -m benchmarks.rules
-
 Ours beside the plain scan (each rule asked in turn, as it was before there was an index), rule-engine and JsonLogic.
 CPU time of this process. Two kinds of leads: such as meet a rule, and the costliest known: many fields, no rule met.
 """
 
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -178,14 +175,3 @@ def _plot(rows: Sequence[Row], counts: Sequence[int], kind: str) -> Plot:
         if all(row.figures for _, row in points):
             series.append(Series(name, tuple((count, row.median) for count, row in points)))
     return Plot(f"One lead: {kind}", "rules", "µs", tuple(series))
-
-
-if __name__ == "__main__":
-    finding = measure(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS)
-    for row in finding.rows:
-        print(f"{row.name:55} {row.missing or f'{row.median:12.1f} {finding.unit}'}")
-    for check in finding.checks:
-        print(
-            f"{'holds' if check.holds else 'FAILS'}  {check.budget}: {check.found:.2f} (limit {check.limit:g})"
-        )
-    print(dict(finding.figures))

@@ -1,13 +1,10 @@
 """What do a million open leads weigh, and how soon is everything at work again after a restart?
 
-    python -m benchmarks.scale --leads 20000
-
 Memory by family of keys: every key of a sample is weighed by the server, the collections that hold all leads as a whole.
 Restarts are those of the embedded server, with its append-only file as the writes left it and after a rewrite, and of
 the whole product by `speed-to-lead up`: until /readyz says 200, and until a deadline missed meanwhile is decided.
 """
 
-import argparse
 import re
 import subprocess
 import sys
@@ -24,7 +21,6 @@ from tests.servers import free_port
 from benchmarks.finding import Check, Finding, Row
 from benchmarks.loader import ROOT, load, load_due
 from benchmarks.site import PATIENCE, Site, end_all, wait_until
-from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import ADDRESS_FILE
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -191,26 +187,3 @@ def _is_ready(http: httpx.Client, port: int) -> bool:
 def _is_breached(store: RedisStore, lead_id: str) -> bool:
     lead = store.leads.get(lead_id)
     return lead is not None and lead.breached_at is not None
-
-
-def main() -> None:
-    """Print what is found."""
-    set_up_logs("warning")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--leads", type=int, default=LEADS)
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        finding = measure_leads(given.rounds, Path(scratch), given.leads)
-    for row in finding.rows:
-        print(f"{row.name:66} {row.median:,.2f}")
-    for name, figure in finding.figures.items():
-        print(f"{name:66} {figure:,.1f}")
-    for check in finding.checks:
-        print(f"{check.budget:66} {check.found:.2f} {'holds' if check.holds else 'BROKEN'}")
-
-
-if __name__ == "__main__":
-    main()

@@ -26,12 +26,6 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def resident_bytes(pid: int) -> int:
-    """The memory that process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def wait_until(claim: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Return once the claim holds. Raises TimeoutError with `what`."""
     limit = time.monotonic() + seconds

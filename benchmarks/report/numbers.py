@@ -1,6 +1,6 @@
 """Figures as people read them: three digits that matter, thousands set apart, and how far the rounds lie apart."""
 
-from benchmarks.finding import Check, Row
+from benchmarks.finding import Row
 
 
 def figure(value: float) -> str:
@@ -28,8 +28,3 @@ def spread(row: Row) -> str:
         return ""
     widest = max(abs(one - row.median) for one in row.figures) / abs(row.median)
     return f"±{widest * 100:.0f} %"
-
-
-def held_against(check: Check) -> str:
-    """`13.2, at least 8`."""
-    return f"{figure(check.found)}, {'at least' if check.at_least else 'at most'} {exact(check.limit)}"

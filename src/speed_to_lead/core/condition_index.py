@@ -173,21 +173,15 @@ def _by_text(rules: Mapping[str, int]) -> _Lookup:
 
 
 def _by_beginning(rules: Mapping[str, int]) -> _Lookup:
-    lengths = sorted(set(map(len, rules)))
-
-    def holding(fact: Fact) -> int:
-        found = 0
-        for text in fact.texts:
-            for length in lengths:
-                if length > len(text):
-                    break
-                found |= rules.get(text[:length], 0)
-        return found
-
-    return holding
+    return _by_end(rules, lambda text, length: text[:length])
 
 
 def _by_ending(rules: Mapping[str, int]) -> _Lookup:
+    return _by_end(rules, lambda text, length: text[len(text) - length :])
+
+
+def _by_end(rules: Mapping[str, int], end_of: Callable[[str, int], str]) -> _Lookup:
+    """By the first or the last so many characters, as `end_of` cuts them off."""
     lengths = sorted(set(map(len, rules)))
 
     def holding(fact: Fact) -> int:
@@ -196,7 +190,7 @@ def _by_ending(rules: Mapping[str, int]) -> _Lookup:
             for length in lengths:
                 if length > len(text):
                     break
-                found |= rules.get(text[len(text) - length :], 0)
+                found |= rules.get(end_of(text, length), 0)
         return found
 
     return holding
