@@ -129,12 +129,12 @@ def test_what_is_known_already_is_not_put_off(memory_scene: Scene) -> None:
     body = b'{"email": "kim@example.com"}'
     memory_scene.submit_body(body)
     drain(memory_scene)
-    memory_scene.submit_body(body)
     flood(memory_scene, 12)
+    memory_scene.submit_body(body)
 
     memory_scene.route()
 
-    assert memory_scene.counts()["duplicates"] == 1
+    assert memory_scene.counts().get("duplicates") == 1
     memory_scene.clock.now += timedelta(minutes=11)
     drain(memory_scene)
     assert memory_scene.counts() == {"leads": 13, "duplicates": 1}
