@@ -142,11 +142,11 @@ def _bytes_per_lead(
         with open_store(server.url).server.client as client:
             client.config_set("appendfsync", "no")  # it is not speed that is measured
         chance = random.Random(directory.name)
-        with _quiet(), _workplace(server.url) as place:
-            _routed_and_told(place, [body(chance, number) for number in range(-WARM_UP, 0)])
+        with quiet(), _workplace(server.url) as place:
+            routed_and_told(place, [body(chance, number) for number in range(-WARM_UP, 0)])
         before = _used_memory(server.url)
-        with _quiet(), _workplace(server.url) as place:
-            _routed_and_told(place, [body(chance, number) for number in range(leads)])
+        with quiet(), _workplace(server.url) as place:
+            routed_and_told(place, [body(chance, number) for number in range(leads)])
             count = place.store.operations.health().open_leads
         if count != leads + WARM_UP:
             raise RuntimeError(f"{count} leads are open, expected {leads + WARM_UP}")
@@ -155,7 +155,7 @@ def _bytes_per_lead(
         server.stop()
 
 
-class _Told:
+class Told:
     """A destination that takes everything."""
 
     recognises_repeats = True
@@ -170,13 +170,13 @@ class _Told:
 def _workplace(url: str) -> Iterator[Workplace]:
     store = open_store(url)
     try:
-        yield Workplace(store, read_config(CONFIG), lambda _: _Told())
+        yield Workplace(store, read_config(CONFIG), lambda _: Told())
     finally:
         store.close()
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No line of log for each lead."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -186,7 +186,8 @@ def _quiet() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _routed_and_told(place: Workplace, bodies: list[dict[str, Any]]) -> None:
+def routed_and_told(place: Workplace, bodies: list[dict[str, Any]]) -> None:
+    """Through queue, router and courier."""
     for body in bodies:
         now = place.store.now()
         raw = json.dumps(body, ensure_ascii=False).encode()
@@ -294,3 +295,6 @@ def _custom(chance: random.Random) -> dict[str, Any]:
             "seats": chance.randrange(500),
         }
     }
+
+
+LEAD_KINDS = (_poor, _as_they_come, _as_they_come, _rich)

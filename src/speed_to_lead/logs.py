@@ -1,11 +1,14 @@
 """Logs are events with fields, one JSON object a line when not on a terminal. No personal data, no secrets."""
 
+import json
 import logging
 import re
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any, Literal, TextIO
 
+import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -42,7 +45,7 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=True, pad_event_to=22)
         if terminal
-        else structlog.processors.JSONRenderer()  # in ASCII: nothing in it can order a terminal or forge a line
+        else structlog.processors.JSONRenderer(serializer=_in_ascii)
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -74,6 +77,15 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _QUIETER:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _in_ascii(event: EventDict, default: Callable[[Any], Any]) -> str:
+    """One line of JSON in which nothing can order a terminal or forge a line."""
+    try:
+        text = orjson.dumps(event, default=default).decode()
+    except TypeError:  # half a character, a huge number
+        text = ""
+    return text if text.isascii() and text else json.dumps(event, default=default)
 
 
 class _Lines:

@@ -72,6 +72,7 @@ class Found:
     lead_ids: set[str] = field(default_factory=set)
     phones: set[str] = field(default_factory=set)
     remaining: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     locked: int = 0
     keys: int = 0
     walks: int = 0
@@ -80,7 +81,7 @@ class Found:
     @property
     def is_proven(self) -> bool:
         """Whether the last walk opened every key and found nothing, and no failover brings anything back."""
-        return not self.remaining and not self.locked and not self.unconfirmed
+        return not (self.remaining or self.damaged or self.locked or self.unconfirmed)
 
 
 # --- find ------------------------------------------------------------------------------------------------------
@@ -89,11 +90,14 @@ class Found:
 def _met(place: Workplace, person: Person, lead_ids: set[str], found: Found) -> Iterator[Held]:
     """Everything that quotes the person or belongs to one of these leads, and how many keys were opened for it."""
     found.keys = found.locked = 0
+    found.damaged = []
     for batch in place.store.privacy.everything():
         found.keys += batch.keys
         for held in batch.held:
             if held.is_locked:
                 found.locked += 1
+            if held.is_damaged:
+                found.damaged.append(f"{held.kind} {held.name}")
             of_lead = held.points_to or (held.name if held.kind in (HeldKind.LEAD, HeldKind.HISTORY) else "")
             if of_lead in lead_ids or person.is_quoted_in(held.text) or person.is_quoted_in(held.name):
                 yield held
@@ -132,6 +136,7 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
         "in_flight": waiting,
         "elsewhere": mine,
         "locked": found.locked,
+        "damaged": found.damaged,
     }
 
 

@@ -71,6 +71,9 @@ def export(
         hint(f"{counted(held, 'record')} written to {file}.")
     if document["locked"]:
         hint(_locked(document["locked"]))
+    if document["damaged"]:
+        hint(_damaged(document["damaged"]))
+    if document["locked"] or document["damaged"]:
         raise typer.Exit(1)
 
 
@@ -215,6 +218,8 @@ def _tell(found: privacy.Found, log: str, *, dry_run: bool) -> None:
         say(f"still there: {name}")
     if found.locked:
         say(_locked(found.locked))
+    if found.damaged:
+        say(_damaged(found.damaged))
     if found.unconfirmed:
         say(_not_confirmed(found.unconfirmed))
     if not found.is_proven:
@@ -247,6 +252,7 @@ def _as_json(found: privacy.Found, log: str, *, dry_run: bool) -> dict[str, Any]
         "hits": len(found.remaining),
         "remaining": found.remaining,
         "locked": found.locked,
+        "damaged": found.damaged,
         "unconfirmed": found.unconfirmed,
         "destinations_told": sorted(found.told),
         "other_phones": len(found.phones),
@@ -273,4 +279,11 @@ def _not_confirmed(why: str) -> str:
 def _locked(number: int) -> str:
     return (
         f"{counted(number, 'record')} could not be opened: the encryption key is not in STL_ENCRYPTION_KEYS."
+    )
+
+
+def _damaged(names: list[str]) -> str:
+    return (
+        f"Damaged, so nobody can see whether it names them: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}. "
+        "Bring it back from a backup, or close the lead and let retention remove it."
     )

@@ -1,6 +1,6 @@
 """Route: same person? which team, rep, deadline? Routers ask; the answer is a lead, or a touch, duplicate, test, dead letter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -208,53 +208,65 @@ def _settle_readings(
     """Settle what can be settled; what asks for a lead that needs a missing key is added to `locked`."""
     settled, has_alerts, refused = 0, False, 0
     while waiting and refused < MAX_ROUNDS:
-        decisions = _decide_round(place, waiting, locked)
-        decided = [(reading, decision) for reading, decision in decisions if decision is not None]
-        later = [reading for reading, decision in decisions if decision is None]
-        results = _write(place, [decision for _, decision in decided])
-        for (reading, settlement), result in zip(decided, results, strict=True):
+        done = set()
+        for reading, settlement, result in _settle_round(place, waiting, locked):
             if result in (Result.STALE, Result.GONE):
-                later.append(reading)
                 continue
-            settled += 1
+            done.add(reading.entry_id)
             if result is Result.APPLIED:
                 _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
-        refused += len(later) == len(waiting)
-        waiting = [reading for reading in later if reading.entry_id not in locked]
+        settled += len(done)
+        refused += not done
+        waiting = [reading for reading in waiting if reading.entry_id not in done | locked]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
 
 
-def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
-    """Write what a round decided: first the first change of each lead, then the second of each, and so on.
+def _settle_round(
+    place: Workplace, readings: list[Reading], locked: set[str]
+) -> list[tuple[Reading, Settlement, Result]]:
+    """What was decided of each and what came of it. A decision is on its way while the next is made.
 
-    A second change was decided on what the first would make of the lead. Where the first is refused, so is the
-    second, unsent: the version it expects may be there all the same, written by somebody else, and it would undo that.
+    The first change of each lead goes first, then the second of each, and so on. A second change was decided on what
+    the first would make of the lead. Where the first is refused, so is the second, unsent: the version it expects may
+    be there all the same, written by somebody else, and it would undo that.
     """
-    results = [Result.STALE] * len(settlements)
-    rounds: list[list[int]] = [[]]
-    changes_of: dict[str, int] = {}
-    for number, settlement in enumerate(settlements):
-        earlier = 0
-        if (lead_id := _lead_of(settlement)) is not None:
-            earlier = changes_of.get(lead_id, 0)
-            changes_of[lead_id] = earlier + 1
-        if earlier == len(rounds):
-            rounds.append([])
-        rounds[earlier].append(number)
-    refused: set[str] = set()
-    for numbers in rounds:
-        sent = [number for number in numbers if _lead_of(settlements[number]) not in refused]
-        answers = place.store.queue.settle([settlements[number] for number in sent])
-        for number, answer in zip(sent, answers, strict=True):
-            results[number] = answer
-            lead_id = _lead_of(settlements[number])
+    outcome: list[tuple[Reading, Settlement, Result]] = []
+    refused: set[str | None] = set()
+    waiting = _decisions(place, readings, locked)
+    while True:
+        sent: list[tuple[Reading, Settlement]] = []
+        again: list[tuple[Reading, Settlement]] = []
+        results = place.store.queue.settle(_first_of_each_lead(waiting, sent, again))
+        for (reading, settlement), result in zip(sent, results, strict=True):
+            outcome.append((reading, settlement, result))
             # Also where somebody else settled the entry: what they wrote is not what we went on from.
-            if lead_id is not None and answer is not Result.APPLIED:
+            if result is not Result.APPLIED and (lead_id := _lead_of(settlement)) is not None:
                 refused.add(lead_id)
-    return results
+        if not again:
+            return outcome
+        outcome += [(*one, Result.STALE) for one in again if _lead_of(one[1]) in refused]
+        waiting = iter([one for one in again if _lead_of(one[1]) not in refused])
+
+
+def _first_of_each_lead(
+    waiting: Iterator[tuple[Reading, Settlement]],
+    sent: list[tuple[Reading, Settlement]],
+    again: list[tuple[Reading, Settlement]],
+) -> Iterator[Settlement]:
+    """Settlements, each noted in `sent`; what changes a lead that one of them changes already is put into `again`."""
+    changed: set[str] = set()
+    for one in waiting:
+        lead_id = _lead_of(one[1])
+        if lead_id in changed:
+            again.append(one)
+            continue
+        if lead_id is not None:
+            changed.add(lead_id)
+        sent.append(one)
+        yield one[1]
 
 
 def _lead_of(settlement: Settlement) -> str | None:
@@ -283,9 +295,14 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     return Reading(entry.entry_id, submission, form, parsed)
 
 
-def _decide_round(
+def _decisions(
     place: Workplace, readings: list[Reading], locked: set[str]
-) -> list[tuple[Reading, Settlement | None]]:
+) -> Iterator[tuple[Reading, Settlement]]:
+    """What becomes of each, decided when it is asked for, on the same facts and those before it.
+
+    Two are left out: what asks for a lead that needs a missing key, which is added to `locked`; and what repeats one of
+    those before it, for as long as the store may refuse that one.
+    """
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
@@ -300,19 +317,17 @@ def _decide_round(
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
-    decisions: list[tuple[Reading, Settlement | None]] = []
     for reading in readings:
         if _needs_a_key(reading, facts):
             locked.add(reading.entry_id)
-            decisions.append((reading, None))
             continue
         settlement = answer_or_error(settlement_of, reading, facts, rulebook, now)
         if isinstance(settlement, Exception):
             kind = type(settlement).__name__
             log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
-        decisions.append((reading, settlement))
-    return decisions
+        if settlement is not None:
+            yield reading, settlement
 
 
 def _records(place: Workplace, ids: set[str]) -> "dict[str, Lead | Exception | None]":

@@ -179,6 +179,7 @@ class Held:
 
     `name` is a lead's, entry's or dead letter's id, an alert's key, else the key's name without the prefix.
     `points_to` is the lead of a pointer or of an alert. `is_locked`: encrypted with a key that is not set.
+    `is_damaged`: part of it was packed and cannot be unpacked, so nobody can look inside.
     """
 
     kind: HeldKind
@@ -189,6 +190,7 @@ class Held:
     submission: Submission | None = None
     note: str = ""
     is_locked: bool = False
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Queue(Protocol):
     def forget_consumers(self, idle: timedelta) -> int:
         """Strike consumers off that were silent for `idle` and hold nothing; how many."""
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+    def settle(self, settlements: Iterable[Settlement]) -> list[Result]:
         """Write what became of the entries, each atomically; one answer for each."""
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.lead import (
     Alert,
@@ -27,25 +29,20 @@ from speed_to_lead.store.packing import packed, unpacked
 #: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
 #: and reports need: ids, states, instants, team, rep, rule, source.
 PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
-#: Made once: `json.dumps` would make one for each document. Documents are made anew, so none holds itself.
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 #: Details of history in which somebody may have written a name.
 FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why", "by"))
 
 
 def dump(document: Mapping[str, Any]) -> str:
-    """JSON without white space; text stays readable.
+    """JSON without white space; text stays readable. Numbers must be finite, as those of every body are (forms/reading.py).
 
-    Half a surrogate pair (a form tool that cut an emoji in two) cannot be written as UTF-8; such text is escaped.
+    What orjson refuses is written by Python, all in ASCII: half a surrogate pair (a form tool that cut an emoji in
+    two), which is no UTF-8, and whole numbers of more than 64 bits.
     """
-    text = _as_json(document)
-    if text.isascii():
-        return text
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        return orjson.dumps(document).decode()
+    except TypeError:
         return json.dumps(document, separators=(",", ":"))
-    return text
 
 
 def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:

@@ -12,7 +12,7 @@ from speed_to_lead.store.contract import Held, HeldBatch, HeldKind
 from speed_to_lead.store.documents import dump, opened
 from speed_to_lead.store.encryption import MissingKey
 from speed_to_lead.store.keys import entry_name, place_of
-from speed_to_lead.store.packing import legible, unpacked
+from speed_to_lead.store.packing import MARK, unpacked
 from speed_to_lead.store.queue import SealedSubmission, came_as, queue_entry
 from speed_to_lead.store.records import document_of
 from speed_to_lead.store.server import Server, text, translated_errors
@@ -105,13 +105,14 @@ class Walk:
         return [Held(HeldKind.OTHER, name, f"{name} {text(value)}")]
 
     def _readable(self, kind: HeldKind, name: str, raw: Sequence[bytes]) -> Held:
-        """Documents unpacked, with what was sealed in them opened; of a damaged one what can be read."""
-        lines, is_locked = [], False
+        """Documents unpacked, with what was sealed in them opened; what is damaged stands as it is."""
+        lines, is_locked, is_damaged = [], False, False
         for one in raw:
             try:
                 line = text(document_of(one)[1] if kind is HeldKind.LEAD else unpacked(one))
             except ValueError:
-                line = text(legible(one))
+                line = text(one)
+                is_damaged = is_damaged or MARK in one
             if '"sealed"' in line:
                 try:
                     line = dump(opened(json.loads(line), self._vault))
@@ -121,7 +122,7 @@ class Walk:
                     pass
             # Damaged, or written by hand, it may be of several lines; in JSON their ends mean nothing.
             lines.append(line.replace("\n", " "))
-        return Held(kind, name, "\n".join(lines), tuple(raw), is_locked=is_locked)
+        return Held(kind, name, "\n".join(lines), tuple(raw), is_locked=is_locked, is_damaged=is_damaged)
 
     def _submission(self, kind: HeldKind, name: str, fields: dict[bytes, bytes]) -> Held:
         now_ms = to_ms(datetime.fromisoformat("9999-01-01T00:00:00+00:00"))

@@ -1,50 +1,60 @@
-"""Texts made small: raw deflate with a dictionary of what every record says, so that a lead costs a fifth of its JSON.
+"""Texts made small: Zstandard with a dictionary of what every record says, so that a lead costs a fifth of its JSON.
 
 A packed text begins with one byte that names its dictionary; no JSON begins with it, so a text that is not packed is
 read as it is. A dictionary is for ever: without it nothing that was packed with it can be read. One that serves
-better is added under the next number, and the old one stays.
+better is added under the next number, and the old one stays. benchmarks/dictionary.py made it.
 """
 
 import hashlib
-import zlib
-from contextlib import suppress
+import threading
 from importlib.resources import files
+
+import zstandard
 
 #: What a packed text begins with.
 MARK = b"\x01"
-#: Half of the dictionary's 8 KiB window would lose what is rarer, all of zlib's 32 KiB costs time to set up.
-WINDOW_BITS = 13
-#: As small as the best, and no slower than the fastest: most of a text is one match after the other.
-LEVEL = 6
-#: A small table of matches is copied in a microsecond.
-MEMORY_LEVEL = 6
-DIGEST = "581a1341c11d91313648c17ba3714e5ea4f13bda0636d5fe089404f7e2374d05"
+#: Level 5 would be a tenth smaller, and take twice as long.
+LEVEL = 3
+#: No text is longer: of a damaged one the length it claims is not believed, and no such memory asked for.
+LONGEST = 64 * 1024 * 1024
+DIGEST = "b3ca01d94acf6754991fcfd0354182fea5390f9ec2f705e521aecbdaa8a6ee2e"
 
 
 def _dictionary() -> bytes:
-    # Lines may have been given other ends by a checkout; what was packed knows only these.
-    words = files("speed_to_lead.store").joinpath("dictionary-1.txt").read_bytes().replace(b"\r\n", b"\n")
+    words = files("speed_to_lead.store").joinpath("dictionary-1.zstd").read_bytes()
     found = hashlib.sha256(words).hexdigest()
     if found != DIGEST:
         raise RuntimeError(
-            f"store/dictionary-1.txt is not the one that records were packed with (SHA-256 {found[:12]}…, "
+            f"store/dictionary-1.zstd is not the one that records were packed with (SHA-256 {found[:12]}…, "
             f"expected {DIGEST[:12]}…); install this release again"
         )
     return words
 
 
-_WORDS = _dictionary()
-#: Copied for each text: reading the dictionary in takes longer than most texts do.
-_PACKER = zlib.compressobj(
-    LEVEL, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, zdict=_WORDS
+#: Without magic number and dictionary id: our mark says both.
+_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
+_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
+    LEVEL, format=_FORMAT, write_content_size=True, write_dict_id=False
 )
+_WORDS = zstandard.ZstdCompressionDict(_dictionary())
+_WORDS.precompute_compress(compression_params=_PARAMETERS)
+
+
+class _Packer(threading.local):
+    """One for each thread: they hold what they are working on."""
+
+    def __init__(self) -> None:
+        self.pack = zstandard.ZstdCompressor(dict_data=_WORDS, compression_params=_PARAMETERS).compress
+        self.unpack = zstandard.ZstdDecompressor(dict_data=_WORDS, format=_FORMAT).decompress
+
+
+_packer = _Packer()
 
 
 def packed(text: str) -> bytes:
     """The text, packed where that makes it smaller. It must not begin with the mark, as no JSON does."""
     raw = text.encode()
-    packer = _PACKER.copy()
-    small = MARK + packer.compress(raw) + packer.flush()
+    small = MARK + _packer.pack(raw)
     return small if len(small) < len(raw) else raw
 
 
@@ -52,24 +62,10 @@ def unpacked(stored: bytes) -> bytes:
     """The UTF-8 of the text. Raises ValueError for what was packed and then damaged."""
     if not stored.startswith(MARK):
         return stored
-    unpacker = zlib.decompressobj(-WINDOW_BITS, _WORDS)
+    small = stored[1:]
     try:
-        raw = unpacker.decompress(stored[1:])
-    except zlib.error as error:
+        if zstandard.get_frame_parameters(small, format=_FORMAT).content_size > LONGEST:
+            raise ValueError("it is packed, and damaged: it claims to be endless")
+        return _packer.unpack(small, allow_extra_data=False)
+    except zstandard.ZstdError as error:
         raise ValueError(f"it is packed, and damaged: {error}") from None
-    if not unpacker.eof or unpacker.unused_data:
-        raise ValueError("it is packed, and cut off or glued to something else")
-    return raw
-
-
-def legible(stored: bytes) -> bytes:
-    """The text, or as much of a damaged one as can still be read: whoever is named in that is to be found in it."""
-    _, mark, small = stored.partition(MARK)
-    if not mark:
-        return stored
-    unpacker = zlib.decompressobj(-WINDOW_BITS, _WORDS)
-    raw = b""
-    with suppress(zlib.error):
-        for byte in small:
-            raw += unpacker.decompress(bytes([byte]))
-    return raw

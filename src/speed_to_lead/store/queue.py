@@ -130,8 +130,8 @@ class RedisQueue:
         calls = [ScriptCall("forget_consumers", [stream], arguments) for stream in self._streams.values()]
         return sum(int(forgotten) for forgotten in self._server.run(calls))
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
-        """Write what became of the entries."""
+    def settle(self, settlements: Iterable[Settlement]) -> list[Result]:
+        """Write what became of the entries, each while the next is made."""
         answers = self._server.run(self._call_or_burial(settlement) for settlement in settlements)
         return [_RESULTS[answer] for answer in answers]
 

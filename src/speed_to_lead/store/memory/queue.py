@@ -77,7 +77,7 @@ class MemoryQueue:
         del idle
         return 0
 
-    def settle(self, settlements: Sequence[Settlement]) -> list[Result]:
+    def settle(self, settlements: Iterable[Settlement]) -> list[Result]:
         """Write what became of the entries."""
         return [self._settle(settlement) for settlement in settlements]
 
