@@ -1,7 +1,7 @@
 """What becomes of submissions: leads, touches, duplicates, tests and dead letters, and that none stops the others."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -312,7 +312,7 @@ def test_contention_that_never_ends_leaves_the_entry_pending_for_a_later_look(
     settle = type(scene.store.queue).settle
     rounds = 0
 
-    def always_stale(_self: object, settlements: Sequence[Settlement]) -> list[Result]:
+    def always_stale(_self: object, settlements: Iterable[Settlement]) -> list[Result]:
         nonlocal rounds
         rounds += 1
         return [Result.STALE for _ in settlements]
@@ -344,11 +344,12 @@ def test_a_repeat_in_the_same_batch_does_not_make_the_first_a_duplicate_of_itsel
     settle = type(scene.store.queue).settle
     refused: list[Settlement] = []
 
-    def refuses_the_first(self: Any, settlements: Sequence[Settlement]) -> list[Result]:
-        if refused or not isinstance(settlements[0], (Admit, Join)):
-            return settle(self, settlements)
-        refused.append(settlements[0])
-        return [Result.STALE, *settle(self, settlements[1:])]
+    def refuses_the_first(self: Any, settlements: Iterable[Settlement]) -> list[Result]:
+        first, *others = settlements
+        if refused or not isinstance(first, (Admit, Join)):
+            return settle(self, [first, *others])
+        refused.append(first)
+        return [Result.STALE, *settle(self, others)]
 
     monkeypatch.setattr(type(scene.store.queue), "settle", refuses_the_first)
     scene.route()
@@ -374,7 +375,7 @@ def test_a_change_between_reading_and_writing_is_not_undone_by_the_second_touch_
     settle = type(scene.store.queue).settle
     answered: list[str] = []
 
-    def after_an_answer(self: Any, settlements: Sequence[Settlement]) -> list[Result]:
+    def after_an_answer(self: Any, settlements: Iterable[Settlement]) -> list[Result]:
         if not answered:
             answered.append(lead.id)
             scene.respond(lead.id)

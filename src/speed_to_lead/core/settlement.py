@@ -180,7 +180,7 @@ class SubmissionFacts:
     known: dict[str, str]
     by_person: dict[str, str]
     records: dict[str, Lead | Exception | None]
-    routes: Mapping[str, Route | Exception]
+    routes: dict[str, Route | Exception]
     tally: Tally
     hoped_for: set[str] = field(default_factory=set)
 

@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 #: Submissions one router takes at once. A full batch means that there are more.
 ROUTE_BATCH = 200
+#: A router finds the routes of so many while the server writes those before them.
+ROUTED_AT_ONCE = 50
 #: A flood is more than so many behind a full batch: about a second of one router's work, and less of two. Below that
 #: overtaking brings nobody anything, and sorting would only delay all.
 FLOOD = 2_000
@@ -310,24 +312,37 @@ def _decisions(
     # Hardly any id is taken, so the other one is hardly ever asked for.
     taken = [reading for reading in readings if records.get(reading.submission.id) is not None]
     records |= _records(place, {reading.other_id for reading in taken})
-    routes = {
-        r.entry_id: answer_or_error(route_of_reading, r, rulebook) for r in readings if r.parsed is not None
-    }
-    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
-    tally = Tally(store.leads.rotations(teams), store.leads.load())
-    facts = SubmissionFacts(known, by_person, records, routes, tally)
+    facts = SubmissionFacts(known, by_person, records, {}, Tally({}, store.leads.load()))
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
-    for reading in readings:
-        if _needs_a_key(reading, facts):
-            locked.add(reading.entry_id)
-            continue
-        settlement = answer_or_error(settlement_of, reading, facts, rulebook, now)
-        if isinstance(settlement, Exception):
-            kind = type(settlement).__name__
-            log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
-            settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
-        if settlement is not None:
-            yield reading, settlement
+    for start in range(0, len(readings), ROUTED_AT_ONCE):
+        some = readings[start : start + ROUTED_AT_ONCE]
+        _note_routes(place, some, facts)
+        for reading in some:
+            if _needs_a_key(reading, facts):
+                locked.add(reading.entry_id)
+                continue
+            settlement = answer_or_error(settlement_of, reading, facts, rulebook, now)
+            if isinstance(settlement, Exception):
+                kind = type(settlement).__name__
+                log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
+                settlement = Bury(
+                    reading.entry_id, reading.submission, f"{kind} while deciding its route", now
+                )
+            if settlement is not None:
+                yield reading, settlement
+
+
+def _note_routes(place: Workplace, readings: list[Reading], facts: SubmissionFacts) -> None:
+    """Add what the rules give these to the facts, and whose turn it is in teams that none before them came to."""
+    routes = {
+        reading.entry_id: answer_or_error(route_of_reading, reading, place.config.rulebook)
+        for reading in readings
+        if reading.parsed is not None
+    }
+    facts.routes.update(routes)
+    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
+    rotations = facts.tally.rotations
+    rotations.update(place.store.leads.rotations(teams - rotations.keys()))
 
 
 def _records(place: Workplace, ids: set[str]) -> "dict[str, Lead | Exception | None]":
