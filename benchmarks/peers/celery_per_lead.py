@@ -1,8 +1,9 @@
 """Routing with one Celery task for each lead, as somebody who knows Celery and Redis would write it.
 
 The broker is the server that also holds the leads. The task parses the body, validates it with pydantic, drops what it
-has seen, finds the person's open lead, picks rule, team, rep and deadline, and writes everything in one transaction: the
-record, the history, the deadline, the person, the alert to the rep, the rep's load, the team's turn and the counters.
+has seen, finds the person's open lead, picks rule, team, rep and deadline, and writes everything in one transaction, the
+same that the router writes: the record with its ladder and its trace, the history, the deadline, the person, the alert
+to the rep with its attempts, the rep's load, the team's turn, the counters and the metrics.
 Its rules are those of benchmarks/firm.py, written as Python. Two round trips: one for what it must know, one to write.
 
     celery -A benchmarks.peers.celery_per_lead worker -P solo
@@ -22,6 +23,8 @@ from benchmarks.firm import TEAMS, lead_body, reps
 
 WORKER = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
 _KEPT = timedelta(days=14)
+_NOTHING, _TEN_MINUTES = timedelta(), timedelta(minutes=10)
+_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
 app = Celery("per-lead", broker=os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 app.conf.update(
@@ -86,7 +89,20 @@ def route_lead(submission_id: str, received_at: float, body: str) -> None:
         "rep": rep,
         "deadline": deadline.isoformat(),
         "steps": [
-            [name, (received + within * share).isoformat()] for name, share in (("60%", 0.6), ("100%", 1))
+            [name, (received + within * share + late).isoformat(), to]
+            for name, share, late, to in (
+                ("0%", 0, _NOTHING, "rep"),
+                ("60%", 0.6, _NOTHING, "rep"),
+                ("100%", 1, _NOTHING, "manager"),
+                ("+10m", 1, _TEN_MINUTES, "head-of-sales"),
+            )
+        ],
+        "trace": [
+            f"source is {lead.source}",
+            f"rule {rule} matches",
+            f"team is {team}",
+            f"deadline is {deadline.isoformat()}",
+            *(f"{one}: {'picked' if one == rep else 'not their turn'}" for one in members),
         ],
     }
     alert = {"lead": lead_id, "step": "0%", "to": "reps", "rep": rep, "deadline": deadline.isoformat()}
@@ -107,9 +123,17 @@ def route_lead(submission_id: str, received_at: float, body: str) -> None:
             json.dumps({"event": "step", "at": received_at, "step": "0%", "told": ["reps"]}),
         )
         write.hset("alerts", f"{lead_id}:0%:reps", json.dumps(alert))
+        write.hset("attempts", f"{lead_id}:0%:reps", 0)
         write.zadd("outbox:reps", {f"{lead_id}:0%:reps": received_at})
+        write.sadd("outboxes", "reps")
         write.hincrby("load", rep, 1)
+        write.hincrby("load:changes", rep, 1)
         write.hincrby("counters", "leads", 1)
+        lag = datetime.now(UTC) - received
+        write.hincrby("metrics", f"routed:{team}:{lead.source}", 1)
+        write.hincrby("metrics", "submissions:web:lead", 1)
+        write.hincrby("metrics", f"lag:{next((b for b in _BUCKETS if lag.total_seconds() <= b), 'inf')}", 1)
+        write.hincrby("metrics", "lag:sum", int(lag.total_seconds() * 1000))
     write.execute()
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Final
 
 from speed_to_lead.core.calendar import Calendar
-from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND
 from speed_to_lead.core.lead import PlannedStep
 
 CLOSE_OF_BUSINESS: Final = "close_of_business"
@@ -212,4 +212,5 @@ def _later(clock: Clock, calendar: Calendar, start: datetime, amount: timedelta)
 
 
 def _to_the_millisecond(instant: datetime) -> datetime:
-    return from_ms(to_ms(instant))
+    beyond = instant.microsecond % 1000
+    return instant - timedelta(0, 0, beyond) if beyond else instant

@@ -220,7 +220,8 @@ def _settle_readings(
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
         settled += len(done)
         refused += not done
-        waiting = [reading for reading in waiting if reading.entry_id not in done | locked]
+        done |= locked
+        waiting = [reading for reading in waiting if reading.entry_id not in done]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
