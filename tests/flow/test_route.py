@@ -206,7 +206,7 @@ def test_more_than_a_batch_says_that_there_is_more(memory_scene: Scene) -> None:
         )
 
     assert [(routed.settled, routed.is_full) for routed in (memory_scene.route(), memory_scene.route())] == [
-        (200, True),
+        (routing.ROUTE_BATCH, True),
         (1, False),
     ]
 

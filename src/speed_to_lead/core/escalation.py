@@ -105,7 +105,7 @@ def _decide_steps(
         new_rep = pick.rep if pick is not None and step is passing_on else None
         told = alerts_of_step(lead, step, team, now, skipped=skipped, new_rep=new_rep)
         if pick is not None and pick.rep is None and step is passing_on:
-            told = told or alerts_of_step(lead, replace(step, alert=("manager",)), team, now, skipped=skipped)
+            told = told or alerts_of_step(lead, step._replace(alert=("manager",)), team, now, skipped=skipped)
             told = tuple(replace(alert, note=_NOBODY_LEFT) for alert in told)
         details = {"step": step.name, "skipped": list(skipped), "told": [alert.destination for alert in told]}
         history.append(HistoryEntry(now, "step.decided", details))

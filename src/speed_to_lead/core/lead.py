@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from speed_to_lead.core.assignment import RotationChange
 from speed_to_lead.core.submission import GenericLead
@@ -83,8 +83,7 @@ class Touch:
     lead: GenericLead
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
+class PlannedStep(NamedTuple):  # four of them are made for each lead
     """One rung of the ladder at its instant, frozen into the lead so that a config change never moves it."""
 
     name: str

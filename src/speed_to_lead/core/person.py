@@ -102,7 +102,8 @@ class Person:
         if isinstance(value, Mapping):
             return {self._redacted_text(str(k)): self._redacted(v) for k, v in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)(self._redacted(item) for item in value)
+            made = getattr(value, "_make", type(value))  # a named tuple's own way
+            return made(self._redacted(item) for item in value)
         if not is_dataclass(value) or isinstance(value, type):
             return value
         return replace(value, **{f.name: self._redacted(getattr(value, f.name)) for f in fields(value)})

@@ -158,7 +158,7 @@ def deadline_of(sla: SLA, calendar: Calendar, received_at: datetime) -> datetime
     received = _to_the_millisecond(received_at)
     if sla.respond_within is None:
         return calendar.close_of_business(received, sla.cutoff)
-    return _later(sla.clock, calendar, received, sla.respond_within)
+    return _later(calendar if sla.clock is Clock.BUSINESS else None, received, sla.respond_within)
 
 
 def planned_steps(
@@ -170,10 +170,11 @@ def planned_steps(
     the calendar has no time for a step after the deadline.
     """
     received, due = _to_the_millisecond(received_at), _to_the_millisecond(deadline)
+    open_time = calendar if sla.clock is Clock.BUSINESS else None
     planned = [
         PlannedStep(
             step.name,
-            _instant_of(step.at, sla.clock, calendar, received, due),
+            _instant_of(step.at, open_time, received, due),
             step.tell,
             step.remind,
             step.alert,
@@ -185,30 +186,26 @@ def planned_steps(
     return tuple(planned)
 
 
-def _instant_of(
-    at: StepTime, clock: Clock, calendar: Calendar, received: datetime, due: datetime
-) -> datetime:
+def _instant_of(at: StepTime, open_time: Calendar | None, received: datetime, due: datetime) -> datetime:
+    """`open_time` is the calendar whose open time alone counts; None where all time does."""
     if at.offset is not None:
         if at.offset >= _NOTHING:
-            return max(_later(clock, calendar, due, at.offset), received)
-        if clock is Clock.BUSINESS:
-            return calendar.before_open_time(due, -at.offset, not_before=received)
+            return max(_later(open_time, due, at.offset), received)
+        if open_time is not None:
+            return open_time.before_open_time(due, -at.offset, not_before=received)
         return max(due + at.offset, received)
     part, of_whole = at.part
     if part == of_whole:
         return max(due, received)
     if part == 0:
         return received
-    business = clock is Clock.BUSINESS
-    whole = calendar.open_time_between(received, due) if business else due - received
+    whole = due - received if open_time is None else open_time.open_time_between(received, due)
     part_ms = whole // MILLISECOND * part // of_whole
-    return _later(clock, calendar, received, timedelta(0, 0, 0, max(part_ms, 0)))
+    return _later(open_time, received, timedelta(0, 0, 0, max(part_ms, 0)))
 
 
-def _later(clock: Clock, calendar: Calendar, start: datetime, amount: timedelta) -> datetime:
-    if clock is Clock.BUSINESS:
-        return calendar.after_open_time(start, amount)
-    return start + amount
+def _later(open_time: Calendar | None, start: datetime, amount: timedelta) -> datetime:
+    return start + amount if open_time is None else open_time.after_open_time(start, amount)
 
 
 def _to_the_millisecond(instant: datetime) -> datetime:

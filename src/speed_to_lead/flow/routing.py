@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 #: Submissions one router takes at once. A full batch means that there are more.
-ROUTE_BATCH = 200
+ROUTE_BATCH = 400
 #: A router finds the routes of so many while the server writes those before them.
 ROUTED_AT_ONCE = 50
-#: A flood is more than so many behind a full batch: about a second of one router's work, and less of two. Below that
+#: A flood is more than so many behind a full batch: about four seconds of one router's work, and less of two. Below that
 #: overtaking brings nobody anything, and sorting would only delay all.
-FLOOD = 2_000
+FLOOD = 10_000
 #: In a flood a router looks at so many more at once, and puts off those whose deadline is further away than
 #: PATIENCE. Sorting one costs a sixth of settling it, so who is in a hurry is found before most others are settled.
-LOOK_AHEAD = 800
+LOOK_AHEAD = 600
 #: Floods are minutes of work. What is due within the hour may have a step of its ladder within minutes; what is due
 #: later has not: there is time to route it, and for somebody to answer it.
 PATIENCE = timedelta(hours=1)

@@ -121,13 +121,11 @@ def _taken_test_mark(payload: dict[str, Any]) -> bool:
 
 def _taken_time(payload: dict[str, Any]) -> datetime | None:
     """The form's own time, taken out of the payload; one that cannot be read stays there, under `custom`."""
-    names = {_squashed(name): name for name in map(str, payload) if len(name) <= _LONGEST_NAME}
-    for folded in _TIME_NAMES:
-        if folded not in names:
-            continue
-        instant = reading.instant_in(payload.get(names[folded]))
+    named = [name for name in payload if len(name) <= _LONGEST_NAME and _squashed(name) in _TIME_NAMES]
+    for name in sorted(named, key=lambda name: _TIME_NAMES.index(_squashed(name))):
+        instant = reading.instant_in(payload[name])
         if instant is not None:
-            del payload[names[folded]]
+            del payload[name]
             return instant
     return None
 

@@ -50,7 +50,7 @@ def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:
     document = {
         "id": lead.id,
         "version": lead.version,
-        "state": lead.state.value,
+        "state": lead.state,
         "form": lead.form,
         "received_at": to_ms(lead.received_at),
         "submitted_at": _ms(lead.submitted_at),
@@ -128,7 +128,7 @@ def alert_document(alert: Alert, vault: Vault = PLAIN) -> str:
             "lead_id": alert.lead_id,
             "step": alert.step,
             "destination": alert.destination,
-            "kind": alert.kind.value,
+            "kind": alert.kind,
             "decided_at": to_ms(alert.decided_at),
             "late_seconds": alert.late_seconds,
             "skipped_steps": list(alert.skipped_steps),
@@ -244,7 +244,7 @@ def _step(d: Mapping[str, Any]) -> PlannedStep:
 def _response_document(response: Response) -> dict[str, Any]:
     return _without_empty(
         {
-            "kind": response.kind.value,
+            "kind": response.kind,
             "by": response.by,
             "at": to_ms(response.at),
             "recorded_at": to_ms(response.recorded_at),
