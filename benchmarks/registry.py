@@ -35,7 +35,7 @@ SMALL: Mapping[str, Callable[[Any, int, Path], Finding]] = {
     ),
     "memory": lambda its, rounds, scratch: its.measure(rounds, scratch, leads=1_000),
     "couriers": lambda its, rounds, scratch: its.measure_alerts(rounds, scratch, 500),
-    "flood": lambda its, rounds, scratch: its.measure(rounds, scratch, its.Size(2_000, 1_000.0, 5.0)),
+    "flood": lambda its, rounds, scratch: its.measure(rounds, scratch, its.Size(12_000, 1_000.0, 5.0)),
     "scale": lambda its, rounds, scratch: its.measure_leads(rounds, scratch, 20_000),
     "scaling": lambda its, rounds, scratch: its.measure(rounds, scratch, small=True),
 }

@@ -48,9 +48,9 @@ def flood(site: Site, count: int, urgent_each: int) -> list[str]:
 
 def test_the_last_demo_of_a_flood_is_routed_before_most_of_those_who_can_wait(flooded: Site) -> None:
     """As the hints and ticks of Celery make routers work, with nobody told to drain anything."""
-    ids = flood(flooded, 5_000, 30)
+    ids = flood(flooded, 15_000, 30)
     flooded.start("router", "beat")
-    wait_until(lambda: flooded.store.operations.ledger().leads == 5_000, "all are routed", 90)
+    wait_until(lambda: flooded.store.operations.ledger().leads == 15_000, "all are routed", 90)
 
     routed_at = {one: flooded.store.leads.history(one)[0].at for one in ids}
     urgent = ids[29::30]
@@ -63,7 +63,7 @@ def test_the_last_demo_of_a_flood_is_routed_before_most_of_those_who_can_wait(fl
 
 def test_routers_killed_in_a_flood_lose_and_double_nothing(flooded: Site) -> None:
     """Two at work, one killed after the other while entries are read, moved and settled."""
-    ids = flood(flooded, 5_000, 20)
+    ids = flood(flooded, 15_000, 20)
     dice = random.Random(20261123)
     running = [flooded.fleet.start("router") for _ in range(2)]
     flooded.fleet.start("beat")
@@ -75,7 +75,7 @@ def test_routers_killed_in_a_flood_lose_and_double_nothing(flooded: Site) -> Non
     wait_until(lambda: flooded.store.operations.ledger().in_flight == 0, "nothing waits", 120)
 
     ledger = flooded.store.operations.ledger()
-    assert (ledger.leads, ledger.touches, ledger.dead_letters, ledger.difference) == (5_000, 0, 0, 0)
-    leads = flooded.leads(6_000)
+    assert (ledger.leads, ledger.touches, ledger.dead_letters, ledger.difference) == (15_000, 0, 0, 0)
+    leads = flooded.leads(16_000)
     assert sorted(ids) == sorted(lead.id for lead in leads)
     assert len({lead.lead.get("email") for lead in leads}) == 5_000
