@@ -53,7 +53,7 @@ ONE, TWO = "one", "two"
 class Size:
     """How large a flood: entries put into the stream; submissions a second for so many seconds."""
 
-    entries: int = 40_000
+    entries: int = 60_000
     rate: float = 10_000.0
     seconds: float = 60.0
     routers: int = 2
