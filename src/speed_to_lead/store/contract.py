@@ -324,6 +324,14 @@ class Leads(Protocol):
         leads pass it, a page may be short, even empty, though more follow: no page looks at all leads there are.
         """
 
+    def received_since(
+        self, since: datetime, limit: int, after: str | None = None
+    ) -> tuple[list[Lead | UnreadableRecord], str | None]:
+        """Leads received at `since` or later, oldest first, and the cursor for `after` of the next page (None at the end).
+
+        A record that cannot be read is answered, not raised; of leads of one instant the id decides the order.
+        """
+
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """For each person key that is known: that person's newest lead."""
 
