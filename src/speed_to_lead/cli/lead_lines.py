@@ -64,11 +64,11 @@ def _why_not_opened(name: str, error: Exception) -> str:
 
 
 def leads_in(
-    stream: BinaryIO, *, line_limit: int = LINE_LIMIT, tell_blanks: bool = False
+    stream: BinaryIO, *, line_limit: int | None = None, tell_blanks: bool = False
 ) -> Iterator[LeadLine]:
     """Every value of the input in order, those of arrays one by one. Raises UnusableInput where there is none.
 
-    With `tell_blanks` a blank line between others is a problem; else it is passed over.
+    A line may have `line_limit` bytes, LINE_LIMIT if not said. With `tell_blanks` a blank line between others is a problem; else it is passed over.
     """
     lines = _numbered_lines(stream, tell_blanks=tell_blanks)
     first = next(lines, None)
@@ -84,7 +84,7 @@ def leads_in(
             yield from document
             return
         rest = chain(begun, lines)
-    yield from _each(rest, line_limit)
+    yield from _each(rest, line_limit or LINE_LIMIT)
 
 
 def _numbered_lines(stream: BinaryIO, *, tell_blanks: bool) -> Iterator[tuple[int, bytes]]:

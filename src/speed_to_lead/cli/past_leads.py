@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from speed_to_lead.cli.explain import Unexplainable, form_named, parsed_as, receipt_of
 from speed_to_lead.cli.lead_lines import DOCUMENT_LIMIT, leads_in, opened
@@ -21,7 +21,9 @@ from speed_to_lead.core.clock import from_iso, to_ms
 from speed_to_lead.core.lead import Lead, LeadState
 from speed_to_lead.core.simulation import Asked, Ending, PastLead
 from speed_to_lead.core.submission import Form, GenericLead
-from speed_to_lead.store import Store
+
+if TYPE_CHECKING:
+    from speed_to_lead.store import Store  # slow to import, and a file needs none
 
 #: Records read from the store in one go.
 PAGE = 500
@@ -55,7 +57,7 @@ class PastLeads:
     now: datetime
     skipped: Skipped = field(default_factory=Skipped)
 
-    def of_store(self, store: Store, since: datetime) -> Iterator[PastLead]:
+    def of_store(self, store: "Store", since: datetime) -> Iterator[PastLead]:
         """Those of the store received since then, a page at a time, oldest first."""
         cursor: str | None = None
         while True:

@@ -248,9 +248,11 @@ def _tell(simulation: Simulation, changed: list[Difference], past: PastLeads, sh
     if not simulation.leads:
         say("There are no leads to replay.")
         return
+    assert simulation.first_at is not None
+    assert simulation.last_at is not None
     say(
         f"{counted(simulation.leads, 'lead')} replayed, received {to_iso(simulation.first_at)} to {to_iso(simulation.last_at)}"
-    )  # type: ignore[arg-type]
+    )
     if not simulation.changed:
         say("Nothing changes: every lead gets the same rule, team, rep, SLA, deadline and steps.")
     else:

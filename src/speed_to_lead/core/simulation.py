@@ -134,7 +134,8 @@ class _Side:
         if isinstance(asked, str):
             return Placement(problem=asked), None
         try:
-            route = route_of(asked.lead, asked.form.name, asked.form.source, at, self.rules)
+            form = asked.form
+            route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
             team = route.team
             rotation = self.rotations.get(team.name, Rotation())
             pick = pick_rep(team, rotation, self.load, at)
