@@ -498,6 +498,9 @@ class Audit(Protocol):
     def pending_since(self, idle: timedelta) -> int:
         """Entries of the queue that a router took so long ago and nobody settled; at most a thousand of each lane are counted."""
 
+    def tell_once(self, name: str, counter: str, alert: Alert, once_in: timedelta) -> Result:
+        """Put the alert into the outbox and count one `raised:<counter>`; KNOWN, and nothing done, where `name` was told lately."""
+
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
         """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of that kind was told lately."""
 
