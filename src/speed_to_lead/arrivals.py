@@ -81,10 +81,9 @@ class Watch:
     def _tell(self, arrivals: Arrivals) -> None:
         place = self.place
         terms, kept = place.config.audit, kept_for(place.config.retention)
-        health = place.store.operations.health()
-        if _is_behind(health):
+        if _is_behind(place.store.operations.health()):
             return
-        now = health.now
+        now = place.store.now()
         for silence in arrivals.silences(now, terms.silent_at, kept):
             self._raise(AlertKind.FORM_SILENT, silence.form, silence.since, _form_in_words(silence), now)
         if kept is not None and kept < terms.quiet_after:

@@ -31,9 +31,10 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Words for a source that the taxonomy lacks, blanks by form, sources and forms gone quiet. Exit 1 when it found any."""
+    asked = _span(since) if since is not None else None
     with opened_place(rules=True) as place:
         terms = place.config.audit
-        span = _span(since) if since is not None else terms.quiet_after
+        span = asked or terms.quiet_after
         now = place.store.now()
         arrivals = survey(place, now - span, now)
         kept = kept_for(place.config.retention)
