@@ -154,6 +154,15 @@ def test_blank_and_broken_lines_are_named_and_skipped(run: Run, config_dir: Path
     assert "6 lines could not be read" in for_people.err
 
 
+@pytest.mark.parametrize("state", [[], {}, 7, None, "no state of ours"])
+def test_a_lead_with_a_field_of_its_own_called_state(
+    run: Run, config_dir: Path, candidate: Path, state: Any
+) -> None:
+    """Only what we print is a record of ours; anything else is a lead as `config explain` takes it."""
+    finished = simulated(run, config_dir, candidate, [lead(1, fields={"a": 1}, state=state)], "--json")
+    assert (0, 1) == (finished.code, finished.json["leads"])
+
+
 def test_tests_are_left_out(run: Run, config_dir: Path, candidate: Path) -> None:
     """The router would drop them; that is no mistake in the file."""
     finished = simulated(run, config_dir, candidate, [lead(1), lead(2, is_test=True)], "--json")

@@ -170,7 +170,8 @@ def _leads_of(value: Any) -> list[Any]:
 
 
 def _is_record(given: Mapping[str, Any]) -> bool:
-    return isinstance(given.get("fields"), dict) and given.get("state") in _STATES
+    state = given.get("state")
+    return isinstance(given.get("fields"), dict) and isinstance(state, str) and state in _STATES
 
 
 def _refuse_where_both(before: Asked | str, after: Asked | str) -> None:
