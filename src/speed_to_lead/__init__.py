@@ -11,6 +11,7 @@
 - `worker/`        the only package that knows Celery
 - `web/`, `cli/`   HTTP and command line in
 - `auditor.py`     does anything contradict the promises?
+- `arrivals.py`    has a form or a source fallen silent?
 - `watchdog.py`    is anybody still working?
 """
 

@@ -134,3 +134,18 @@ def test_weights_reach_the_lead() -> None:
     assert change.rotation is not None
     assert change.rotation.turn == 360_360
     assert timedelta(minutes=10) == change.lead.deadline - change.lead.received_at
+
+
+def test_untraced_it_is_the_same_route() -> None:
+    """Without steps and reasoning, and with everything else."""
+    book = rulebook(rule("Germans", when={"country": "DE"}))
+    for fields in ({"country": "de", "source": "referral"}, {"utm_medium": "cpc", "campaign": "spring"}):
+        lead_given = parsed(**fields).lead
+        traced = route_of(lead_given, "demo", None, MONDAY, book)
+        untraced = route_of(lead_given, "demo", None, MONDAY, book, is_traced=False)
+        for got, told in ((untraced, ()), (traced, traced.trace)):
+            assert (traced.rule, traced.team, traced.sla, traced.deadline) == (
+                *(got.rule, got.team, got.sla, got.deadline),
+            )
+            assert traced.attribution.source == got.attribution.source
+            assert told == got.trace

@@ -309,3 +309,37 @@ def test_records_of_other_releases_without_a_field_are_read(redis_store: RedisSt
     """A field that was empty is not stored, and is empty again when read."""
     written: Lead = admitted(redis_store, lead={"channel": "", "config_digest": "", "sla": ""})
     assert written == redis_store.leads.get("lead1")
+
+
+def test_leads_since_an_instant_come_once_oldest_first(store: Store) -> None:
+    """Paging through them, many of one millisecond, shows each once and in order; older ones are not shown."""
+    now = store.now().replace(microsecond=0)
+    for number in range(9):
+        admitted(store, f"l{number}", lead={"received_at": now - (number // 4) * MINUTE})
+    for since, expected in (
+        (now - MINUTE, ["l4", "l5", "l6", "l7", "l0", "l1", "l2", "l3"]),
+        (now - MINUTE * 9, ["l8", "l4", "l5", "l6", "l7", "l0", "l1", "l2", "l3"]),
+        (now + MINUTE, []),
+    ):
+        for limit in (1, 2, 3, 4, 20):
+            found: list[str] = []
+            cursor: str | None = None
+            while True:
+                leads, cursor = store.leads.received_since(since, limit, cursor)
+                found += [lead.id for lead in leads if isinstance(lead, Lead)]
+                if cursor is None:
+                    break
+            assert expected == found
+
+
+def test_a_record_that_cannot_be_read_is_among_those_since(redis_store: RedisStore) -> None:
+    """It is answered as an error, and the others come all the same."""
+    admitted(redis_store, "good")
+    broken = admitted(redis_store, "broken")
+    redis_store.server.client.lset(redis_store.server.keys.lead("broken"), 0, b"1 {")
+    found, cursor = redis_store.leads.received_since(broken.received_at - MINUTE, 10)
+    assert (None, 1, 1) == (
+        cursor,
+        sum(isinstance(one, Lead) for one in found),
+        sum(isinstance(one, UnreadableRecord) for one in found),
+    )

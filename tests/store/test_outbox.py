@@ -35,6 +35,19 @@ def test_alert_is_put_in_once(store: Store, now: datetime) -> None:
     assert [(alert, now)] == store.outbox.waiting(9)
 
 
+def test_a_name_is_told_once_in_a_time(store: Store, now: datetime) -> None:
+    """Counted and put in the first time, nothing done the second; another name is another silence."""
+    alert = new_alert(now, step="form_silent.demo.1")
+    assert store.audit.tell_once("demo.1", "form_silent", alert, timedelta(days=5)) == Result.APPLIED
+    before = picture(store)
+    for again in (alert, replace(alert, note="other"), replace(alert, step="another")):
+        assert store.audit.tell_once("demo.1", "form_silent", again, timedelta(days=5)) == Result.KNOWN
+    assert before == picture(store)
+    assert {"raised:form_silent": 1} == store.operations.counters()
+    assert store.audit.tell_once("demo.2", "form_silent", alert, timedelta(days=5)) == Result.APPLIED
+    assert [alert] == [waiting for waiting, _ in store.outbox.waiting(9)]
+
+
 def test_due_destinations_are_counted(store: Store, now: datetime) -> None:
     """Each destination is named with what is due at now, itself included; the others are not named."""
     for number, (destination, minutes) in enumerate([("a", -1), ("a", 0), ("a", 1), ("b", 0), ("c", 5)]):

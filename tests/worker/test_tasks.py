@@ -104,6 +104,24 @@ def test_retention_is_a_tick(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch)
     assert tasks.app.conf.task_routes["speed_to_lead.expire"] == {"queue": "clock"}
 
 
+def test_the_watch_over_forms_and_sources_is_a_tick(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One watch for each process, with little time, on the clock's queue."""
+    ticks: list[tuple[object, float]] = []
+    monkeypatch.setattr(tasks, "workplace", lambda: "place")
+    monkeypatch.setattr(tasks.Watch, "tick", lambda self, seconds: ticks.append((self, seconds)))
+    tasks.arrivals_watch.cache_clear()
+    for _ in range(2):
+        tasks.arrivals()
+    (one, seconds), (other, _) = ticks
+    assert one is other
+    assert 0 < seconds <= tasks.AUDIT_SECONDS
+    assert tasks.app.conf.task_routes["speed_to_lead.arrivals"] == {"queue": "clock"}
+    assert "speed_to_lead.arrivals" in {entry["task"] for entry in tasks.app.conf.beat_schedule.values()}
+    tasks.arrivals_watch.cache_clear()
+
+
 def test_a_lost_server_is_tried_again_each_second_at_least(tasks: ModuleType) -> None:
     """Celery passes kombu no pauses, whose own grow to half a minute: after an outage nothing would be routed for so long."""
     pauses: list[float] = []

@@ -1,4 +1,4 @@
-"""`config`: is what ops wrote right, and what would it do? Neither command needs a server."""
+"""`config`: is what ops wrote right, and what would it do? None of it needs a server, but for replaying its leads."""
 
 import os
 from datetime import UTC, datetime
@@ -11,10 +11,12 @@ from speed_to_lead.cli import new_group
 from speed_to_lead.cli.explain import explain
 from speed_to_lead.cli.output import counted, hint, say, say_json
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
+from speed_to_lead.cli.simulate import simulate
 from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
 
 app = new_group("Check the rules, and see where a lead would go and why.")
 app.command("explain")(explain)
+app.command("simulate")(simulate)
 
 
 @app.command()

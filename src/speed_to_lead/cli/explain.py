@@ -126,9 +126,9 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
         raise Unexplainable('a lead is a JSON object such as {"email": "kim@example.com"}, and this is none')
     given = dict(line.value)
     lead_id = given.pop("id", None)
-    received_at = _received_at(given.pop("received_at", None), now)
-    form = _form_named(given.pop("form", None), configuration)
-    parsed = _parsed(given, form, received_at)
+    received_at = receipt_of(given.pop("received_at", None), now)
+    form = form_named(given.pop("form", None), configuration)
+    parsed = parsed_as(given, form, received_at)
     try:
         route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook)
         pick = pick_rep(route.team, Rotation(), {}, received_at)
@@ -137,7 +137,7 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     return Explanation(lead_id, parsed, received_at, route, pick)
 
 
-def _received_at(given: Any, now: datetime) -> datetime:
+def receipt_of(given: Any, now: datetime) -> datetime:
     """The instant of receipt, to the millisecond."""
     instant = now
     if isinstance(given, str):
@@ -165,7 +165,7 @@ def _received_at(given: Any, now: datetime) -> datetime:
     return from_ms(to_ms(instant))
 
 
-def _form_named(given: Any, configuration: Configuration) -> Form:
+def form_named(given: Any, configuration: Configuration) -> Form:
     """The form whose source and fields count, read as a generic lead whatever its tool sends."""
     if given is None or given == _NO_FORM.name:
         return _NO_FORM
@@ -178,7 +178,7 @@ def _form_named(given: Any, configuration: Configuration) -> Form:
     return replace(form, provider="generic", auth="none")
 
 
-def _parsed(given: Mapping[str, Any], form: Form, received_at: datetime) -> ParsedSubmission:
+def parsed_as(given: Mapping[str, Any], form: Form, received_at: datetime) -> ParsedSubmission:
     """The lead as the router would read it from the web: the same bytes, the same reader."""
     body = json.dumps(given).encode()
     submission = Submission("explain", form.name, received_at, body, "application/json")

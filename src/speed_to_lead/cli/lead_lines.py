@@ -63,9 +63,14 @@ def _why_not_opened(name: str, error: Exception) -> str:
     return f'"{name}" cannot be read: {reason}'
 
 
-def leads_in(stream: BinaryIO) -> Iterator[LeadLine]:
-    """Every value of the input in order, those of arrays one by one. Raises UnusableInput where there is none."""
-    lines = _numbered_lines(stream)
+def leads_in(
+    stream: BinaryIO, *, line_limit: int | None = None, tell_blanks: bool = False
+) -> Iterator[LeadLine]:
+    """Every value of the input in order, those of arrays one by one. Raises UnusableInput where there is none.
+
+    A line may have `line_limit` bytes, LINE_LIMIT if not said. With `tell_blanks` a blank line between others is a problem; else it is passed over.
+    """
+    lines = _numbered_lines(stream, tell_blanks=tell_blanks)
     first = next(lines, None)
     if first is None:
         raise UnusableInput('the input is empty; give a lead as JSON, such as {"email": "kim@example.com"}')
@@ -79,11 +84,11 @@ def leads_in(stream: BinaryIO) -> Iterator[LeadLine]:
             yield from document
             return
         rest = chain(begun, lines)
-    yield from _each(rest)
+    yield from _each(rest, line_limit or LINE_LIMIT)
 
 
-def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, without the sign that some editors put at the start of a file."""
+def _numbered_lines(stream: BinaryIO, *, tell_blanks: bool) -> Iterator[tuple[int, bytes]]:
+    """The lines, without the sign that some editors put at the start of a file; blank ones only where they are told."""
     number = 0
     while line := stream.readline(DOCUMENT_LIMIT):
         number += 1
@@ -91,15 +96,18 @@ def _numbered_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise UnusableInput("the input is UTF-16 (PowerShell's > writes it so); save it as UTF-8")
             line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.strip():
+        if tell_blanks or line.strip():
             yield number, line
 
 
-def _each(lines: Iterator[tuple[int, bytes]]) -> Iterator[LeadLine]:
+def _each(lines: Iterator[tuple[int, bytes]], line_limit: int) -> Iterator[LeadLine]:
     for number, line in lines:
-        if len(line) > LINE_LIMIT and not line.lstrip().startswith(b"["):
+        if not line.strip():
+            yield LeadLine(number, problem="the line is blank")
+            continue
+        if len(line) > line_limit and not line.lstrip().startswith(b"["):
             yield LeadLine(
-                number, problem=f"the line has {len(line):,} bytes; a lead has at most {LINE_LIMIT:,}"
+                number, problem=f"the line has {len(line):,} bytes; a lead has at most {line_limit:,}"
             )
             continue
         yield from _values_of([(number, line)])

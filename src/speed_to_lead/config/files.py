@@ -13,7 +13,7 @@ from speed_to_lead.config.table import Table
 
 #: The sections of every file that may be there, in the order in which their mistakes are told.
 SECTIONS = {
-    "sources.toml": ("sources", "detect"),
+    "sources.toml": ("sources", "detect", "audit"),
     "teams.toml": ("calendars", "teams"),
     "slas.toml": ("slas",),
     "routing.toml": ("rules", "default"),

@@ -12,8 +12,9 @@ from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
 from speed_to_lead.config.routing import read_rules
 from speed_to_lead.config.slas import read_slas
-from speed_to_lead.config.sources import read_taxonomy
+from speed_to_lead.config.sources import read_audit_terms, read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
+from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
 from speed_to_lead.core.calendar import Calendar
@@ -33,6 +34,7 @@ class Configuration:
     forms: Mapping[str, Form]
     destinations: Mapping[str, Destination]
     retention: Retention = Retention()  # noqa: RUF009 - a frozen value
+    audit: AuditTerms = AuditTerms()  # noqa: RUF009 - a frozen value
 
 
 def load_config(
@@ -50,7 +52,7 @@ def load_config(
     notes = Notes()
     files = read_files(directory, notes)
     names = _AllNames.of(files)
-    taxonomy = _read_taxonomy(files, notes, names)
+    taxonomy, audit = _read_taxonomy(files, notes, names)
     calendars, teams = _read_teams(files, notes, names, now)
     slas = _read_slas(files, notes, names)
     rules, default = _read_rules(files, notes, names, taxonomy)
@@ -65,7 +67,7 @@ def load_config(
     if notes.found or default is None:
         raise ConfigError(notes.found)
     rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
-    return Configuration(rulebook, forms, destinations, retention)
+    return Configuration(rulebook, forms, destinations, retention, audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,11 @@ class _AllNames:
         )
 
 
-def _read_taxonomy(files: Files, notes: Notes, names: _AllNames) -> Taxonomy:
+def _read_taxonomy(files: Files, notes: Notes, names: _AllNames) -> tuple[Taxonomy, AuditTerms]:
     file = files.table("sources.toml", notes)
-    return read_taxonomy(file, names.sources) if file else Taxonomy()
+    if file is None:
+        return Taxonomy(), AuditTerms()
+    return read_taxonomy(file, names.sources), read_audit_terms(file)
 
 
 def _read_teams(

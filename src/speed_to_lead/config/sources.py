@@ -1,4 +1,4 @@
-"""sources.toml → the taxonomy: every source, what else it is called, and how one is recognised."""
+"""sources.toml → the taxonomy: every source, what else it is called, how one is recognised, and when silence is told."""
 
 import re
 from collections.abc import Mapping
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from speed_to_lead.config.conditions import DETECTION_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table
+from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection, Motion, Source, Taxonomy
+from speed_to_lead.core.sla import parse_duration
 
 _NAME = re.compile(r"[a-z0-9_]+")
 
 
 def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
     """The taxonomy of sources.toml."""
-    file.refuse_keys_except("sources", "detect")
+    file.refuse_keys_except("sources", "detect", "audit")
     tables = dict(file.named_tables("sources"))
     found = {
         name: source for name, table in tables.items() if (source := _read_source(name, table)) is not None
@@ -26,6 +28,23 @@ def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
         if (detection := _read_detection(table, sources, taxonomy)) is not None
     ]
     return Taxonomy(found, tuple(detections))
+
+
+def read_audit_terms(file: Table) -> AuditTerms:
+    """What `[audit]` says, and the default of what it does not."""
+    terms = AuditTerms()
+    table = file.table("audit", "a table: write [audit]")
+    if table is None:
+        return terms
+    table.refuse_keys_except("quiet_after", "silent_at")
+    text = table.text("quiet_after", 'a duration in quotes, such as "30d"')
+    try:
+        quiet_after = parse_duration(text) if text is not None else terms.quiet_after
+    except ValueError as error:
+        table.mistake(f"quiet_after: {error}")
+        quiet_after = terms.quiet_after
+    silent_at = table.whole_number("silent_at", 1, 1_000_000)
+    return AuditTerms(quiet_after, terms.silent_at if silent_at is None else silent_at)
 
 
 def _read_source(name: str, table: Table) -> Source | None:

@@ -50,6 +50,8 @@ class AlertKind(StrEnum):
     STAGE_IN_TIME = "system.stage_in_time"
     NEEDS_ATTENTION = "system.needs_attention"
     CONTRADICTION = "system.contradiction"
+    FORM_SILENT = "system.form_silent"
+    SOURCE_QUIET = "system.source_quiet"
     TEST = "system.test"
 
     @property

@@ -52,14 +52,25 @@ class Route(NamedTuple):
 
 
 def route_of(
-    lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
+    lead: GenericLead,
+    form: str,
+    form_source: str | None,
+    received_at: datetime,
+    rulebook: Rulebook,
+    *,
+    is_traced: bool = True,
 ) -> Route:
-    """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
+    """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None.
+
+    Where it is not to be traced it has neither steps nor reasoning, which are half of the work.
+    """
+    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=is_traced)
     match = rulebook.ready_rules.first_match(facts_for_rules(attribution))
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
+    if not is_traced:
+        return Route(attribution, match.rule, team, sla, deadline, (), ())
     what = (
         f'rule "{match.rule.name}" matches'
         if match.rule is not rulebook.default

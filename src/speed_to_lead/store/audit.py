@@ -274,16 +274,26 @@ class RedisAudit:
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
         """Count what was found, and put the alert into the outbox, unless one of that kind was, `once_in` that time."""
+        return self._tell(finding.value, f"raised:{finding.value}", count, alert, once_in, counts_again=True)
+
+    def tell_once(self, name: str, counter: str, alert: Alert, once_in: timedelta) -> Result:
+        """Count it and put the alert into the outbox, unless that name was told `once_in` that time."""
+        return self._tell(name, f"raised:{counter}", 1, alert, once_in, counts_again=False)
+
+    def _tell(
+        self, name: str, counter: str, count: int, alert: Alert, once_in: timedelta, *, counts_again: bool
+    ) -> Result:
         keys = self._keys
         return self._result(
             "tell_once",
             [
-                *(keys.told(finding.value), keys.ledger, keys.outbox(alert.destination)),
+                *(keys.told(name), keys.ledger, keys.outbox(alert.destination)),
                 *(keys.alerts, keys.attempts, keys.outboxes),
             ],
             [
-                *(once_in // MILLISECOND, f"raised:{finding.value}", count, alert.destination),
+                *(once_in // MILLISECOND, counter, count, alert.destination),
                 *(alert.key, alert_document(alert, self._vault), to_ms(alert.decided_at)),
+                "again" if counts_again else "",
             ],
         )
 

@@ -326,6 +326,14 @@ class Leads(Protocol):
         leads pass it, a page may be short, even empty, though more follow: no page looks at all leads there are.
         """
 
+    def received_since(
+        self, since: datetime, limit: int, after: str | None = None
+    ) -> tuple[list[Lead | UnreadableRecord], str | None]:
+        """Leads received at `since` or later, oldest first, and the cursor for `after` of the next page (None at the end).
+
+        A record that cannot be read is answered, not raised; of leads of one instant the id decides the order.
+        """
+
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """For each person key that is known: that person's newest lead."""
 
@@ -491,6 +499,9 @@ class Audit(Protocol):
 
     def pending_since(self, idle: timedelta) -> int:
         """Entries of the queue that a router took so long ago and nobody settled; at most a thousand of each lane are counted."""
+
+    def tell_once(self, name: str, counter: str, alert: Alert, once_in: timedelta) -> Result:
+        """Put the alert into the outbox and count one `raised:<counter>`; KNOWN, and nothing done, where `name` was told lately."""
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
         """Count `count` as `raised:<finding>`, and put the alert into the outbox; KNOWN where one of that kind was told lately."""

@@ -121,7 +121,7 @@ class Keys:
         return self._key("celery", "")
 
     def told(self, finding: str) -> str:
-        """String with expiry: the auditor told of that kind of contradiction, and not long ago."""
+        """String with expiry: that kind of contradiction, or that silence, was told of, and not long ago."""
         return self._key("audit", "told", finding)
 
     def hint(self, stage: str) -> str:

@@ -83,6 +83,35 @@ class RedisLeads:
             if looked_at >= LOOKED_AT:
                 return found, cursor
 
+    def received_since(
+        self, since: datetime, limit: int, after: str | None = None
+    ) -> tuple[list[Lead | UnreadableRecord], str | None]:
+        """Leads by receipt, oldest first."""
+        score, _, lead_id = (after or "").partition(":")
+        bottom = (int(score), lead_id.encode()) if score else None
+        skipped = 0  # leads of the cursor's millisecond come again
+        while True:
+            with translated_errors():
+                found = self._client.zrange(
+                    self._keys.all_leads,
+                    score or to_ms(since),
+                    "+inf",
+                    byscore=True,
+                    offset=skipped,
+                    num=limit,
+                    withscores=True,
+                )
+            skipped += limit
+            above = [
+                (int(at), member) for member, at in found if bottom is None or (int(at), member) > bottom
+            ]
+            is_last = len(found) < limit
+            if above or is_last:
+                break
+        leads = self.get_many([text(member) for _, member in above])
+        cursor = None if is_last else f"{above[-1][0]}:{text(above[-1][1])}"
+        return [lead for lead in leads if lead is not None], cursor
+
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """Each person's newest lead."""
         if not person_keys:

@@ -39,6 +39,8 @@ SWEEP_EVERY = 0.25
 AUDIT_EVERY = 2.0
 #: What is past its age goes a batch at a time: at this pace a million leads are walked in about an hour.
 EXPIRE_EVERY = 5.0
+#: Silence is hours long before it is told. Half a percent of the clock's time: 10,000 leads are walked in two minutes.
+ARRIVALS_EVERY = 10.0
 #: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
@@ -108,6 +110,7 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.sweep": {"queue": "clock"},
             "speed_to_lead.audit": {"queue": "clock"},
             "speed_to_lead.expire": {"queue": "clock"},
+            "speed_to_lead.arrivals": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
         },
         # No limit: a solo worker runs each message as it comes, so none waits in it. With a limit, a message whose
@@ -125,6 +128,7 @@ def make_app(settings: Settings) -> Celery:
             "deliver": _every(1.0, "deliver"),
             "audit": _every(AUDIT_EVERY, "audit"),
             "expire": _every(EXPIRE_EVERY, "expire"),
+            "arrivals": _every(ARRIVALS_EVERY, "arrivals"),
         },
         beat_max_loop_interval=SWEEP_EVERY,
         beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in

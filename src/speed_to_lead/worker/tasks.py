@@ -12,6 +12,7 @@ import structlog
 from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutting_down
 
 from speed_to_lead import flow, privacy
+from speed_to_lead.arrivals import Watch
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
@@ -32,6 +33,8 @@ CONSUMER = f"{socket.gethostname()}:{os.getpid()}"
 AUDIT_SECONDS = 0.1
 #: And one tick of retention, which begins no batch after it.
 EXPIRE_SECONDS = 0.1
+#: And one tick of the watch over forms and sources, which ends with the page it is at.
+ARRIVALS_SECONDS = 0.05
 #: How long a stopping courier may finish what it holds. Most attempts take less than a second; one that takes longer
 #: is cut off, because platforms kill what has not ended in ten.
 STOP_SECONDS = 7.0
@@ -120,6 +123,18 @@ def expire(place: Workplace) -> None:
 
 
 _expire_cursor = [0]  # where this process's round of retention stands
+
+
+@task("arrivals")
+def arrivals(_: Workplace) -> None:
+    """Let the watch over forms and sources walk on for a moment: has any of them fallen silent?"""
+    arrivals_watch().tick(ARRIVALS_SECONDS)
+
+
+@cache
+def arrivals_watch() -> Watch:
+    """This process's watch; it knows where its walk stands."""
+    return Watch(workplace())
 
 
 @cache

@@ -176,11 +176,22 @@ class MemoryAudit:
 
     def tell(self, finding: Finding, count: int, alert: Alert, once_in: timedelta) -> Result:
         """Count it, and put the alert into the outbox once in a while."""
+        told = self._tell(finding.value, alert, once_in)
+        self._state.ledger[f"raised:{finding.value}"] += count
+        return told
+
+    def tell_once(self, name: str, counter: str, alert: Alert, once_in: timedelta) -> Result:
+        """Put the alert into the outbox once in a while, and count it then."""
+        told = self._tell(name, alert, once_in)
+        if told is Result.APPLIED:
+            self._state.ledger[f"raised:{counter}"] += 1
+        return told
+
+    def _tell(self, name: str, alert: Alert, once_in: timedelta) -> Result:
         state, now = self._state, self._state.clock()
-        state.ledger[f"raised:{finding.value}"] += count
-        if state.told_until.get(finding.value, now) > now:
+        if state.told_until.get(name, now) > now:
             return Result.KNOWN
-        state.told_until[finding.value] = now + once_in
+        state.told_until[name] = now + once_in
         state.alerts.setdefault(alert.key, Waiting(alert, alert.decided_at))
         return Result.APPLIED
 

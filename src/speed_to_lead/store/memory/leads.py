@@ -50,6 +50,22 @@ class MemoryLeads:
         cursor = f"{found[-1][0]}:{found[-1][1]}" if len(fitting) > limit else None
         return [self._state.leads[lead_id] for _, lead_id in found], cursor
 
+    def received_since(
+        self, since: datetime, limit: int, after: str | None = None
+    ) -> tuple[list[Lead | UnreadableRecord], str | None]:
+        """Leads by receipt, oldest first. The cursor is the place of the last lead answered."""
+        places = sorted(
+            (to_ms(lead.received_at), lead.id)
+            for lead in self._state.leads.values()
+            if lead.received_at >= since
+        )
+        if after is not None:
+            milliseconds, _, lead_id = after.partition(":")
+            places = [place for place in places if place > (int(milliseconds), lead_id)]
+        found = places[:limit]
+        cursor = f"{found[-1][0]}:{found[-1][1]}" if len(places) > limit else None
+        return [self._state.leads[lead_id] for _, lead_id in found], cursor
+
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """Each person's newest lead."""
         return {key: self._state.people[key] for key in person_keys if key in self._state.people}
