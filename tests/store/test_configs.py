@@ -67,7 +67,7 @@ def test_of_many_at_once_one_is_published(store: Store) -> None:
     answers: list[Result] = []
     in_threads(
         *(
-            lambda n=n: answers.append(store.configs.publish(version(1, f"d{n}"), {"a": b"%d" % n}))  # type: ignore[misc]
+            lambda n=n: answers.append(store.configs.publish(version(1, f"d{n}"), {"a": b"%d" % n}))
             for n in range(6)
         )
     )

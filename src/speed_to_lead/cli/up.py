@@ -197,7 +197,7 @@ def _welcome(
         lines.append(
             f"{', '.join(sorted(made_up))} not set: made up for this machine and kept in {data_dir / SECRETS_FILE}"
         )
-    for what, name in missing_secrets(configuration, environment).items():
+    for what, name in missing_secrets(configuration, environment):
         lines.append(f"{what} cannot work: {name} is not set")
     lines.append("try it:")
     lines.append("  " + _ready_curl(address, configuration, environment))

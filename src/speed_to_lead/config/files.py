@@ -86,7 +86,7 @@ def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
         return Files({}, frozenset(SECTIONS), "")
     contents: dict[str, Mapping[str, Any]] = {}
     unreadable: set[str] = set()
-    where = str(source) if isinstance(source, Path) else "what was published"
+    where = str(source) if isinstance(source, Path) else "this version"
     for name in texts:
         if name not in SECTIONS:
             notes.add(name, "", f"this file is unknown, so nothing would read it; {hint(name, SECTIONS)}")

@@ -58,7 +58,7 @@ def load_config(
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
-        where = source if isinstance(source, Path) else "what was published"
+        where = source if isinstance(source, Path) else "this version"
         why = f"there is no such file in {where}, so the only destination is {CONSOLE.name}"
         notes.found.insert(0, Mistake("alerts.toml", "", why))
     ages = files.table("retention.toml", notes)

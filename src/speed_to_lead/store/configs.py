@@ -92,7 +92,7 @@ class RedisConfigs:
                 self._client.hstrlen(self._keys.config_contents, digest)
                 for digest in self._client.hkeys(self._keys.config_contents)
             ]
-        return sum(map(len, lines)) + sum(lengths)
+        return sum(map(len, lines)) + sum(map(int, lengths))
 
 
 def line_of(version: ConfigVersion) -> bytes:
