@@ -2,6 +2,7 @@
 
     up.py  serve.py           run it
     config.py  explain.py     what the rules say
+    publish.py  rollout.py    which rules are live, and who works with them
     leads.py  dead_letters.py  alerts.py   what is kept
     operate.py  doctor/       is anything late, lost or set up wrong?
     keys.py                   who may use it over HTTP
@@ -45,7 +46,9 @@ _PLACES = {
     "up": _Place("up", "up", "Run everything on this machine, in this terminal.", _RUN),
     "web": _Place("serve", "web", "Run the web process: hooks, API, metrics, health.", _RUN),
     "watchdog": _Place("serve", "watchdog", "Run the watchdog: is every part still working?", _RUN),
-    "config": _Place("config", "app", "Check the rules, and see where a lead would go and why.", _RULES),
+    "config": _Place(
+        "config", "app", "Check the rules, see where a lead would go and why, and publish them.", _RULES
+    ),
     "leads": _Place("leads", "app", "Show, respond, reassign, close; export or erase a person.", _LEADS),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS

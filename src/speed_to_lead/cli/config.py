@@ -1,4 +1,4 @@
-"""`config`: is what ops wrote right, and what would it do? Neither command needs a server."""
+"""`config`: is what ops wrote right, and what would it do? Neither needs a server. What is live is publish.py's."""
 
 import os
 from datetime import UTC, datetime
@@ -7,14 +7,16 @@ from typing import Any
 
 import typer
 
-from speed_to_lead.cli import new_group
+from speed_to_lead.cli import new_group, publish
 from speed_to_lead.cli.explain import explain
 from speed_to_lead.cli.output import counted, hint, say, say_json
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
 from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
 
-app = new_group("Check the rules, and see where a lead would go and why.")
+app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
+for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback):
+    app.command(_command.__name__)(_command)
 
 
 @app.command()
