@@ -11,6 +11,7 @@ from tests.cli.conftest import Running
 
 from speed_to_lead import flow
 from speed_to_lead.cli import publish
+from speed_to_lead.config.files import digest_of
 from speed_to_lead.store.contract import RunningConfig
 
 
@@ -213,10 +214,8 @@ def test_rollback_refuses_what_this_release_cannot_read(published: Running) -> N
     assert live is not None
     texts = store.configs.texts(live.digest)
     assert texts is not None
-    newer = publish.digest_of({**texts, "slas.toml": b"[future]"})
-    store.configs.publish(
-        replace(live, number=2, digest=newer), {**texts, "slas.toml": b"[future]"}
-    )
+    newer = digest_of({**texts, "slas.toml": b"[future]"})
+    store.configs.publish(replace(live, number=2, digest=newer), {**texts, "slas.toml": b"[future]"})
     store.configs.publish(replace(live, number=3), texts)
     finished = published("config", "rollback", "2")
     assert (finished.code, "slas.toml" in finished.out) == (1, True)

@@ -24,7 +24,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     from speed_to_lead.worker import tasks
 
-    monkeypatch.setattr(tasks, "workplace", lambda: None)
+    monkeypatch.setattr(tasks, "workplace", lambda: SimpleNamespace(keep_up=lambda: None))
     return tasks
 
 

@@ -30,6 +30,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1 if directory.is_dir() else 2) from None
     warnings = warnings_of(configuration, datetime.now(UTC))
     counts = _counts(configuration)
+    known = publish.what_is_live()
     if as_json:
         say_json(
             {
@@ -38,6 +39,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "digest": configuration.rulebook.digest,
                 "mistakes": [],
                 "warnings": [_as_json(warning) for warning in warnings],
+                "is_live": known and known.is_worked_with(configuration.rulebook.digest),
                 **counts,
             }
         )
@@ -47,6 +49,8 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     parts = ", ".join(counted(number, _NOUNS[name]) for name, number in counts.items())
     doubts = f"; {counted(len(warnings), 'warning')} above" if warnings else ""
     say(f"config is good: {parts} (digest {configuration.rulebook.digest}){doubts}")
+    if known is not None and (line := known.line(directory)):
+        say(f"not live: {line}")
 
 
 _NOUNS = {

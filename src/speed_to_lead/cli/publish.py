@@ -1,10 +1,12 @@
 """`config apply|history|show|diff|rollback`: what is live, since when, by whom, and how to change it for all processes at once."""
 
 import getpass
+import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +16,12 @@ from speed_to_lead.config import ConfigError
 from speed_to_lead.config.differences import Change, differences, text_differences
 from speed_to_lead.config.files import digest_of, texts_in
 from speed_to_lead.config.mistakes import Notes
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from speed_to_lead.cli.rollout import Rollout
+    from speed_to_lead.store import ConfigVersion, Store
 
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who publishes; else this machine's user.")
@@ -199,6 +207,43 @@ def diff(
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the processes on the server of this shell."""
+
+    rollout: "Rollout"
+
+    def is_worked_with(self, digest: str) -> bool:
+        """Whether the config of that digest is live; before anything is published, whether any process works with it."""
+        live = self.rollout.live
+        return digest == live.digest if live else digest in self.rollout.digests
+
+    def line(self, directory: Path) -> str | None:
+        """What must be said of that directory."""
+        from speed_to_lead.cli.rollout import directory_line  # noqa: PLC0415 - as `_opened_store`
+
+        return directory_line(directory, self.rollout)
+
+
+def what_is_live() -> Known | None:
+    """What is live on the server of this shell; None where none is set or it does not answer: a check needs no server."""
+    if not os.environ.get("REDIS_URL") and not os.environ.get("STL_REDIS_URL"):
+        data = Path(os.environ.get("STL_DATA_DIR") or "var")
+        if not (data / "redis-url").exists():  # settings.ADDRESS_FILE, which is slow to import
+            return None
+    from speed_to_lead.cli.connect import opened_store  # noqa: PLC0415
+    from speed_to_lead.cli.rollout import rollout_of  # noqa: PLC0415
+    from speed_to_lead.settings import SettingsError  # noqa: PLC0415
+    from speed_to_lead.store import StoreUnavailable  # noqa: PLC0415
+    from speed_to_lead.store.contract import UnreadableRecord  # noqa: PLC0415
+
+    try:
+        with opened_store() as store:
+            return Known(rollout_of(store))
+    except (SettingsError, StoreUnavailable, UnreadableRecord):
+        return None
+
+
 def _change_as_json(change: Change) -> dict[str, Any]:
     return {
         "file": change.file,
@@ -210,7 +255,7 @@ def _change_as_json(change: Change) -> dict[str, Any]:
     }
 
 
-def _opened_store() -> Any:
+def _opened_store() -> "AbstractContextManager[Store]":
     """The store; what knows it takes as long to import as all the rest, and `config explain` is of this group too."""
     from speed_to_lead.cli.connect import opened_store  # noqa: PLC0415
 
@@ -239,12 +284,14 @@ def _refuse_long(message: str) -> None:
         )
 
 
-def _refuse_unexpected(store: Any, live: Any, expect: int | None, *, as_json: bool) -> None:
+def _refuse_unexpected(
+    store: "Store", live: "ConfigVersion | None", expect: int | None, *, as_json: bool
+) -> None:
     if expect is not None and expect != (live.number if live else 0):
         _tell_overtaken(store, live, as_json=as_json)
 
 
-def _tell_overtaken(store: Any, live: Any, *, as_json: bool) -> None:
+def _tell_overtaken(store: "Store", live: "ConfigVersion | None", *, as_json: bool) -> None:
     """Say what came first, and end with 1."""
     from speed_to_lead.cli.rollout import version_as_json, version_in_words  # noqa: PLC0415
 
@@ -288,8 +335,8 @@ def _refuse_mistakes(what: Path | str, check: Callable[[], object], *, is_there:
 
 
 def _publish(
-    store: Any,
-    live: Any,
+    store: "Store",
+    live: "ConfigVersion | None",
     texts: Mapping[str, bytes],
     author_and_message: tuple[str, str],
     wait: float,
@@ -332,7 +379,7 @@ def _publish(
         raise typer.Exit(1)
 
 
-def _wait_for_all(store: Any, number: int, seconds: float) -> Any:
+def _wait_for_all(store: "Store", number: int, seconds: float) -> "Rollout":
     """How things stand when every process works with this version, or refuses it, or the time is up."""
     from speed_to_lead.cli.rollout import rollout_of  # noqa: PLC0415
 
@@ -345,7 +392,7 @@ def _wait_for_all(store: Any, number: int, seconds: float) -> Any:
         time.sleep(0.1)
 
 
-def _number(store: Any, which: str) -> int:
+def _number(store: "Store", which: str) -> int:
     """The number of a version. Raises NotFound, typer.BadParameter."""
     from speed_to_lead.cli.connect import NotFound  # noqa: PLC0415
 
@@ -359,19 +406,19 @@ def _number(store: Any, which: str) -> int:
     return int(which)
 
 
-def _version_and_texts(store: Any, number: int) -> tuple[Any, dict[str, bytes]]:
+def _version_and_texts(store: "Store", number: int) -> "tuple[ConfigVersion, dict[str, bytes]]":
     from speed_to_lead.cli.connect import NotFound  # noqa: PLC0415
 
     version = store.configs.version(number)
     texts = store.configs.texts(version.digest) if version else None
-    if texts is None:
+    if version is None or texts is None:
         raise NotFound(
             f"there is no version {number}; `speed-to-lead config history` shows those that are kept"
         )
     return version, texts
 
 
-def _side(store: Any, side: str) -> tuple[str, Mapping[str, bytes]]:
+def _side(store: "Store", side: str) -> tuple[str, Mapping[str, bytes]]:
     """One side of a comparison: what to call it, and its texts."""
     from speed_to_lead.cli.connect import NotFound  # noqa: PLC0415
 
