@@ -107,7 +107,7 @@ def _what(said: RunningConfig | None) -> str:
     return (
         "says nothing of it (an older release reads its directory)"
         if said is None
-        else f"works with {_version(said)}"
+        else f"works with {_version(said)} until its next batch"
     )
 
 
@@ -115,24 +115,33 @@ def _version(said: RunningConfig) -> str:
     return f"version {said.version}" if said.version else f"its directory (digest {said.digest})"
 
 
-def directory_line(directory: Path, rollout: Rollout) -> str | None:
-    """What must be said of the directory here: that it is not what is worked with. None where it is, or there is none."""
+def directory_note(directory: Path, rollout: Rollout) -> tuple[str, str, str] | None:
+    """What must be said of the directory here: that it is not what is worked with, what that means, and what to do.
+
+    None where it is, or where there is none.
+    """
     digest = digest_of_directory(directory)
     if digest is None:
         return None
-    if rollout.live is not None:
-        if digest == rollout.live.digest:
-            return None
+    if rollout.live is not None and digest != rollout.live.digest:
         return (
-            f"{safe(directory)} differs from version {rollout.live.number}, which is live: what is edited there does nothing "
-            "until `speed-to-lead config apply`; `speed-to-lead config diff` shows it"
+            f"{safe(directory)} differs from version {rollout.live.number}, which is live",
+            "what is edited there does nothing",
+            "publish it: speed-to-lead config apply; what differs: speed-to-lead config diff",
         )
-    if rollout.digests and digest not in rollout.digests:
+    if rollout.live is None and rollout.digests and digest not in rollout.digests:
         return (
-            f"{safe(directory)} is not what the processes work with: they read theirs when they started; "
-            "`speed-to-lead config apply` publishes it to all of them, a restart makes each read its own again"
+            f"{safe(directory)} is not what the processes work with",
+            "they read theirs when they started",
+            "publish it to all of them: speed-to-lead config apply; or restart them",
         )
     return None
+
+
+def directory_line(directory: Path, rollout: Rollout) -> str | None:
+    """The same in one line."""
+    note = directory_note(directory, rollout)
+    return note and f"{note[0]}, so {note[1]}; {note[2]}"
 
 
 def version_as_json(version: ConfigVersion | None) -> dict[str, Any] | None:

@@ -22,12 +22,18 @@ class RedisConfigs:
         self._server = server
         self._client = server.client
         self._keys = server.keys
+        self._last: tuple[bytes, ConfigVersion] | None = None
 
     def current(self) -> ConfigVersion | None:
         """The version that is live: the last of the list."""
         with translated_errors():
             line = self._client.lindex(self._keys.config_versions, -1)
-        return None if line is None else version_of(line)
+        if line is None:
+            return None
+        last = self._last  # asked for with every batch, and hardly ever another one
+        if last is None or last[0] != line:
+            last = self._last = (line, version_of(line))
+        return last[1]
 
     def version(self, number: int) -> ConfigVersion | None:
         """One version, or None."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from speed_to_lead.cli.doctor.diagnosis import Diagnosis, Severity
 from speed_to_lead.cli.output import counted
-from speed_to_lead.cli.rollout import directory_line, refusal_in_words, rollout_of, version_in_words
+from speed_to_lead.cli.rollout import directory_note, refusal_in_words, rollout_of, version_in_words
 from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
@@ -64,9 +64,8 @@ def check_rollout(store: Store, settings: Settings) -> Iterator[Diagnosis]:
             "which rules a lead meets depends on which process takes it",
             "publish one for all of them: speed-to-lead config apply",
         )
-    if (here := directory_line(settings.config_dir, rollout)) is not None:
-        what, _, to_do = here.partition("; ")
-        yield Diagnosis(Severity.WARNING, f"config: {what}", "", to_do)
+    if (here := directory_note(settings.config_dir, rollout)) is not None:
+        yield Diagnosis(Severity.WARNING, f"config: {here[0]}", *here[1:])
     if live is not None and not rollout.refusing and not rollout.behind:
         number = counted(len(rollout.processes), "process works", "processes work")
         yield Diagnosis(Severity.OK, f"config: {number} with {version_in_words(live, rollout.now)}")
