@@ -229,7 +229,7 @@ def test_a_process_older_than_its_server_decides_nothing_by_its_directory(
     publish(memory_store, "a")
     process = Process(memory_store)
     flaky = Flaky(memory_store.configs)
-    late = Follower(flaky, slow(process.load), "host:2")  # type: ignore[arg-type]
+    late = Follower(flaky, slow(process.load), "host:2")
     place = Workplace(memory_store, config_named("directory"), no_channel, follower=late)
     with pytest.raises(StoreUnavailable):
         late.first()
