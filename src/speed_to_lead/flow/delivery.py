@@ -128,10 +128,9 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     try:
+        # Whoever decided it may have it from a config that was published a moment ago.
         if alert.destination not in place.config.destinations:
-            place.keep_up(
-                wait=True
-            )  # whoever decided it may have it from a config that was published a moment ago
+            place.keep_up(wait=True)
         channel = place.channel(alert.destination)
         ready = answer_or_error(_ready, place, hand, now)
     except StoreUnavailable:
