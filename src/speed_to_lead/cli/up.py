@@ -80,7 +80,8 @@ def up(
     settings = load_settings()
     config_dir = DEMO_CONFIG if demo else (config or settings.config_dir)
     data_dir = data or (settings.data_dir / "demo" if demo else settings.data_dir)
-    from_directory = _rules_of(config_dir, settings)
+    is_new = not settings.redis_url and not data_dir.exists()
+    from_directory = _rules_of(config_dir, settings, is_new=is_new)
     if settings.redis_url:
         _refuse_unusable_server(settings.redis_url)
     elif settings.confirm_replicas:
@@ -225,11 +226,16 @@ def _rules_in_words(directory: str, live: ConfigVersion | None) -> str:
     )
 
 
-def _rules_of(directory: Path, settings: Settings) -> Configuration | ConfigError:
-    """Those of the directory, or what is wrong with them: it does not matter where others are published."""
+def _rules_of(directory: Path, settings: Settings, *, is_new: bool) -> Configuration | ConfigError:
+    """Those of the directory, or what is wrong with them, which does not matter where others are published.
+
+    `is_new`: there is no server yet, so nothing can be published. Raises ConfigError then, and nothing is started.
+    """
     try:
         configuration = read_config(directory)
     except ConfigError as error:
+        if is_new:
+            raise
         return error
     refuse_unknown_fallback(settings, configuration)
     return configuration
