@@ -7,6 +7,7 @@
 - `destinations/`  the only package that talks to people
 - `config/`        config/*.toml → core objects
 - `address.py`     the server's address, Sentinels included
+- `publication.py`  the config that is published, as one process follows it
 - `workplace.py`   store, rules and destinations, opened once in each process
 - `worker/`        the only package that knows Celery
 - `web/`, `cli/`   HTTP and command line in

@@ -319,6 +319,7 @@ def watch(
     untold: dict[str, _Untold] = {}
     while not wait(LOOK_EVERY):
         try:
+            place.keep_up()
             flow.beat(place, "watchdog")
             health = place.store.operations.health()
             answered_at = seconds_now()

@@ -2,19 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from speed_to_lead import __version__
 from speed_to_lead.config import ConfigError, Configuration, load_config
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
+from speed_to_lead.publication import Follower, Load, Unusable, Usable
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
 from speed_to_lead.store.encryption import UnusableKeys, Vault
@@ -25,51 +28,121 @@ log = structlog.get_logger()
 API_FORM = Form(name="api", provider="generic", auth="none")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workplace:
-    """Store, rules, and `channel`, which gives the way to a destination by its name."""
+    """Store, rules, and `channel`, which gives the way to a destination by its name.
+
+    Rules and channel change together, and only in `keep_up`: whoever calls that decides when.
+    """
 
     store: Store
     config: Configuration
     channel: Callable[[str], Channel]
     fallback_destination: str = "console"
     public_url: str = ""
+    follower: Follower | None = None
+
+    def keep_up(self, *, wait: bool = False) -> None:
+        """Go on with the published config, where it is another one and loaded; with `wait`, once it is. One command.
+
+        Each task begins with it. Whoever meets a name that config does not have (a form, a team, a destination) waits:
+        another process may have it from a version that was published a moment ago. Raises StoreUnavailable.
+        """
+        if self.follower is not None:
+            self.follower.look(self.config, self._switch, wait=wait)
+
+    def _switch(self, usable: Usable) -> None:
+        # The channel first: a courier that looks between the two finds every destination of either config.
+        self.channel = usable.channel
+        self.config = usable.config
 
     def form(self, name: str) -> Form | None:
         """The form of that name, or None."""
         return API_FORM if name == API_FORM.name else self.config.forms.get(name)
 
 
-def read_config(directory: Path, now: datetime | None = None) -> Configuration:
-    """The configuration in a directory. Raises ConfigError naming every mistake in it."""
+def read_config(source: Path | Mapping[str, bytes], now: datetime | None = None) -> Configuration:
+    """The configuration in a directory, or in these texts. Raises ConfigError naming every mistake in it."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
     selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
-    return load_config(directory, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
+    return load_config(source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
-def open_workplace(settings: Settings) -> Workplace:
-    """The workplace these settings describe; nothing is sent to the server yet.
+#: The kinds of secrets that a process must have, as `secrets_of` names them: a router needs none of them.
+FORM_SECRETS, DESTINATION_SECRETS = "form", "destination"
 
-    Raises SettingsError where no server is known, ConfigError where the rules have mistakes.
+
+def open_workplace(settings: Settings, needs: Callable[[], Collection[str]] = tuple) -> Workplace:
+    """The workplace these settings describe, with the config that is published, else that of the directory.
+
+    A server that does not answer is waited for by `keep_up`; until then the directory counts. `needs` says which
+    secrets this process works with: a later version that names one which is not set is refused.
+    Raises SettingsError where no server is known, ConfigError where the rules have mistakes, Unusable where what is
+    published cannot be used.
     """
     url = settings.server_url
     if url is None:
         raise SettingsError(NO_SERVER.format(settings.data_dir))
-    config = read_config(settings.config_dir)
-    refuse_unknown_fallback(settings, config)
+    vault = vault_of(settings)
     try:
-        store = open_store(url, settings.key_prefix, settings.confirm_replicas, vault_of(settings))
+        store = open_store(url, settings.key_prefix, settings.confirm_replicas, vault)
     except ValueError:
         raise SettingsError(
             "REDIS_URL is no address; it begins with redis://, rediss://, unix:// or redis+sentinel://"
         ) from None
+    # One HTTP client for every version: its connections stay, and it is slow to make.
+    open_one = partial(open_channel, http=new_http_client(), environment=os.environ)
+    load = _loader(settings, needs, open_one)
+    follower = Follower(store.configs, load, f"{os.uname().nodename}:{os.getpid()}")
+    try:
+        usable = follower.first()
+    except StoreUnavailable:
+        usable = None
+    if usable is None:
+        config = read_config(settings.config_dir)
+        refuse_unknown_fallback(settings, config)
+        usable = Usable(config, _channels(config.destinations, open_one))
     return Workplace(
         store,
-        config,
-        channels(config.destinations, os.environ),
+        usable.config,
+        usable.channel,
         settings.fallback_destination,
         settings.public_url,
+        follower,
     )
+
+
+def _loader(
+    settings: Settings, needs: Callable[[], Collection[str]], open_one: Callable[[Destination], Channel]
+) -> Load:
+    """How this process makes a config of a published one."""
+
+    def load(texts: Mapping[str, bytes], running: Configuration | None) -> Usable:
+        try:
+            config = read_config(texts)
+            refuse_unknown_fallback(settings, config)
+        except ConfigError as error:
+            raise Unusable(
+                f"{len(error.mistakes)} of its words mean nothing to release {__version__}, the first: {error.mistakes[0]}"
+            ) from None
+        except SettingsError as error:
+            raise Unusable(str(error)) from None
+        if running is not None:
+            _refuse_missing_secrets(config, running, needs())
+        _ = config.rulebook.ready_rules  # its index is made here, not by the first lead
+        return Usable(config, _channels(config.destinations, open_one))
+
+    return load
+
+
+def _refuse_missing_secrets(config: Configuration, running: Configuration, needs: Collection[str]) -> None:
+    """Raise Unusable where the config names a secret that is not set here, and the running one does without it."""
+    known = {name for _, name in missing_secrets(running, os.environ)}
+    for what, name in missing_secrets(config, os.environ):
+        if what.partition(" ")[0] in needs and name not in known:
+            raise Unusable(
+                f"{name} is not set here, which it names for {what}; set it and restart this process"
+            )
 
 
 def vault_of(settings: Settings) -> Vault:
@@ -89,27 +162,36 @@ def refuse_unknown_fallback(settings: Settings, config: Configuration) -> None:
         )
 
 
-def missing_secrets(config: Configuration, environment: Mapping[str, str]) -> dict[str, str]:
-    """What cannot work for want of an environment variable, with its name: `{"form website": "TYPEFORM_SECRET"}`."""
-    wanted = {f"form {form.name}": form.secret_env or form.token_env for form in config.forms.values()}
-    for destination in config.destinations.values():
-        for key, name in destination.options.items():
-            if key.endswith("_env"):
-                wanted[f"destination {destination.name}"] = name
-    return {what: name for what, name in wanted.items() if name and not environment.get(name)}
+def secrets_of(config: Configuration) -> list[tuple[str, str]]:
+    """What needs an environment variable, with its name: `("form website", "TYPEFORM_SECRET")`."""
+    forms = [
+        (f"{FORM_SECRETS} {form.name}", form.secret_env or form.token_env) for form in config.forms.values()
+    ]
+    destinations = [
+        (f"{DESTINATION_SECRETS} {destination.name}", name)
+        for destination in config.destinations.values()
+        for key, name in destination.options.items()
+        if key.endswith("_env")
+    ]
+    return [(what, name) for what, name in (*forms, *destinations) if name]
 
 
-def open_workplace_or_exit() -> Workplace:
+def missing_secrets(config: Configuration, environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Those of them that cannot work for want of it."""
+    return [(what, name) for what, name in secrets_of(config) if not environment.get(name)]
+
+
+def open_workplace_or_exit(needs: Callable[[], Collection[str]] = tuple) -> Workplace:
     """The workplace of this process's environment, its server checked; one plain sentence and exit 2 where it cannot be.
 
     A store whose newest records need an encryption key that is not set is refused: every lead would go to quarantine.
     A server that evicts keys is refused: it would throw leads away when memory runs short. One that keeps nothing
-    on disk is warned of. A server that does not answer yet is waited for by every task, so it is no reason to exit.
+    on disk is warned of. `needs`: as for `open_workplace`. A server that does not answer yet is waited for by every task, so it is no reason to exit.
     """
     try:
         settings = load_settings()
-        place = open_workplace(settings)
-    except (SettingsError, ConfigError) as error:
+        place = open_workplace(settings, needs)
+    except (SettingsError, ConfigError, Unusable) as error:
         print(f"speed-to-lead: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     try:
@@ -137,7 +219,7 @@ def open_workplace_or_exit() -> Workplace:
         log.warning(
             "host.clock_differs", seconds=round(policy.drift, 1), cost="signatures may seem stale or early"
         )
-    for what, name in missing_secrets(place.config, os.environ).items():
+    for what, name in missing_secrets(place.config, os.environ):
         log.warning("secret.missing", what=what, variable=name)
     return place
 
@@ -173,15 +255,18 @@ def channels(
     destinations: Mapping[str, Destination], environment: Mapping[str, str]
 ) -> Callable[[str], Channel]:
     """Gives the channel of a destination by name, opened once; all of them share one HTTP client."""
-    http = new_http_client()
+    return _channels(destinations, partial(open_channel, http=new_http_client(), environment=environment))
+
+
+def _channels(
+    destinations: Mapping[str, Destination], open_one: Callable[[Destination], Channel]
+) -> Callable[[str], Channel]:
     opened: dict[str, Channel] = {}
 
     def channel(name: str) -> Channel:
         if name not in opened:
             destination = destinations.get(name)
-            opened[name] = (
-                open_channel(destination, http, environment) if destination else _NoSuchDestination()
-            )
+            opened[name] = open_one(destination) if destination else _NoSuchDestination()
         return opened[name]
 
     return channel

@@ -24,7 +24,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     from speed_to_lead.worker import tasks
 
-    monkeypatch.setattr(tasks, "workplace", lambda: None)
+    monkeypatch.setattr(tasks, "workplace", lambda: SimpleNamespace(keep_up=lambda: None))
     return tasks
 
 
@@ -98,7 +98,9 @@ def test_retention_is_a_tick(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tasks.privacy, "expire", expire)
     for retention in (Retention(), Retention(closed=timedelta(days=1))):
         config = SimpleNamespace(retention=retention)
-        monkeypatch.setattr(tasks, "workplace", lambda config=config: SimpleNamespace(config=config))
+        monkeypatch.setattr(
+            tasks, "workplace", lambda config=config: SimpleNamespace(config=config, keep_up=lambda: None)
+        )
         tasks.expire()
     assert cursors == [0, 5, 10]
     assert tasks.app.conf.task_routes["speed_to_lead.expire"] == {"queue": "clock"}

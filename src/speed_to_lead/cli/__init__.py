@@ -4,6 +4,7 @@
     config.py  explain.py     what the rules say
     simulate.py               what other rules would have done
     sources.py                does the taxonomy still fit?
+    publish.py  rollout.py    which rules are live, and who works with them
     leads.py  dead_letters.py  alerts.py   what is kept
     operate.py  doctor/       is anything late, lost or set up wrong?
     keys.py                   who may use it over HTTP
@@ -48,7 +49,10 @@ _PLACES = {
     "web": _Place("serve", "web", "Run the web process: hooks, API, metrics, health.", _RUN),
     "watchdog": _Place("serve", "watchdog", "Run the watchdog: is every part still working?", _RUN),
     "config": _Place(
-        "config", "app", "Check the rules, see where a lead would go and why, rehearse a change.", _RULES
+        "config",
+        "app",
+        "Check the rules, see where a lead would go and why, rehearse and publish them.",
+        _RULES,
     ),
     "sources": _Place(
         "sources", "app", "Audit the taxonomy: unknown words, blanks, who brings no leads any more.", _RULES

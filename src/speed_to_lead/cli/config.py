@@ -1,4 +1,4 @@
-"""`config`: is what ops wrote right, and what would it do? None of it needs a server, but for replaying its leads."""
+"""`config`: is what ops wrote right, and what would it do? It needs no server, but for what is live and leads that came."""
 
 import os
 from datetime import UTC, datetime
@@ -7,16 +7,18 @@ from typing import Any
 
 import typer
 
-from speed_to_lead.cli import new_group
+from speed_to_lead.cli import new_group, publish
 from speed_to_lead.cli.explain import explain
 from speed_to_lead.cli.output import counted, hint, say, say_json
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
 from speed_to_lead.cli.simulate import simulate
 from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
 
-app = new_group("Check the rules, and see where a lead would go and why.")
+app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
 app.command("simulate")(simulate)
+for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback):
+    app.command(_command.__name__)(_command)
 
 
 @app.command()
@@ -30,6 +32,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1 if directory.is_dir() else 2) from None
     warnings = warnings_of(configuration, datetime.now(UTC))
     counts = _counts(configuration)
+    known = publish.what_is_live()
     if as_json:
         say_json(
             {
@@ -38,6 +41,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "digest": configuration.rulebook.digest,
                 "mistakes": [],
                 "warnings": [_as_json(warning) for warning in warnings],
+                "is_live": known and known.is_worked_with(configuration.rulebook.digest),
                 **counts,
             }
         )
@@ -47,6 +51,8 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     parts = ", ".join(counted(number, _NOUNS[name]) for name, number in counts.items())
     doubts = f"; {counted(len(warnings), 'warning')} above" if warnings else ""
     say(f"config is good: {parts} (digest {configuration.rulebook.digest}){doubts}")
+    if known is not None and (line := known.line(directory)):
+        say(f"not live: {line}")
 
 
 _NOUNS = {

@@ -20,6 +20,7 @@ from speed_to_lead.core.response import ImpossibleChange
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.logs import set_up_logs
+from speed_to_lead.publication import Unusable
 from speed_to_lead.settings import Settings, SettingsError, load_settings
 from speed_to_lead.store import Store, StoreUnavailable, open_store
 from speed_to_lead.store.contract import UnreadableRecord
@@ -159,6 +160,7 @@ def sentence_of(error: Exception) -> str | None:
             | NotFound()
             | NobodyNamed()
             | UnusableKeys()
+            | Unusable()
         ):
             text = str(error)
         case OSError():

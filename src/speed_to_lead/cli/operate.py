@@ -7,8 +7,16 @@ from typing import Any
 
 import typer
 
-from speed_to_lead.cli.connect import opened_store
+from speed_to_lead.cli.connect import opened_store, settings_of_this_shell
 from speed_to_lead.cli.output import counted, safe, say, say_facts, say_json, say_table
+from speed_to_lead.cli.rollout import (
+    Rollout,
+    directory_line,
+    refusal_in_words,
+    rollout_as_json,
+    rollout_lines,
+    rollout_of,
+)
 from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import to_iso
@@ -45,18 +53,28 @@ class Pulse:
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Depth and lag of every stage, and who is alive. Exit 1 when something is late or silent."""
+    """Depth and lag of every stage, who is alive, and with which config. Exit 1 when something is late, silent or refused."""
     with opened_store() as store:
         health, counters = store.operations.health(), store.operations.counters()
+        rollout = rollout_of(store, health.heartbeats)
+    here = directory_line(settings_of_this_shell().config_dir, rollout)
     audited = {name: n for name, n in counters.items() if name.startswith(("repaired:", "raised:"))}
     stages, pulses = stages_of(health), pulses_of(health.heartbeats)
     late = [stage.name for stage in stages if stage.is_late]
     silent = [pulse.stage for pulse in pulses if pulse.is_dead]
     if as_json:
-        say_json(_status_as_json(health, stages, pulses, late, silent) | {"auditor": audited})
+        config = rollout_as_json(rollout) | {"directory_differs": here is not None}
+        status = _status_as_json(health, stages, pulses, late, silent, rollout)
+        say_json(status | {"auditor": audited, "config": config})
     else:
-        _tell_status(health, stages, pulses, late, silent, audited)
-    if late or silent:
+        _tell_status(health, stages, pulses, audited)
+        for label, line in zip(("config", *[""] * 99), rollout_lines(rollout), strict=False):
+            say(f"{label.ljust(len('config'))}  {line}")
+        if here is not None:
+            say(f"here    {here}")
+        say()
+        say(_verdict(late, silent, rollout))
+    if late or silent or rollout.refusing:
         raise typer.Exit(1)
 
 
@@ -115,8 +133,6 @@ def _tell_status(
     health: Health,
     stages: list[Stage],
     pulses: list[Pulse],
-    late: list[str],
-    silent: list[str],
     audited: Mapping[str, int],
 ) -> None:
     say_table(
@@ -158,27 +174,32 @@ def _tell_status(
         indent="",
     )
     say()
-    say(_verdict(late, silent))
 
 
 def _with_command(number: int, command: str) -> str:
     return f"{number:,}  → {command}" if number else "0"
 
 
-def _verdict(late: list[str], silent: list[str]) -> str:
-    if not late and not silent:
+def _verdict(late: list[str], silent: list[str], rollout: Rollout) -> str:
+    if not late and not silent and not rollout.refusing:
         return "Nothing is late."
     parts = [f"late: {', '.join(late)}"] if late else []
     parts += [f"no sign of life from: {', '.join(safe(stage) for stage in silent)}"] if silent else []
+    parts += [f"config refused by {refusal_in_words(name, said)}" for name, said in rollout.refusing.items()]
     return f"Not well: {'; '.join(parts)}."
 
 
 def _status_as_json(
-    health: Health, stages: list[Stage], pulses: list[Pulse], late: list[str], silent: list[str]
+    health: Health,
+    stages: list[Stage],
+    pulses: list[Pulse],
+    late: list[str],
+    silent: list[str],
+    rollout: Rollout,
 ) -> dict[str, Any]:
     return {
         "now": to_iso(health.now),
-        "well": not late and not silent,
+        "well": not late and not silent and not rollout.refusing,
         "late": late,
         "silent": silent,
         "stages": {

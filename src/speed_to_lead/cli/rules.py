@@ -1,6 +1,7 @@
 """The rules for commands that need no server, and the options that many commands share. Quick to import."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -33,11 +34,11 @@ def directory_of_rules(given: Path | None) -> Path:
     return given if given is not None else Path("config")
 
 
-def read_rules(directory: Path) -> Configuration:
-    """The rules in a directory, as `workplace.read_config` but without the store. Raises ConfigError."""
+def read_rules(source: Path | Mapping[str, bytes]) -> Configuration:
+    """The rules in a directory, or in these texts, as `workplace.read_config` but without the store. Raises ConfigError."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
     selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
-    return load_config(directory, providers=selectors, kinds=kinds, now=datetime.now(UTC))
+    return load_config(source, providers=selectors, kinds=kinds, now=datetime.now(UTC))
 
 
 def time_given(text: str | None, option: str) -> datetime | None:

@@ -9,7 +9,7 @@ from speed_to_lead.cli.output import say
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.tracing import set_up_tracing
-from speed_to_lead.workplace import open_workplace_or_exit
+from speed_to_lead.workplace import DESTINATION_SECRETS, FORM_SECRETS, open_workplace_or_exit
 
 
 def web() -> int:
@@ -21,7 +21,7 @@ def web() -> int:
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
     set_up_tracing("web")
-    place = open_workplace_or_exit()
+    place = open_workplace_or_exit(lambda: (FORM_SECRETS,))
     return serve(place, settings, lambda: publish_hint(app, "route"))
 
 
@@ -53,5 +53,5 @@ def watchdog(
     pulse = None
     if url := settings.deadman_url.get_secret_value():
         pulse = watching.Pulse(DeadMan(new_http_client(), url).ping, settings.deadman_seconds)
-    watching.run(open_workplace_or_exit(), pulse)
+    watching.run(open_workplace_or_exit(lambda: (DESTINATION_SECRETS,)), pulse)
     return 0

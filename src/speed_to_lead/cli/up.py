@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from types import FrameType
@@ -15,12 +16,13 @@ from typing import Annotated
 import typer
 
 from speed_to_lead.cli.embedded import CannotStart, EmbeddedServer
+from speed_to_lead.cli.rollout import digest_of_directory
 from speed_to_lead.cli.supervisor import Program, Supervisor
-from speed_to_lead.config import Configuration
+from speed_to_lead.config import ConfigError, Configuration
 from speed_to_lead.core.access import first_plain_key
 from speed_to_lead.core.submission import Form
-from speed_to_lead.settings import load_settings
-from speed_to_lead.store import open_store
+from speed_to_lead.settings import Settings, load_settings
+from speed_to_lead.store import ConfigVersion, open_store
 from speed_to_lead.workplace import EVICTION, evicts, missing_secrets, read_config, refuse_unknown_fallback
 
 #: Secrets made up for a machine that was given none, so that everything can be tried at once.
@@ -78,8 +80,8 @@ def up(
     settings = load_settings()
     config_dir = DEMO_CONFIG if demo else (config or settings.config_dir)
     data_dir = data or (settings.data_dir / "demo" if demo else settings.data_dir)
-    configuration = read_config(config_dir)
-    refuse_unknown_fallback(settings, configuration)
+    is_new = not settings.redis_url and not data_dir.exists()
+    from_directory = _rules_of(config_dir, settings, is_new=is_new)
     if settings.redis_url:
         _refuse_unusable_server(settings.redis_url)
     elif settings.confirm_replicas:
@@ -94,10 +96,13 @@ def up(
     if server is not None:
         server.start()
     try:
+        key_prefix = f"{settings.key_prefix}-demo" if demo and settings.redis_url else settings.key_prefix
+        url = settings.redis_url or (server.url if server else "")
+        configuration, live = _rules_that_count(url, key_prefix, from_directory)
         made_up = _made_up_secrets(configuration, data_dir)
         supervisor_environment.update(made_up)
         supervisor_environment.update(
-            REDIS_URL=settings.redis_url or (server.url if server else ""),
+            REDIS_URL=url,
             PORT=str(port),
             STL_HOST=host,
             STL_CONFIG_DIR=str(config_dir),
@@ -108,12 +113,12 @@ def up(
             # The demo answers leads through /v1, and of a key that is given as a hash it cannot know the rest.
             supervisor_environment["STL_API_KEYS"] += f",{secrets.token_urlsafe(24)}"
         if demo and settings.redis_url:  # its people are invented: they must not stand among real leads
-            supervisor_environment["STL_KEY_PREFIX"] = f"{settings.key_prefix}-demo"
+            supervisor_environment["STL_KEY_PREFIX"] = key_prefix
         if sys.stdout.isatty() and settings.log_format == "auto":
             supervisor_environment["STL_LOG_FORMAT"] = "console"
         lead = [Program("demo", [sys.executable, "-m", "speed_to_lead.cli.demo"])] if demo else []
         supervisor = Supervisor([*lead, *programs()], supervisor_environment)
-        for line in _welcome(configuration, server, supervisor_environment, made_up, data_dir):
+        for line in _welcome(configuration, server, supervisor_environment, made_up, data_dir, live):
             supervisor.say(line)
         _run(supervisor, server)
     finally:
@@ -183,6 +188,7 @@ def _welcome(
     environment: Mapping[str, str],
     made_up: Mapping[str, str],
     data_dir: Path,
+    live: ConfigVersion | None,
 ) -> list[str]:
     address = f"http://{environment['STL_HOST']}:{environment['PORT']}"
     where = (
@@ -190,14 +196,14 @@ def _welcome(
     )
     lines = [
         f"speed-to-lead listens on {address}; leads are kept by {where}",
-        f"rules: {environment['STL_CONFIG_DIR']}   stop: Ctrl-C",
+        f"rules: {_rules_in_words(environment['STL_CONFIG_DIR'], live)}   stop: Ctrl-C",
         f"the API is described at {address}/docs; a browser asks for a name (any) and a password (a key of STL_API_KEYS)",
     ]
     if made_up:
         lines.append(
             f"{', '.join(sorted(made_up))} not set: made up for this machine and kept in {data_dir / SECRETS_FILE}"
         )
-    for what, name in missing_secrets(configuration, environment).items():
+    for what, name in missing_secrets(configuration, environment):
         lines.append(f"{what} cannot work: {name} is not set")
     lines.append("try it:")
     lines.append("  " + _ready_curl(address, configuration, environment))
@@ -208,6 +214,49 @@ def _welcome(
     )
     lines.append(f"  then, in another terminal: {shell}{_own_command()} leads list")
     return lines
+
+
+def _rules_in_words(directory: str, live: ConfigVersion | None) -> str:
+    """Which rules count; and that the directory does not, where somebody may think so."""
+    if live is None:
+        return directory
+    same = digest_of_directory(Path(directory)) == live.digest
+    return f"version {live.number}, which is published" + (
+        "" if same else f"; {directory} differs and does nothing until `speed-to-lead config apply`"
+    )
+
+
+def _rules_of(directory: Path, settings: Settings, *, is_new: bool) -> Configuration | ConfigError:
+    """Those of the directory, or what is wrong with them, which does not matter where others are published.
+
+    `is_new`: there is no server yet, so nothing can be published. Raises ConfigError then, and nothing is started.
+    """
+    try:
+        configuration = read_config(directory)
+    except ConfigError as error:
+        if is_new:
+            raise
+        return error
+    refuse_unknown_fallback(settings, configuration)
+    return configuration
+
+
+def _rules_that_count(
+    url: str, key_prefix: str, from_directory: Configuration | ConfigError
+) -> tuple[Configuration, ConfigVersion | None]:
+    """What is published, else the directory's. Raises ConfigError where these have mistakes, and StoreUnavailable."""
+    store = open_store(url, key_prefix)
+    try:
+        live = store.configs.current()
+        texts = store.configs.texts(live.digest) if live else None
+    finally:
+        store.close()
+    if texts is not None:
+        with suppress(ConfigError):  # of another release: the processes take an older one, and say so
+            return read_config(texts), live
+    if isinstance(from_directory, ConfigError):
+        raise from_directory
+    return from_directory, None
 
 
 #: What another terminal must set to see the same leads, where it is not the default.

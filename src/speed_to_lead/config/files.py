@@ -1,4 +1,4 @@
-"""The config directory → what its TOML files say, as plain values, and a digest that names exactly this content."""
+"""The config directory, or what was published of one → what its TOML files say, and a digest that names exactly this."""
 
 import hashlib
 import re
@@ -79,30 +79,44 @@ class Files:
         )
 
 
-def read_files(directory: Path, notes: Notes) -> Files:
-    """The TOML files of the directory; what is missing, unknown or no TOML is noted."""
+def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
+    """The TOML files of a directory, or these texts by the names of their files; what is missing, unknown or no TOML is noted."""
+    texts = texts_in(source, notes) if isinstance(source, Path) else source
+    if texts is None:
+        return Files({}, frozenset(SECTIONS), "")
     contents: dict[str, Mapping[str, Any]] = {}
     unreadable: set[str] = set()
-    digest = hashlib.sha256()
-    names = _toml_files(directory, notes)
-    if names is None:
-        return Files({}, frozenset(SECTIONS), "")
-    for name in names:
+    where = str(source) if isinstance(source, Path) else "this version"
+    for name in texts:
         if name not in SECTIONS:
             notes.add(name, "", f"this file is unknown, so nothing would read it; {hint(name, SECTIONS)}")
     for name in sorted(SECTIONS):
-        if name in names:
-            raw = _bytes_of(directory / name, notes)
-            digest.update(f"{name}\0{len(raw or b'')}\0".encode() + (raw or b""))
+        if name in texts:
+            raw = texts[name]
             content = _parsed(name, raw, notes) if raw is not None else None
             if content is not None:
                 contents[name] = content
             else:
                 unreadable.add(name)
         elif name in REQUIRED:
-            notes.add(name, "", f"there is no such file in {directory}; {REQUIRED[name]}")
+            notes.add(name, "", f"there is no such file in {where}; {REQUIRED[name]}")
             unreadable.add(name)
-    return Files(contents, frozenset(unreadable), digest.hexdigest()[:16])
+    return Files(contents, frozenset(unreadable), digest_of(texts))
+
+
+def texts_in(directory: Path, notes: Notes) -> dict[str, bytes | None] | None:
+    """What is meant as config in a directory, by the names of the files; None for one that cannot be read, and for no directory."""
+    names = _toml_files(directory, notes)
+    return None if names is None else {name: _bytes_of(directory / name, notes) for name in names}
+
+
+def digest_of(texts: Mapping[str, bytes | None]) -> str:
+    """The name of exactly this content: the same for a directory and for what was published of it."""
+    digest = hashlib.sha256()
+    for name in sorted(texts.keys() & SECTIONS.keys()):
+        raw = texts[name] or b""
+        digest.update(f"{name}\0{len(raw)}\0".encode() + raw)
+    return digest.hexdigest()[:16]
 
 
 def _toml_files(directory: Path, notes: Notes) -> list[str] | None:

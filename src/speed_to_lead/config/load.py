@@ -38,19 +38,19 @@ class Configuration:
 
 
 def load_config(
-    directory: Path,
+    source: Path | Mapping[str, bytes],
     *,
     providers: Mapping[str, Collection[str]],
     kinds: Mapping[str, KindOptions],
     now: datetime,
 ) -> Configuration:
-    """The configuration in `directory`.
+    """The configuration in a directory, or in these texts by the names of their files.
 
     `providers` are the form tools, each with its kinds of selector, and `kinds` the kinds of destination this
     program knows; `now` (aware) is when calendars must open within a year. Raises ConfigError with every mistake of all files.
     """
     notes = Notes()
-    files = read_files(directory, notes)
+    files = read_files(source, notes)
     names = _AllNames.of(files)
     taxonomy, audit = _read_taxonomy(files, notes, names)
     calendars, teams = _read_teams(files, notes, names, now)
@@ -60,7 +60,8 @@ def load_config(
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
-        why = f"there is no such file in {directory}, so the only destination is {CONSOLE.name}"
+        where = source if isinstance(source, Path) else "this version"
+        why = f"there is no such file in {where}, so the only destination is {CONSOLE.name}"
         notes.found.insert(0, Mistake("alerts.toml", "", why))
     ages = files.table("retention.toml", notes)
     retention = read_retention(ages) if ages else Retention()

@@ -127,8 +127,11 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     if why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
-    channel = place.channel(alert.destination)
     try:
+        # Whoever decided it may have it from a config that was published a moment ago.
+        if alert.destination not in place.config.destinations:
+            place.keep_up(wait=True)
+        channel = place.channel(alert.destination)
         ready = answer_or_error(_ready, place, hand, now)
     except StoreUnavailable:
         # Away, or too few replicas hold the decision: nobody may be told of what a failover could still take back.

@@ -285,6 +285,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     if entry.problem:
         return Reading(entry.entry_id, submission, error=entry.problem)
     form = place.form(submission.form)
+    if form is None:  # a web process may know it already, from a config that was published a moment ago
+        place.keep_up(wait=True)
+        form = place.form(submission.form)
     if form is None:
         return Reading(entry.entry_id, submission, error=f'intake.toml has no form "{submission.form[:60]}"')
     try:

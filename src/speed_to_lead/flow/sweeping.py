@@ -109,6 +109,9 @@ def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> Lead
 def _team_of(place: Workplace, lead: Lead) -> Team:
     """The lead's team; where config has it no longer, one without reps that the fallback destination manages."""
     team = place.config.rulebook.teams.get(lead.team)
+    if team is None:  # a router may know it already, from a config that was published a moment ago
+        place.keep_up(wait=True)
+        team = place.config.rulebook.teams.get(lead.team)
     if team is not None:
         return team
     anywhere = next(iter(place.config.rulebook.calendars.values()))

@@ -8,12 +8,14 @@ leads.py      lead records, the deadline index, rotations and loads
 outbox.py     alerts waiting to be delivered
 operations.py ledger, health, server policy
 privacy.py    everything that is kept of people, and how it leaves; everything.py walks it
+configs.py    the config that is published, version after version
 encryption.py what is personal as a token; resealing.py brings all of it under a new key
 intake.py     the web process's way in: concurrent requests share one write
 """
 
 from speed_to_lead.store.contract import (
     ClaimedAlert,
+    ConfigVersion,
     DeadAlert,
     Health,
     Lane,
@@ -27,6 +29,7 @@ from speed_to_lead.store.redis_store import open_store
 
 __all__ = [
     "ClaimedAlert",
+    "ConfigVersion",
     "DeadAlert",
     "Health",
     "Lane",

@@ -213,6 +213,34 @@ class Erasure:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """One published version of the config; `digest` names what its files say.
+
+    `restores` is the version that a rollback brought back, 0 where it is none.
+    """
+
+    number: int
+    digest: str
+    by: str
+    at: datetime
+    message: str = ""
+    restores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningConfig:
+    """The config a process works with: a published version, or that of its own directory (version 0).
+
+    `refused` is the published version that it cannot work with, 0 where it refuses none, and `why`.
+    """
+
+    version: int
+    digest: str
+    refused: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Resealed:
     """What one round of re-encryption came to. `in_flight`: submissions that wait for a router, left as they are."""
 
@@ -584,6 +612,42 @@ class Privacy(Protocol):
         """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""
 
 
+class Configs(Protocol):
+    """The config that is published, version after version; the newest is live. Every one of them is kept."""
+
+    def current(self) -> ConfigVersion | None:
+        """The version that is live; None where nothing was ever published. Cheap: every batch asks."""
+
+    def version(self, number: int) -> ConfigVersion | None:
+        """One version, or None."""
+
+    def history(self, limit: int) -> list[ConfigVersion]:
+        """The newest versions first."""
+
+    def texts(self, digest: str) -> dict[str, bytes] | None:
+        """What the files of that content say, by their names; None where it was never published.
+
+        Raises UnreadableRecord where it was damaged.
+        """
+
+    def publish(self, version: ConfigVersion, texts: Mapping[str, bytes]) -> Result:
+        """Make this the live version, whole or not at all; STALE where another one came first.
+
+        Its number says what it was decided on: one more than that of the version that was live then. No failover takes
+        it back once this returns: so many replicas as the store was told hold it. Raises StoreUnavailable where these
+        do not say so in time, though it may be published.
+        """
+
+    def note_running(self, process: str, running: RunningConfig) -> None:
+        """Keep for a day which config the process `host:pid` works with."""
+
+    def running(self, processes: Sequence[str]) -> dict[str, RunningConfig]:
+        """What these processes said they work with; of an older release nothing is known."""
+
+    def size(self) -> int:
+        """Bytes that all published versions take, as they are kept."""
+
+
 class Store(Protocol):
     """Everything that is kept."""
 
@@ -599,6 +663,8 @@ class Store(Protocol):
     def audit(self) -> Audit: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
+    @property
+    def configs(self) -> Configs: ...  # noqa: D102
 
     def now(self) -> datetime:
         """The server's time: one clock for all hosts. Raises StoreUnavailable."""

@@ -106,6 +106,16 @@ class Keys:
         return self._key("erasures")
 
     @cached_property
+    def config_versions(self) -> str:
+        """List: one JSON line for each published version of the config, oldest first; the last one is live."""
+        return self._key("config", "versions")
+
+    @cached_property
+    def config_contents(self) -> str:
+        """Hash: digest → the files of a published config, deflated."""
+        return self._key("config", "contents")
+
+    @cached_property
     def heartbeats(self) -> str:
         """Sorted set: `stage@host:pid` by the UTC ms of its last sign of life."""
         return self._key("heartbeats")
@@ -119,6 +129,10 @@ class Keys:
     def broker(self) -> str:
         """Prefix of everything Celery keeps."""
         return self._key("celery", "")
+
+    def config_running(self, process: str) -> str:
+        """String with expiry: the config that the process `host:pid` works with, and the one it refuses."""
+        return self._key("config", "running", process.replace(":", "/"))  # one part of a name has no colon
 
     def told(self, finding: str) -> str:
         """String with expiry: that kind of contradiction, or that silence, was told of, and not long ago."""

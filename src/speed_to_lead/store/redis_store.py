@@ -1,10 +1,11 @@
-"""The store on Redis or Valkey: its five parts on one connection, and the server's clock."""
+"""The store on Redis or Valkey: its parts on one connection, and the server's clock."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.audit import RedisAudit
+from speed_to_lead.store.configs import RedisConfigs
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.leads import RedisLeads
@@ -35,6 +36,7 @@ class RedisStore:
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)
         self.privacy = RedisPrivacy(self.server)
+        self.configs = RedisConfigs(self.server)
 
     def now(self) -> datetime:
         """The server's time. Raises StoreUnavailable."""

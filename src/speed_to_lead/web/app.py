@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 READY_SECONDS = 2.0
 BEAT_SECONDS = 2.0
+#: A config that was published is taken within so long.
+KEEP_UP_SECONDS = 0.5
 
 
 class Web:
@@ -67,9 +69,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        pulse = asyncio.create_task(_give_signs_of_life(place))
+        beside = (
+            asyncio.create_task(_give_signs_of_life(place)),
+            asyncio.create_task(_keep_up(place)),
+        )
         yield
-        pulse.cancel()
+        for task in beside:
+            task.cancel()
         hinter.stop()
         await intake.close()
 
@@ -99,6 +105,14 @@ async def _give_signs_of_life(place: Workplace) -> None:
         with suppress(StoreUnavailable):
             await run_in_threadpool(flow.beat, place, "web")
         await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _keep_up(place: Workplace) -> None:
+    """Take what is published, until cancelled. Loading it takes a thread's time, not the loop's."""
+    while True:
+        with suppress(StoreUnavailable):
+            await run_in_threadpool(place.keep_up)
+        await asyncio.sleep(KEEP_UP_SECONDS)
 
 
 def _front(_request: Request) -> Response:

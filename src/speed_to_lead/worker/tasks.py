@@ -22,7 +22,7 @@ from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
 from speed_to_lead.worker.deafness import Listener
 from speed_to_lead.worker.hints import send_hint
-from speed_to_lead.workplace import Workplace, open_workplace_or_exit
+from speed_to_lead.workplace import DESTINATION_SECRETS, Workplace, open_workplace_or_exit
 
 log = structlog.get_logger()
 
@@ -43,11 +43,17 @@ STOP_SECONDS = 7.0
 #: needs it; with Python's 700 it looked several times a batch, and found nothing.
 GARBAGE = 10_000
 
-workplace = cache(open_workplace_or_exit)
+
+def _secrets_needed() -> tuple[str, ...]:
+    """The kinds of secrets this process works with: a courier's."""
+    return (DESTINATION_SECRETS,) if "deliver" in app.amqp.queues.consume_from else ()
+
+
+workplace = cache(lambda: open_workplace_or_exit(_secrets_needed))
 
 
 def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
-    """A task of that name. Where it fails it says so in one line; the next tick tries again.
+    """A task of that name, on the config that is live when it begins. Where it fails it says so in one line; the next tick tries again.
 
     Nothing gets out: Celery would log the text of the exception, which may quote a lead.
     """
@@ -56,7 +62,9 @@ def task(name: str) -> Callable[[Callable[[Workplace], None]], Any]:
         @wraps(work)
         def run() -> None:
             try:
-                work(workplace())
+                place = workplace()
+                place.keep_up()
+                work(place)
             except StoreUnavailable as error:
                 log.warning("store.away", task=name, error=str(error))
             except Exception:
@@ -84,7 +92,12 @@ def route_tick(place: Workplace) -> None:
 @task("sweep")
 def sweep(place: Workplace) -> None:
     """Decide every lead whose instant has come."""
-    if flow.sweep(place, lambda: flow.beat(place, "clock")).has_alerts:
+
+    def between_batches() -> None:
+        flow.beat(place, "clock")
+        place.keep_up()
+
+    if flow.sweep(place, between_batches).has_alerts:
         send_hint(app, place.store, "deliver")
     flow.beat(place, "clock")
 

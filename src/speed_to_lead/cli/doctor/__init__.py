@@ -5,7 +5,7 @@ allow. Every finding says three things: what, what it causes, what to do.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ import typer
 from speed_to_lead.address import hosts_of, sentinel_address
 from speed_to_lead.cli.connect import why_unavailable
 from speed_to_lead.cli.doctor.diagnosis import Diagnosis, Severity
-from speed_to_lead.cli.doctor.rules import check_rules, check_secrets
+from speed_to_lead.cli.doctor.rules import check_rollout, check_rules, check_secrets
 from speed_to_lead.cli.doctor.server import check_encryption, check_policy, check_replicas
 from speed_to_lead.cli.doctor.settings import check_addresses, check_settings, made_up_by_up
 from speed_to_lead.cli.doctor.work import check_work
@@ -23,7 +23,8 @@ from speed_to_lead.cli.output import counted, safe, say, say_json
 from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import Settings, SettingsError
-from speed_to_lead.store import StoreUnavailable, open_store
+from speed_to_lead.store import ConfigVersion, StoreUnavailable, open_store
+from speed_to_lead.store.contract import UnreadableRecord
 from speed_to_lead.workplace import vault_of
 
 
@@ -63,7 +64,7 @@ def diagnoses(environment: dict[str, str], *, with_processes: bool) -> Iterator[
     if settings is None:  # the rules can be looked at all the same
         settings = Settings.model_construct(config_dir=Path(environment.get("STL_CONFIG_DIR") or "config"))
     environment = made_up_by_up(settings) | environment
-    configuration, wrong = check_rules(settings)
+    configuration, wrong = check_rules(settings, _live(settings) if is_whole else None)
     yield from wrong
     if configuration is not None:
         yield from check_secrets(configuration, settings, environment)
@@ -71,6 +72,24 @@ def diagnoses(environment: dict[str, str], *, with_processes: bool) -> Iterator[
         return
     yield from check_addresses(configuration, settings, environment)
     yield from _server(settings, with_processes=with_processes)
+
+
+def _live(settings: Settings) -> tuple[ConfigVersion, Mapping[str, bytes]] | None:
+    """What is published, with its texts; None where nothing is, or the server cannot be asked, of which more is said later."""
+    if settings.server_url is None:
+        return None
+    try:
+        store = open_store(settings.server_url, settings.key_prefix)
+    except ValueError:
+        return None
+    try:
+        live = store.configs.current()
+        texts = store.configs.texts(live.digest) if live else None
+    except (StoreUnavailable, UnreadableRecord):
+        return None
+    finally:
+        store.close()
+    return (live, texts) if live and texts is not None else None
 
 
 def _server(settings: Settings, *, with_processes: bool) -> Iterator[Diagnosis]:
@@ -105,6 +124,7 @@ def _server(settings: Settings, *, with_processes: bool) -> Iterator[Diagnosis]:
             policy, settings.confirm_replicas, has_sentinels=sentinel_address(url) is not None
         )
         yield from check_encryption(store, settings)
+        yield from check_rollout(store, settings)
         yield from check_work(store, with_processes=with_processes)
     except StoreUnavailable as error:
         what, _, to_do = why_unavailable(error).partition("; ")

@@ -1,31 +1,74 @@
 """Are the rules good, and is every secret they name set?"""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from speed_to_lead.cli.doctor.diagnosis import Diagnosis, Severity
+from speed_to_lead.cli.output import counted
+from speed_to_lead.cli.rollout import directory_note, refusal_in_words, rollout_of, version_in_words
 from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
 from speed_to_lead.destinations.channel import RefusingChannel
 from speed_to_lead.settings import Settings
+from speed_to_lead.store import ConfigVersion, Store
 from speed_to_lead.workplace import read_config
 
 SHORTEST_TOKEN = 16
+#: Thousands of rules take a process seconds to load; who has not switched after this long does not.
+TIME_TO_SWITCH = timedelta(seconds=30)
 
 
-def check_rules(settings: Settings) -> tuple[Configuration | None, list[Diagnosis]]:
-    """The rules, where they can be read, and what is wrong or doubtful in them."""
+def check_rules(
+    settings: Settings, live: tuple[ConfigVersion, Mapping[str, bytes]] | None
+) -> tuple[Configuration | None, list[Diagnosis]]:
+    """The rules that count, where they can be read, and what is wrong or doubtful in them: those that are live, else the directory's."""
+    where = str(settings.config_dir) if live is None else f"version {live[0].number}, which is live,"
     try:
-        configuration = read_config(settings.config_dir)
+        configuration = read_config(settings.config_dir if live is None else live[1])
     except ConfigError as error:
         causes, to_do = "every process refuses to start", "mend it; `speed-to-lead config check` looks again"
+        if live is not None:
+            causes = "a process of this release that starts works with an older version"
+            to_do = "publish one that this release can read: speed-to-lead config apply, or config rollback N"
         return None, [Diagnosis(Severity.PROBLEM, f"config: {one}", causes, to_do) for one in error.mistakes]
     doubts = [
         Diagnosis(Severity.WARNING, f"config: {one}") for one in warnings_of(configuration, datetime.now(UTC))
     ]
-    named = f"config: {settings.config_dir} is good (digest {configuration.rulebook.digest})"
+    named = f"config: {where} is good (digest {configuration.rulebook.digest})"
     return configuration, [Diagnosis(Severity.OK, named), *doubts]
+
+
+def check_rollout(store: Store, settings: Settings) -> Iterator[Diagnosis]:
+    """Does every process work with what is live, and does anybody edit a directory that nobody reads?"""
+    rollout = rollout_of(store)
+    live = rollout.live
+    for name, said in rollout.refusing.items():
+        yield Diagnosis(
+            Severity.PROBLEM,
+            f"config: version {live.number if live else 0} is refused by {refusal_in_words(name, said)}",
+            "its leads are decided by older rules than those of the other processes",
+            "mend what it says; or bring back a version that all can use: speed-to-lead config rollback N",
+        )
+    if live is not None and rollout.behind and rollout.now - live.at > TIME_TO_SWITCH:
+        yield Diagnosis(
+            Severity.PROBLEM,
+            f"config: version {live.number} is live, and not worked with by {', '.join(rollout.behind)}",
+            "its leads are decided by other rules than those of the other processes",
+            "restart it; one of an older release reads its own directory, so upgrade it",
+        )
+    if live is None and len(rollout.digests) > 1:
+        yield Diagnosis(
+            Severity.WARNING,
+            f"config: the processes work with different ones: {', '.join(sorted(rollout.digests))}",
+            "which rules a lead meets depends on which process takes it",
+            "publish one for all of them: speed-to-lead config apply",
+        )
+    if (here := directory_note(settings.config_dir, rollout)) is not None:
+        yield Diagnosis(Severity.WARNING, f"config: {here[0]}", *here[1:])
+    if live is not None and not rollout.refusing and not rollout.behind:
+        number = counted(len(rollout.processes), "process works", "processes work")
+        yield Diagnosis(Severity.OK, f"config: {number} with {version_in_words(live, rollout.now)}")
 
 
 def check_secrets(

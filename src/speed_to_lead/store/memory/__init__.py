@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from speed_to_lead.store.memory.audit import MemoryAudit
+from speed_to_lead.store.memory.configs import MemoryConfigs
 from speed_to_lead.store.memory.leads import MemoryLeads
 from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
@@ -29,6 +30,7 @@ class MemoryStore:
         self.operations = MemoryOperations(state)
         self.audit = MemoryAudit(state)
         self.privacy = MemoryPrivacy(state)
+        self.configs = MemoryConfigs(state)
 
     def now(self) -> datetime:
         """The caller's clock."""

@@ -9,7 +9,7 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join
-from speed_to_lead.store.contract import Erasure, Result
+from speed_to_lead.store.contract import Erasure, Result, RunningConfig
 
 
 def came_as(entry_id: str) -> str:
@@ -66,6 +66,9 @@ class State:
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
     erasures: list[Erasure] = field(default_factory=list)
+    config_versions: list[bytes] = field(default_factory=list)
+    config_contents: dict[str, bytes] = field(default_factory=dict)
+    config_running: dict[str, RunningConfig] = field(default_factory=dict)
 
     def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
         """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
