@@ -1,20 +1,26 @@
-"""`config`: is what ops wrote right, and what would it do? Neither command needs a server."""
+"""`config`: is what ops wrote right, and what would it do? None of its commands needs a server."""
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import typer
 
 from speed_to_lead.cli import new_group
+from speed_to_lead.cli.expectations import run_expectations
 from speed_to_lead.cli.explain import explain
-from speed_to_lead.cli.output import counted, hint, say, say_json
-from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
-from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
+from speed_to_lead.cli.output import counted, say, say_json
+from speed_to_lead.cli.rules import (
+    ConfigOption,
+    JsonOption,
+    directory_of_rules,
+    mistake_as_json,
+    read_rules,
+    tell_mistakes,
+)
+from speed_to_lead.config import ConfigError, Configuration, warnings_of
 
 app = new_group("Check the rules, and see where a lead would go and why.")
 app.command("explain")(explain)
+app.command("test")(run_expectations)
 
 
 @app.command()
@@ -24,7 +30,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     try:
         configuration = read_rules(directory)
     except ConfigError as error:
-        _tell_mistakes(directory, error, as_json=as_json)
+        tell_mistakes(directory, error, as_json=as_json)
         raise typer.Exit(1 if directory.is_dir() else 2) from None
     warnings = warnings_of(configuration, datetime.now(UTC))
     counts = _counts(configuration)
@@ -35,7 +41,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "directory": str(directory),
                 "digest": configuration.rulebook.digest,
                 "mistakes": [],
-                "warnings": [_as_json(warning) for warning in warnings],
+                "warnings": [mistake_as_json(warning) for warning in warnings],
                 **counts,
             }
         )
@@ -71,21 +77,3 @@ def _counts(configuration: Configuration) -> dict[str, int]:
         "forms": len(configuration.forms),
         "destinations": len(configuration.destinations),
     }
-
-
-def _tell_mistakes(directory: Path, error: ConfigError, *, as_json: bool) -> None:
-    if as_json:
-        mistakes = [_as_json(mistake) for mistake in error.mistakes]
-        say_json({"good": False, "directory": str(directory), "mistakes": mistakes, "warnings": []})
-        return
-    for mistake in error.mistakes:
-        say(str(mistake))
-    where = os.fspath(directory)
-    if directory.is_dir():
-        hint(
-            f"{counted(len(error.mistakes), 'mistake')} in {where}; running workers keep the rules they have"
-        )
-
-
-def _as_json(mistake: Mistake) -> dict[str, Any]:
-    return {"file": mistake.file, "place": mistake.place, "problem": mistake.problem}

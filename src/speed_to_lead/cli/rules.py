@@ -3,11 +3,12 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from speed_to_lead.config import Configuration, load_config
+from speed_to_lead.cli.output import counted, hint, say, say_json
+from speed_to_lead.config import ConfigError, Configuration, Mistake, load_config
 from speed_to_lead.core.clock import from_iso
 from speed_to_lead.destinations import KINDS
 from speed_to_lead.forms import PROVIDERS
@@ -48,3 +49,23 @@ def time_given(text: str | None, option: str) -> datetime | None:
         return from_iso(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def tell_mistakes(directory: Path, error: ConfigError, *, as_json: bool) -> None:
+    """Every mistake on its line, or as one JSON object."""
+    if as_json:
+        mistakes = [mistake_as_json(mistake) for mistake in error.mistakes]
+        say_json({"good": False, "directory": str(directory), "mistakes": mistakes, "warnings": []})
+        return
+    for mistake in error.mistakes:
+        say(str(mistake))
+    where = os.fspath(directory)
+    if directory.is_dir():
+        hint(
+            f"{counted(len(error.mistakes), 'mistake')} in {where}; running workers keep the rules they have"
+        )
+
+
+def mistake_as_json(mistake: Mistake) -> dict[str, Any]:
+    """One mistake or warning for programs."""
+    return {"file": mistake.file, "place": mistake.place, "problem": mistake.problem}

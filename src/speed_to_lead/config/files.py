@@ -92,9 +92,9 @@ def read_files(directory: Path, notes: Notes) -> Files:
             notes.add(name, "", f"this file is unknown, so nothing would read it; {hint(name, SECTIONS)}")
     for name in sorted(SECTIONS):
         if name in names:
-            raw = _bytes_of(directory / name, notes)
+            raw = bytes_of(directory / name, name, notes)
             digest.update(f"{name}\0{len(raw or b'')}\0".encode() + (raw or b""))
-            content = _parsed(name, raw, notes) if raw is not None else None
+            content = parsed_toml(name, raw, notes) if raw is not None else None
             if content is not None:
                 contents[name] = content
             else:
@@ -123,17 +123,17 @@ def _toml_files(directory: Path, notes: Notes) -> list[str] | None:
     return None
 
 
-def _bytes_of(path: Path, notes: Notes) -> bytes | None:
+def bytes_of(path: Path, name: str, notes: Notes) -> bytes | None:
+    """What the file holds; None where it cannot be read, which is noted under `name`."""
     try:
         return path.read_bytes()
     except OSError as error:
-        notes.add(
-            path.name, "", f"the file cannot be read ({error.strerror}); let the program's user read it"
-        )
+        notes.add(name, "", f"the file cannot be read ({error.strerror}); let the program's user read it")
         return None
 
 
-def _parsed(name: str, raw: bytes, notes: Notes) -> Mapping[str, Any] | None:
+def parsed_toml(name: str, raw: bytes, notes: Notes) -> Mapping[str, Any] | None:
+    """What the file says; None where it is no TOML, which is noted under `name` with its line."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.add(name, "", "the file is UTF-16, as some Windows editors write it; save it as UTF-8")
         return None

@@ -99,6 +99,15 @@ def _weekday(name: str, text: str) -> int:
     raise ValueError(f'"{text}": "{name}" is not a weekday; expected "mon" or "mon-fri"; {hint}')
 
 
+def instant_on_the_wall(local: datetime, timezone: str) -> datetime:
+    """The instant at which a clock on a wall in that time zone shows the (naive) local time.
+
+    A time that happens twice means the first, one that is skipped is read with the offset before the jump. Raises
+    ValueError for an unknown time zone.
+    """
+    return local.replace(tzinfo=_zone(timezone), fold=0).astimezone(UTC)
+
+
 def _no_holidays(_year: int) -> frozenset[date]:
     return frozenset()
 
