@@ -13,6 +13,9 @@ from speed_to_lead.core.clock import from_iso
 from speed_to_lead.destinations import KINDS
 from speed_to_lead.forms import PROVIDERS
 
+#: What calendars, and the holidays in them, are asked about.
+YEARS = range(1970, 2200)
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ConfigOption = Annotated[
     Path | None,
@@ -34,11 +37,11 @@ def directory_of_rules(given: Path | None) -> Path:
     return given if given is not None else Path("config")
 
 
-def read_rules(directory: Path) -> Configuration:
+def read_rules(directory: Path, now: datetime | None = None) -> Configuration:
     """The rules in a directory, as `workplace.read_config` but without the store. Raises ConfigError."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
     selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
-    return load_config(directory, providers=selectors, kinds=kinds, now=datetime.now(UTC))
+    return load_config(directory, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
 def time_given(text: str | None, option: str) -> datetime | None:

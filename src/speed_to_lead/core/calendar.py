@@ -6,7 +6,7 @@ integers. A question then costs a binary search or two, however far ahead its an
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -212,6 +212,16 @@ class Calendar:
         table = self._covering(min(a_ms, b_ms), max(a_ms, b_ms))
         return timedelta(milliseconds=table.open_ms_until(b_ms) - table.open_ms_until(a_ms))
 
+    def open_spans(self, since: datetime, until: datetime) -> tuple[tuple[datetime, datetime], ...]:
+        """What is open from `since` until `until` (excluded), in order; spans that meet or overlap are one."""
+        since_ms, until_ms = to_ms(since), to_ms(until)
+        table = self._covering(since_ms, until_ms)
+        spans = []
+        for index in range(bisect_right(table.closes, since_ms), bisect_left(table.opens, until_ms)):
+            opens, closes = max(table.opens[index], since_ms), min(table.closes[index], until_ms)
+            spans.append((from_ms(opens), from_ms(closes)))
+        return tuple(spans)
+
     def close_of_business(self, at: datetime, cutoff: time | None = None) -> datetime:
         """The last close of the business day: the day whose span holds `at`, else the day whose span opens next.
 
@@ -228,11 +238,36 @@ class Calendar:
         """The date at `at` on the calendar's wall."""
         return at.astimezone(self._zone).date()
 
+    def days_as_instants(self, first: date, last: date) -> tuple[datetime, datetime]:
+        """The instants at which the first of these local days begins and the last of them ends."""
+        begins, ends = (
+            datetime.combine(day, time(), self._zone).astimezone(UTC)
+            for day in (first, last + timedelta(days=1))
+        )
+        return begins, ends
+
+    def time_of_day(self, day: date, at: time) -> datetime:
+        """The instant at which that local day's wall clock shows `at`; see `instant_on_the_wall`."""
+        return datetime.combine(day, at, self._zone).astimezone(UTC)
+
+    def local_span_text(self, since: datetime, until: datetime) -> str:
+        """A span as people there read it: `Sat 28 Nov 18:00 - Mon 30 Nov 09:00 Europe/London`.
+
+        Each end names its offset where clocks change in between, or one of the times happens twice.
+        """
+        ends = [at.astimezone(self._zone) for at in (since, until)]
+        is_plain = ends[0].utcoffset() == ends[1].utcoffset() and all(
+            end.replace(fold=0).utcoffset() == end.replace(fold=1).utcoffset() for end in ends
+        )
+        first, last = (
+            _day_and_time(end) if is_plain else f"{_day_and_time(end)} {end.tzname()}" for end in ends
+        )
+        return f"{first} - {last} {self.timezone}"
+
     def local_text(self, at: datetime) -> str:
         """`at` as people there read it: `Mon 23 Nov 09:00 EST`. English whatever the locale of the process."""
         local = at.astimezone(self._zone)
-        weekday, month = _WEEKDAY_TEXTS[local.weekday()], _MONTHS[local.month - 1]
-        return f"{weekday} {local.day} {month} {local.hour:02}:{local.minute:02} {local.tzname()}"
+        return f"{_day_and_time(local)} {local.tzname()}"
 
     def opens_within_a_year(self, now: datetime) -> bool:
         """Whether there is any open time in the 366 days from `now`."""
@@ -316,6 +351,11 @@ class Calendar:
                     instants.append((opens, closes))
             if instants:
                 yield BusinessDay(ordinal, tuple(instants), max(closes for _, closes in instants))
+
+
+def _day_and_time(local: datetime) -> str:
+    weekday, month = _WEEKDAY_TEXTS[local.weekday()], _MONTHS[local.month - 1]
+    return f"{weekday} {local.day} {month} {local.hour:02}:{local.minute:02}"
 
 
 def _zone(timezone: str) -> ZoneInfo:
