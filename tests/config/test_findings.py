@@ -141,7 +141,7 @@ LEADS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(rules(), st.lists(LEADS, min_size=20, max_size=60))
 def test_no_lead_ever_matches_a_rule_that_is_called_hopeless(
     some: tuple[Rule, ...], leads: list[dict[str, object]]
@@ -166,9 +166,12 @@ def test_ten_thousand_rules_are_compared_in_seconds() -> None:
         lambda n: {"phone": {"prefix": f"+{n}0"}, "source": "demo"},
         lambda n: {"email": {"domain": f"d{n}.example"}, "motion": "inbound"},
         lambda n: {"campaign": f"spring-{n}-*", "employees": {"at_least": n % 97}},
+        lambda n: {"message": {"contains": f"word {n} of a question"}},
+        lambda n: {"title": f"head*of {n}*sales"},
+        lambda n: {"custom.size": {"at_least": 10_000 - n}},
     )
     some = [
-        Rule(str(n), "t", "s", tuple(parse_condition(*one) for one in shapes[n % 4](n).items()))
+        Rule(str(n), "t", "s", tuple(parse_condition(*one) for one in shapes[n % len(shapes)](n).items()))
         for n in range(10_000)
     ]
     some.append(
@@ -176,7 +179,7 @@ def test_ten_thousand_rules_are_compared_in_seconds() -> None:
             "last",
             "t",
             "s",
-            (parse_condition("phone", {"prefix": "+505"}), parse_condition("source", "demo")),
+            (parse_condition("phone", {"prefix": "+805"}), parse_condition("source", "demo")),
         )
     )
     began = time.process_time()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speed_to_lead.core.conditions import Condition, parse_condition
-from speed_to_lead.core.implication import UNLISTED, alternative_follows, consequences, follows, why_never
+from speed_to_lead.core.implication import alternative_follows, consequences, follows, lookup_key, why_never
 
 WORDS = st.sampled_from(
     (
@@ -50,7 +50,7 @@ def condition(raw: Any) -> Condition:
     return parse_condition("field", raw)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(CONDITIONS, CONDITIONS, VALUES)
 def test_what_follows_holds_too(one: Any, other: Any, value: Any) -> None:
     """Of every value of which the first holds, the second holds."""
@@ -61,18 +61,16 @@ def test_what_follows_holds_too(one: Any, other: Any, value: Any) -> None:
         assert second.holds_for(value), (one, other, value)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(CONDITIONS, CONDITIONS)
-def test_what_is_looked_up_is_all_that_follows(one: Any, other: Any) -> None:
-    """Whatever follows and can be looked up is among the consequences, and these follow."""
-    [first], [second] = condition(one).comparisons[:1], condition(other).comparisons[:1]
-    kinds = {alternative.kind for alternative in second}
-    for a in first:
-        listed = set(consequences(a, kinds))
-        assert [b for b in listed if not alternative_follows(a, b)] == []
-        assert [
-            b for b in second if alternative_follows(a, b) and b.kind not in UNLISTED and b not in listed
-        ] == []
+def test_whatever_follows_is_found_by_its_key(one: Any, other: Any) -> None:
+    """The key of all that follows, but of bounds, is among the consequences."""
+    [first], [second] = condition(one).comparisons, condition(other).comparisons
+    for b in second:
+        key = lookup_key(b)
+        if key is not None:
+            following = [a for a in first if alternative_follows(a, b)]
+            assert [a for a in following if key not in set(consequences(a, {key.kind}))] == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ proven: see `core/implication`. With thousands of rules, comparing each with eac
 index under the rarest thing it asks, and a later rule looks under what follows from what it asks itself.
 """
 
+import math
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +20,18 @@ from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.implication import (
     GIVEN,
     MISSING,
-    UNLISTED,
     asked_of,
     consequences,
     follows,
+    lookup_key,
     why_never,
 )
 from speed_to_lead.core.rules import Rule
 
 #: A list in a rule is taken apart, value by value, up to this length.
 _LONGEST_LIST = 50
+#: Rules that ask nothing but who they are not for have no index; so many of them are compared with each later rule.
+_MOST_ASKED = 200
 _OF_SOURCES = ("source", "motion")
 
 Asked = Mapping[str, frozenset[Comparison]]
@@ -187,8 +191,10 @@ class _Earlier:
             for field, many in demand.when.items()
             for comparison in many
         )
-        self._by_alternative: dict[tuple[str, Alternative], list[int]] = defaultdict(list)
+        self._by_key: dict[tuple[str, Alternative], list[int]] = defaultdict(list)
         self._kinds: dict[str, set[Kind]] = defaultdict(set)
+        #: Bounds in their order: of a field, by kind.
+        self._bounds: dict[tuple[str, Kind], list[tuple[float, int]]] = defaultdict(list)
         self._by_field: dict[str, list[int]] = defaultdict(list)
         self._without_when: list[int] = []
 
@@ -198,13 +204,19 @@ class _Earlier:
         if not questions:
             self._without_when.append(number)
             return
-        field, comparison = min(questions, key=lambda one: (_is_unlisted(one[1]), self._how_often[one]))
-        if _is_unlisted(comparison):
+        field, comparison = min(questions, key=lambda one: (self._how_often[one], _is_bound(one[1])))
+        if _is_bound(comparison):
+            for kind, wanted in comparison:
+                insort(self._bounds[field, kind], (wanted, number))
+            return
+        keys = [lookup_key(alternative) for alternative in comparison]
+        if None in keys:
             self._by_field[field].append(number)
             return
-        for alternative in comparison:
-            self._by_alternative[field, alternative].append(number)
-            self._kinds[field].add(alternative.kind)
+        for key in keys:
+            if key is not None:
+                self._by_key[field, key].append(number)
+                self._kinds[field].add(key.kind)
 
     def covering(self, demand: _Demand) -> tuple[int, ...] | None:
         """Earlier rules that together match every lead of this one, one alone where there is one; None without them."""
@@ -245,17 +257,26 @@ class _Earlier:
         return tuple(found) if not left else None
 
     def _candidates(self, demand: _Demand) -> set[int]:
-        found = set(self._without_when)
+        found = set(self._without_when[:_MOST_ASKED])
         for field, many in demand.when.items():
             found.update(self._by_field.get(field, ()))
-            kinds = self._kinds.get(field)
-            if not kinds:
-                continue
+            kinds = self._kinds.get(field, ())
             for comparison in many:
                 # What follows from a list follows from each of its values, so one of them leads to it.
-                for alternative in consequences(min(comparison, key=_breadth), kinds):
-                    found.update(self._by_alternative.get((field, alternative), ()))
+                one = min(comparison, key=_breadth)
+                found.update(self._bounds_below(field, one))
+                for key in consequences(one, kinds) if kinds else ():
+                    found.update(self._by_key.get((field, key), ()))
         return found
+
+    def _bounds_below(self, field: str, one: Alternative) -> Iterator[int]:
+        """The rules whose bounds hold where this bound or number does."""
+        if one.kind in (Kind.NUMBER, Kind.AT_LEAST):
+            bounds = self._bounds.get((field, Kind.AT_LEAST), [])
+            yield from (number for _, number in bounds[: bisect_right(bounds, (one.wanted, math.inf))])
+        if one.kind in (Kind.NUMBER, Kind.AT_MOST):
+            bounds = self._bounds.get((field, Kind.AT_MOST), [])
+            yield from (number for _, number in bounds[bisect_left(bounds, (one.wanted, -1)) :])
 
     def _takes(self, number: int, demand: _Demand) -> bool:
         """Whether the rule matches every lead of `demand`, of the sources both are for."""
@@ -279,8 +300,8 @@ def _is_refused(field: str, refused: frozenset[Comparison], demand: _Demand) -> 
     )
 
 
-def _is_unlisted(comparison: Comparison) -> bool:
-    return any(alternative.kind in UNLISTED for alternative in comparison)
+def _is_bound(comparison: Comparison) -> bool:
+    return all(alternative.kind in (Kind.AT_LEAST, Kind.AT_MOST) for alternative in comparison)
 
 
 def _breadth(alternative: Alternative) -> int:

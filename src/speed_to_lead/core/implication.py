@@ -14,6 +14,9 @@ from speed_to_lead.core.values import host_of
 GIVEN = Alternative(Kind.GIVEN, wanted=True)
 MISSING = Alternative(Kind.GIVEN, wanted=False)
 
+#: Each part of a text is looked up, up to this length: of thousands of rules, nobody writes longer ones.
+_LONGEST_PART = 40
+
 
 def follows(some: Comparison, other: Comparison) -> bool:
     """Whether `other` holds of every value that `some` holds of."""
@@ -28,8 +31,21 @@ def alternative_follows(one: Alternative, other: Alternative) -> bool:
     return check is not None and check(one, other.wanted)
 
 
+def lookup_key(one: Alternative) -> Alternative | None:
+    """What to keep this under, so that `consequences` of whatever it follows from lead to it.
+
+    None for bounds, which are found by their order, and for parts too long to be looked up.
+    """
+    if one.kind in (Kind.AT_LEAST, Kind.AT_MOST):
+        return None
+    if one.kind in (Kind.PART, Kind.PATTERN):
+        part = max(_parts(one), key=len)
+        return Alternative(Kind.PART, part) if len(part) <= _LONGEST_PART else None
+    return one
+
+
 def consequences(one: Alternative, kinds: Collection[Kind]) -> Iterator[Alternative]:
-    """Every alternative of these kinds that follows from this one. Not for the UNLISTED kinds, but for itself."""
+    """The keys, of these kinds, of every alternative that follows from this one; see `lookup_key`."""
     yield one
     if Kind.BEGINNING in kinds:
         for text in _beginnings(one):
@@ -37,15 +53,16 @@ def consequences(one: Alternative, kinds: Collection[Kind]) -> Iterator[Alternat
     if Kind.ENDING in kinds:
         for text in _endings(one):
             yield from (Alternative(Kind.ENDING, text[start:]) for start in range(len(text) + 1))
+    if Kind.PART in kinds:
+        for text in _parts(one):
+            for start in range(len(text)):
+                ends = range(start + 1, min(start + _LONGEST_PART, len(text)) + 1)
+                yield from (Alternative(Kind.PART, text[start:end]) for end in ends)
     if Kind.DOMAIN in kinds:
         labels = _host(one).split(".")
         yield from (Alternative(Kind.DOMAIN, ".".join(labels[start:])) for start in range(len(labels)))
     if Kind.GIVEN in kinds and one != MISSING:
         yield GIVEN
-
-
-#: What `consequences` does not list: to find these, each has to be asked.
-UNLISTED = frozenset((Kind.PART, Kind.PATTERN, Kind.AT_LEAST, Kind.AT_MOST))
 
 
 def why_never(condition: Condition) -> str | None:
