@@ -19,6 +19,7 @@ from speed_to_lead.cli.rules import (
     tell_mistakes,
     time_given,
 )
+from speed_to_lead.cli.schema import print_schema
 from speed_to_lead.config import ConfigError, Configuration, findings_of
 from speed_to_lead.config.deadlines import Wait
 from speed_to_lead.config.shifts import TeamGap
@@ -28,6 +29,7 @@ from speed_to_lead.core.message import span_text
 app = new_group("Check the rules, and see where a lead would go and why.")
 app.command("explain")(explain)
 app.command("test")(run_expectations)
+app.command("schema")(print_schema)
 
 
 @app.command()

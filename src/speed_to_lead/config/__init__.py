@@ -5,6 +5,7 @@ table.py       one strict read of one key
 sources.py teams.py calendars.py slas.py routing.py conditions.py intake.py alerts.py retention.py    one part each
 load.py        the order of the parts, and what they come to
 findings.py    what loads and still deserves a second look; it lists the files that look
+shapes.py      which keys every table takes; schema.py makes JSON Schemas of it
 expectations.py    what the rules must do with which lead
 """
 

@@ -14,6 +14,7 @@ from typing import Any
 from speed_to_lead.config.files import bytes_of, parsed_toml
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Names, Notes, nearest, quoted
+from speed_to_lead.config.shapes import EXPECT, EXPECTATION, EXPECTATIONS, EXPECTED_STEP
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.calendar import instant_on_the_wall
@@ -25,13 +26,6 @@ from speed_to_lead.core.submission import LEAD_FIELDS, Form, lead_field_named
 DIRECTORY = "tests"
 #: A lead that goes to nobody: its team has no reps.
 NOBODY = "nobody"
-
-FILE_KEYS = ("received_at", "lead", "tests")
-TEST_KEYS = ("name", "received_at", "form", "lead", "expect")
-EXPECT_KEYS = (
-    "rule", "team", "rep", "sla", "deadline", "source", "channel", "campaign", "steps", "on_shift",
-)  # fmt: skip
-STEP_KEYS = ("name", "at", "tell", "remind", "alert", "reassign")
 
 _INSTANT = 'a time such as "2026-11-27 16:30 Europe/London" or "2026-11-27T16:30:00Z"'
 _DUE = f'{_INSTANT}, or one after receipt such as "+5m"'
@@ -154,7 +148,7 @@ class _Reader:
         if content is None:
             return
         table = Table(self._notes, name, "", content)
-        table.refuse_keys_except(*FILE_KEYS)
+        table.refuse_keys_except(*EXPECTATIONS)
         usual_instant = self._instant(table, "received_at")
         usual_lead = self._lead(table, None) or {}
         tests = table.listed_tables("tests", "[[tests]]")
@@ -168,7 +162,7 @@ class _Reader:
     def _expectation(
         self, table: Table, usual_instant: datetime | None, usual_lead: Mapping[str, Any]
     ) -> Expectation | None:
-        table.refuse_keys_except(*TEST_KEYS)
+        table.refuse_keys_except(*EXPECTATION)
         name = table.text("name", "a sentence that says what must hold", required=True)
         form = table.reference("form", Names("form", self._forms), "the name of a form of intake.toml")
         lead = self._lead(table, self._forms.get(form or ""))
@@ -218,9 +212,9 @@ class _Reader:
         return dict(section.values)
 
     def _expect(self, table: Table, received_at: datetime | None) -> dict[str, Any]:
-        table.refuse_keys_except(*EXPECT_KEYS)
+        table.refuse_keys_except(*EXPECT)
         expect: dict[str, Any] = {}
-        for key in EXPECT_KEYS:
+        for key in EXPECT:
             if key not in table:
                 continue
             value: Any
@@ -267,7 +261,7 @@ class _Reader:
                 "steps is empty, which expects nothing; leave it out, or name the steps that must be there"
             )
         for one in table.listed_tables("steps", 'steps such as { name = "100%", alert = ["manager"] }'):
-            one.refuse_keys_except(*STEP_KEYS)
+            one.refuse_keys_except(*EXPECTED_STEP)
             name = one.text("name", "the name of a step: what its `at` says in slas.toml", required=True)
             step: dict[str, Any] = {}
             if "at" in one:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Mistake, quoted
-from speed_to_lead.config.slas import ROLES
+from speed_to_lead.config.shapes import ROLES
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import Detection
 from speed_to_lead.core.facts import Facts

@@ -22,7 +22,7 @@ _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "sat
 _WEEKDAY_NUMBERS: Final = {name[:end]: day for day, name in enumerate(_WEEKDAYS) for end in (3, len(name))}
 _WEEKDAY_TEXTS: Final = tuple(name[:3].capitalize() for name in _WEEKDAYS)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SPAN: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
+SPAN: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 
 #: How far ahead an answer may lie. Far beyond any SLA, near enough that a calendar closed for good is found out.
 _HORIZON_YEARS: Final = 50
@@ -59,7 +59,7 @@ class Span:
         Raises ValueError, saying what was expected, for anything else.
         """
         expected = 'expected two times such as "09:00-12:00", "22:00-06:00" (overnight) or "00:00-24:00"'
-        match = _SPAN.fullmatch(text.strip())
+        match = SPAN.fullmatch(text.strip())
         if match is None:
             raise ValueError(f'"{text}" is not a span; {expected}')
         open_hour, open_minute, close_hour, close_minute = map(int, match.groups())
