@@ -48,3 +48,57 @@ def test_warnings_do_not_fail(run: Run, config_dir: Path) -> None:
     """A doubt is told, and the exit code stays good."""
     finished = run("config", "check", "--config", str(config_dir))
     assert (finished.code, "warning: sources.toml: sources.referral" in finished.out) == (0, True)
+
+
+def test_the_coming_two_weeks(run: Run, config_dir: Path) -> None:
+    """From --at on: the hours without anybody, and the longest wait of each team; the same answer on any day."""
+    first = run("config", "check", "--config", str(config_dir), "--at", "2026-01-05T14:00:00Z")
+    assert first == run("config", "check", "--config", str(config_dir), "--at", "2026-01-05T09:00:00-05:00")
+    assert first.code == 0
+    assert "Mon 5 Jan 17:00 - Tue 6 Jan 09:00 America/New_York; " in first.out
+    table = [
+        line.split() for line in first.out.splitlines() if line.startswith(("TEAM", "inbound", "referrals"))
+    ]
+    assert table[0] == ["TEAM", "SLA", "WAIT", "RECEIVED", "DUE"]
+    assert [row[:2] for row in table[1:]] == [["inbound", "inbound-5m"], ["referrals", "same-day"]]
+    as_json = run(
+        "config", "check", "--config", str(config_dir), "--at", "2026-01-05T14:00:00Z", "--json"
+    ).json
+    assert as_json["at"] == "2026-01-05T14:00:00Z"
+    assert as_json["longest_waits"][0] == {
+        "team": "inbound",
+        "sla": "inbound-5m",
+        "received_at": "2026-01-05T14:00:00Z",
+        "deadline": "2026-01-05T14:05:00Z",
+        "seconds": 300,
+    }
+    assert {"team", "from", "until", "is_awaited", "is_leave", "text"} == set(as_json["gaps"][0])
+    assert as_json["unrouted_sources"] == ["referral"]
+
+
+def test_a_time_that_is_none(run: Run, config_dir: Path) -> None:
+    """A time without an offset is refused, and so is the end of all years."""
+    for time in ("tomorrow", "2026-01-05T14:00:00", "9999-12-31T00:00:00Z"):
+        finished = run("config", "check", "--config", str(config_dir), "--at", time)
+        assert (finished.code, "--at" in finished.err) == (2, True), time
+
+
+def test_an_hour_planted_in_the_shipped_shifts_is_found(run: Run, tmp_path: Path) -> None:
+    """Asia goes home an hour early: each day has an hour in which a demo request waits and nobody is there."""
+    shipped = Path(__file__).parents[2] / "config"
+    for file in shipped.glob("*.toml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    teams = tmp_path / "teams.toml"
+    asia = '[calendars.shift-asia]\ntimezone = "Asia/Singapore"\nhours    = { mon-sun = ["06:00-'
+    assert f"{asia}14:30" in teams.read_text()
+    teams.write_text(teams.read_text().replace(f"{asia}14:30", f"{asia}13:00"))
+    finished = run("config", "check", "--config", str(tmp_path), "--at", "2026-11-22T12:00:00Z")
+    [inbound, enterprise] = [line for line in finished.out.splitlines() if line.startswith("warning: ")]
+    assert inbound.startswith(
+        'warning: teams.toml: teams.inbound: SLA "inbound-5m" runs day and night, and nobody of'
+    )
+    assert (
+        "14 times in the coming two weeks, 14 h in all: Mon 23 Nov 00:00 - Mon 23 Nov 01:00 America/New_York"
+        in inbound
+    )
+    assert "teams.enterprise" in enterprise

@@ -86,27 +86,31 @@ def test_a_rule_without_conditions_ends_the_list(
     ] == warnings(config)
 
 
-def test_a_team_all_on_leave_is_named_with_its_first_day(config: ConfigDirectory) -> None:
-    """Leave of everybody on one day within two weeks is told; later leave is not yet."""
+def test_a_team_all_on_leave_is_named_with_the_hours(config: ConfigDirectory) -> None:
+    """Leave of everybody within two weeks is told; later leave is not yet."""
     config.replace("teams.toml", 'id = "ben"', 'id = "ben"\naway = "2026-12-31"')
     assert warnings(config) == []
     assert warnings(config, datetime(2026, 12, 18, tzinfo=UTC)) == [
         (
-            "teams.toml: teams.inbound: on 2026-12-31 all of its reps are on leave, "
-            "so its leads go to whoever is back first; add a rep who is there"
+            'teams.toml: teams.inbound: SLA "fast" runs day and night, and nobody of this team is on shift once in the '
+            "coming two weeks, 24 h in all: Thu 31 Dec 00:00 - Fri 1 Jan 00:00 UTC (all on leave); add shifts, or use "
+            'clock = "business"'
         )
     ]
 
 
 def test_a_clock_that_runs_while_nobody_is_on_shift_is_told(config: ConfigDirectory) -> None:
-    """An elapsed SLA needs somebody at every hour; which hour is not covered is said in local time."""
+    """An elapsed SLA needs somebody at every hour; which hours are not covered is said in local time."""
     config.replace("teams.toml", '"always"\nmanager', '"london"\nmanager')
-    assert warnings(config) == [
-        (
-            'teams.toml: teams.inbound: SLA "fast" runs day and night, and nobody of this team is on shift at '
-            'Sun 22 Nov 09:00 GMT, so its clock can run out unseen; add shifts, or use clock = "business"'
-        )
-    ]
+    [warning] = warnings(config)
+    assert warning.startswith(
+        'teams.toml: teams.inbound: SLA "fast" runs day and night, and nobody of this team is on shift 19 times in the '
+        "coming two weeks, 10 d 22 h in all: Sun 22 Nov 09:00 - Mon 23 Nov 09:00 Europe/London; "
+        "Mon 23 Nov 12:00 - Mon 23 Nov 13:00 Europe/London; "
+    )
+    assert warning.endswith(
+        'Fri 4 Dec 16:00 - Sun 6 Dec 09:00 Europe/London; add shifts, or use clock = "business"'
+    )
 
 
 def test_one_rep_who_is_always_there_is_enough(config: ConfigDirectory) -> None:

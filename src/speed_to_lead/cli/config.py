@@ -1,36 +1,68 @@
 """`config`: is what ops wrote right, and what would it do? It needs no server, but for what is live and leads that came."""
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from speed_to_lead.cli import new_group, publish
+from speed_to_lead.cli.expectations import run_expectations
 from speed_to_lead.cli.explain import explain
-from speed_to_lead.cli.output import counted, hint, say, say_json
-from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
+from speed_to_lead.cli.output import counted, say, say_json, say_table
+from speed_to_lead.cli.rules import (
+    YEARS,
+    ConfigOption,
+    JsonOption,
+    directory_of_rules,
+    mistake_as_json,
+    read_rules,
+    tell_mistakes,
+    time_given,
+)
+from speed_to_lead.cli.schema import print_schema
 from speed_to_lead.cli.simulate import simulate
-from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
+from speed_to_lead.config import ConfigError, Configuration, findings_of
+from speed_to_lead.config.deadlines import Wait
+from speed_to_lead.config.shifts import TeamGap
+from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.message import span_text
 
 app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
 app.command("simulate")(simulate)
 for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback):
     app.command(_command.__name__)(_command)
+app.command("test")(run_expectations)
+app.command("schema")(print_schema)
 
 
 @app.command()
-def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Every mistake in the rules at once; exit 1 if there is any. Then what deserves a second look."""
+def check(
+    config: ConfigOption = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Where the coming two weeks begin, such as 2026-11-23T09:30:00Z; else now."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Every mistake in the rules at once; exit 1 if there is any. Then what deserves a second look.
+
+    Looks two weeks ahead: hours in which nobody is on shift, and how long a lead of each team may wait.
+    """
+    now = time_given(at, "--at") or datetime.now(UTC)
+    if now.year not in YEARS:
+        raise typer.BadParameter(
+            f"{to_iso(now)} is outside the years {YEARS.start} to {YEARS.stop - 1}", param_hint="--at"
+        )
     directory = directory_of_rules(config)
     try:
-        configuration = read_rules(directory)
+        configuration = read_rules(directory, now)
     except ConfigError as error:
-        _tell_mistakes(directory, error, as_json=as_json)
+        tell_mistakes(directory, error, as_json=as_json)
         raise typer.Exit(1 if directory.is_dir() else 2) from None
-    warnings = warnings_of(configuration, datetime.now(UTC))
+    findings = findings_of(configuration, now)
     counts = _counts(configuration)
     known = publish.what_is_live()
     if as_json:
@@ -39,20 +71,63 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                 "good": True,
                 "directory": str(directory),
                 "digest": configuration.rulebook.digest,
+                "at": to_iso(now),
                 "mistakes": [],
-                "warnings": [_as_json(warning) for warning in warnings],
                 "is_live": known and known.is_worked_with(configuration.rulebook.digest),
+                "warnings": [mistake_as_json(warning) for warning in findings.warnings],
+                "notes": [mistake_as_json(note) for note in findings.notes],
+                "gaps": [_gap_as_json(gap) for gap in findings.gaps],
+                "longest_waits": [_wait_as_json(wait) for wait in findings.waits],
+                "unrouted_sources": list(findings.unrouted_sources),
                 **counts,
             }
         )
         return
-    for warning in warnings:
+    for warning in findings.warnings:
         say(f"warning: {warning}")
+    for note in findings.notes:
+        say(f"note: {note}")
+    say("The longest wait of a lead that comes in the coming two weeks:")
+    say_table(
+        ("team", "sla", "wait", "received", "due"),
+        [
+            (
+                wait.team.name,
+                wait.sla.name,
+                span_text(wait.length),
+                wait.team.calendar.local_text(wait.received_at),
+                wait.team.calendar.local_text(wait.deadline),
+            )
+            for wait in findings.waits
+        ],
+    )
     parts = ", ".join(counted(number, _NOUNS[name]) for name, number in counts.items())
-    doubts = f"; {counted(len(warnings), 'warning')} above" if warnings else ""
+    doubts = f"; {counted(len(findings.warnings), 'warning')} above" if findings.warnings else ""
     say(f"config is good: {parts} (digest {configuration.rulebook.digest}){doubts}")
     if known is not None and (line := known.line(directory)):
         say(f"not live: {line}")
+
+
+def _gap_as_json(gap: TeamGap) -> dict[str, Any]:
+    """One stretch without anybody on shift; `is_awaited` where leads wait for the team then."""
+    return {
+        "team": gap.team,
+        "from": to_iso(gap.gap.stretch.since),
+        "until": to_iso(gap.gap.stretch.until),
+        "is_awaited": gap.gap.is_awaited,
+        "is_leave": gap.gap.is_leave,
+        "text": gap.text,
+    }
+
+
+def _wait_as_json(wait: Wait) -> dict[str, Any]:
+    return {
+        "team": wait.team.name,
+        "sla": wait.sla.name,
+        "received_at": to_iso(wait.received_at),
+        "deadline": to_iso(wait.deadline),
+        "seconds": int(wait.length.total_seconds()),
+    }
 
 
 _NOUNS = {
@@ -79,21 +154,3 @@ def _counts(configuration: Configuration) -> dict[str, int]:
         "forms": len(configuration.forms),
         "destinations": len(configuration.destinations),
     }
-
-
-def _tell_mistakes(directory: Path, error: ConfigError, *, as_json: bool) -> None:
-    if as_json:
-        mistakes = [_as_json(mistake) for mistake in error.mistakes]
-        say_json({"good": False, "directory": str(directory), "mistakes": mistakes, "warnings": []})
-        return
-    for mistake in error.mistakes:
-        say(str(mistake))
-    where = os.fspath(directory)
-    if directory.is_dir():
-        hint(
-            f"{counted(len(error.mistakes), 'mistake')} in {where}; running workers keep the rules they have"
-        )
-
-
-def _as_json(mistake: Mistake) -> dict[str, Any]:
-    return {"file": mistake.file, "place": mistake.place, "problem": mistake.problem}

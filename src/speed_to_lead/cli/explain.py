@@ -13,7 +13,14 @@ import typer
 from speed_to_lead import forms
 from speed_to_lead.cli.lead_lines import LeadLine, leads_in, opened
 from speed_to_lead.cli.output import counted, hint, safe, say, say_facts, say_json, when
-from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules, time_given
+from speed_to_lead.cli.rules import (
+    YEARS,
+    ConfigOption,
+    JsonOption,
+    directory_of_rules,
+    read_rules,
+    time_given,
+)
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.assignment import Pick, Rotation, pick_rep
@@ -29,7 +36,6 @@ _NO_FORM = Form(name="api", provider="generic", auth="none")
 
 #: Numbers below this are seconds since 1970 or no time at all; in milliseconds they would be before 1973.
 _LEAST_MS = 10**11
-_YEARS = range(1970, 2200)
 
 STATELESS = (
     "this is the first pick of an empty rotation: whose turn it is and who has how many open leads "
@@ -158,9 +164,9 @@ def receipt_of(given: Any, now: datetime) -> datetime:
             ) from None
     elif given is not None:
         raise Unexplainable("received_at takes ISO 8601 with an offset, or whole milliseconds since 1970")
-    if instant.year not in _YEARS:
+    if instant.year not in YEARS:
         raise Unexplainable(
-            f"received_at: {to_iso(instant)} is outside the years {_YEARS.start} to {_YEARS.stop - 1}"
+            f"received_at: {to_iso(instant)} is outside the years {YEARS.start} to {YEARS.stop - 1}"
         )
     return from_ms(to_ms(instant))
 

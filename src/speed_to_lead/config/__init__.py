@@ -4,11 +4,21 @@ files.py       the directory, TOML, the digest
 table.py       one strict read of one key
 sources.py teams.py calendars.py slas.py routing.py conditions.py intake.py alerts.py retention.py    one part each
 load.py        the order of the parts, and what they come to
-warnings.py    what loads and still deserves a second look
+findings.py    what loads and still deserves a second look; it lists the files that look
+shapes.py      which keys every table takes; schema.py makes JSON Schemas of it
+expectations.py    what the rules must do with which lead
 """
 
+from speed_to_lead.config.findings import Findings, findings_of, warnings_of
 from speed_to_lead.config.load import Configuration, load_config
 from speed_to_lead.config.mistakes import ConfigError, Mistake
-from speed_to_lead.config.warnings import warnings_of
 
-__all__ = ["ConfigError", "Configuration", "Mistake", "load_config", "warnings_of"]
+__all__ = [
+    "ConfigError",
+    "Configuration",
+    "Findings",
+    "Mistake",
+    "findings_of",
+    "load_config",
+    "warnings_of",
+]

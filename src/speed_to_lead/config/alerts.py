@@ -1,19 +1,16 @@
 """alerts.toml → destinations: who can be told, and by which kind of message."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from speed_to_lead.config.intake import read_environment_name
 from speed_to_lead.config.mistakes import quoted
-from speed_to_lead.config.slas import ROLES
+from speed_to_lead.config.shapes import DESTINATION_NAME, ROLES
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.delivery import Destination, KindOptions
 
 #: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
 CONSOLE = Destination("console", "console", {})
-
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def read_destinations(file: Table, kinds: Mapping[str, KindOptions]) -> dict[str, Destination]:
@@ -30,7 +27,7 @@ def read_destinations(file: Table, kinds: Mapping[str, KindOptions]) -> dict[str
 def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions]) -> Destination | None:
     if name in ROLES:
         table.mistake(f"{quoted(name)} means the {name} of a lead in every step; choose another name")
-    elif not _NAME.fullmatch(name):
+    elif not DESTINATION_NAME.fullmatch(name):
         table.mistake(f"{quoted(name)} cannot be a destination's name; use letters, digits, dot, _ and -")
     kind = table.choice("type", kinds, required=True)
     if kind is None:

@@ -8,6 +8,7 @@ from typing import Any
 import holidays
 
 from speed_to_lead.config.mistakes import hint, quoted
+from speed_to_lead.config.shapes import CALENDAR, HOLIDAYS
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.calendar import Calendar, Span, parse_weekdays
 
@@ -18,7 +19,7 @@ _DATE = 'a date such as "2026-12-24"'
 
 def read_calendar(name: str, table: Table, now: datetime) -> Calendar | None:
     """The calendar of one table, or None where it could not be read; then the mistakes are noted."""
-    table.refuse_keys_except("timezone", "hours", "holidays")
+    table.refuse_keys_except(*CALENDAR)
     timezone = table.text("timezone", 'an IANA time zone such as "Europe/London"', required=True)
     if timezone is not None and not _is_zone(timezone, table):
         timezone = None
@@ -104,7 +105,7 @@ def _read_holidays(table: Table) -> Callable[[int], frozenset[date]] | None:
     section = table.table("holidays", 'a table such as { country = "US", subdivision = "NY" }')
     if section is None:
         return None
-    section.refuse_keys_except("country", "subdivision", "add", "remove")
+    section.refuse_keys_except(*HOLIDAYS)
     country = section.text("country", 'a country code such as "US"')
     subdivision = section.text("subdivision", 'a subdivision code such as "NY"')
     added, removed = _read_days(section, "add"), _read_days(section, "remove")

@@ -93,7 +93,7 @@ def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
     for name in sorted(SECTIONS):
         if name in texts:
             raw = texts[name]
-            content = _parsed(name, raw, notes) if raw is not None else None
+            content = parsed_toml(name, raw, notes) if raw is not None else None
             if content is not None:
                 contents[name] = content
             else:
@@ -107,7 +107,7 @@ def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
 def texts_in(directory: Path, notes: Notes) -> dict[str, bytes | None] | None:
     """What is meant as config in a directory, by the names of the files; None for one that cannot be read, and for no directory."""
     names = _toml_files(directory, notes)
-    return None if names is None else {name: _bytes_of(directory / name, notes) for name in names}
+    return None if names is None else {name: bytes_of(directory / name, name, notes) for name in names}
 
 
 def digest_of(texts: Mapping[str, bytes | None]) -> str:
@@ -137,17 +137,17 @@ def _toml_files(directory: Path, notes: Notes) -> list[str] | None:
     return None
 
 
-def _bytes_of(path: Path, notes: Notes) -> bytes | None:
+def bytes_of(path: Path, name: str, notes: Notes) -> bytes | None:
+    """What the file holds; None where it cannot be read, which is noted under `name`."""
     try:
         return path.read_bytes()
     except OSError as error:
-        notes.add(
-            path.name, "", f"the file cannot be read ({error.strerror}); let the program's user read it"
-        )
+        notes.add(name, "", f"the file cannot be read ({error.strerror}); let the program's user read it")
         return None
 
 
-def _parsed(name: str, raw: bytes, notes: Notes) -> Mapping[str, Any] | None:
+def parsed_toml(name: str, raw: bytes, notes: Notes) -> Mapping[str, Any] | None:
+    """What the file says; None where it is no TOML, which is noted under `name` with its line."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.add(name, "", "the file is UTF-16, as some Windows editors write it; save it as UTF-8")
         return None

@@ -1,18 +1,14 @@
 """intake.toml → forms: which tool sends each, how it proves itself, what its answers mean."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
+from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.submission import LEAD_FIELDS, Form
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
-_SETTINGS_PREFIX = "STL_"
-_AUTHS = ("signature", "standard-webhooks", "token", "none")
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
@@ -31,13 +27,13 @@ def read_environment_name(table: Table, key: str) -> str | None:
     name = table.text(key, 'the name of an environment variable such as "TYPEFORM_SECRET"')
     if name is None:
         return None
-    if not _ENVIRONMENT_NAME.fullmatch(name):
+    if not ENVIRONMENT_NAME.fullmatch(name):
         table.mistake(
             f"{key} takes the name of an environment variable (A-Z, 0-9 and _), and this is none; "
             "secrets are named, never written here"
         )
         return None
-    if name.startswith(_SETTINGS_PREFIX):
+    if name.startswith(SETTINGS_PREFIX):
         table.mistake(
             f"{key} {quoted(name)}: names that begin with STL_ are settings of the program; choose another"
         )
@@ -48,14 +44,14 @@ def read_environment_name(table: Table, key: str) -> str | None:
 def _read_form(
     name: str, table: Table, sources: Names, providers: Mapping[str, Collection[str]]
 ) -> Form | None:
-    table.refuse_keys_except("provider", "secret_env", "token_env", "auth", "source", "fields")
-    if not _NAME.fullmatch(name):
+    table.refuse_keys_except(*FORM)
+    if not FORM_NAME.fullmatch(name):
         table.mistake(
             f"{quoted(name)} cannot be a form's name, which is part of its address; use a-z, 0-9, _ and -"
         )
     provider = table.choice("provider", providers, required=True)
     secret, token = read_environment_name(table, "secret_env"), read_environment_name(table, "token_env")
-    written = table.choice("auth", _AUTHS)
+    written = table.choice("auth", AUTHS)
     auth = _auth_of(table, provider, written)
     source = table.reference("source", sources, "the name of a source")
     fields = _read_fields(table, providers.get(provider or "", ()))

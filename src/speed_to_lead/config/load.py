@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from speed_to_lead.config.alerts import CONSOLE, read_destinations
+from speed_to_lead.config.deadlines import impossible_deadlines
 from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
@@ -68,6 +69,9 @@ def load_config(
     if notes.found or default is None:
         raise ConfigError(notes.found)
     rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
+    impossible = tuple(impossible_deadlines(rulebook, now))
+    if impossible:
+        raise ConfigError(impossible)
     return Configuration(rulebook, forms, destinations, retention, audit)
 
 

@@ -1,7 +1,6 @@
 """retention.toml → how long each kind of thing is kept; for ever where nothing is said."""
 
-from dataclasses import fields
-
+from speed_to_lead.config.shapes import KEEP
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.sla import parse_duration
@@ -15,10 +14,9 @@ def read_retention(file: Table) -> Retention:
     table = file.table("keep", "a table: write [keep]")
     if table is None:
         return Retention()
-    known = [field.name for field in fields(Retention)]
-    table.refuse_keys_except(*known)
+    table.refuse_keys_except(*KEEP)
     ages = {}
-    for name in known:
+    for name in KEEP:
         text = table.text(name, _EXPECTED)
         try:
             ages[name] = parse_duration(text) if text is not None else None

@@ -2,6 +2,7 @@
 
 from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.shapes import DEFAULT, RULE
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.rules import Rule
@@ -17,7 +18,7 @@ def read_rules(
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
-        table.refuse_keys_except("name", "when", "unless", "team", "sla")
+        table.refuse_keys_except(*RULE)
         name = table.text("name", "a text that people will read in traces", required=True)
         if name == DEFAULT_RULE:
             table.mistake('the name "default" belongs to [default]; choose another')
@@ -44,7 +45,7 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
         table.mistake(
             f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead"
         )
-    table.refuse_keys_except("team", "sla", *conditions)
+    table.refuse_keys_except(*DEFAULT, *conditions)
     team, sla = _read_target(table, teams, slas)
     return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
 

@@ -1,9 +1,9 @@
 """slas.toml → SLAs and their ladders of steps."""
 
-import re
 from datetime import time, timedelta
 
 from speed_to_lead.config.mistakes import Names, one_of, quoted
+from speed_to_lead.config.shapes import ROLES, SLA_TABLE, STEP, STEP_NAME, TIME_OF_DAY
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.sla import (
     CLOSE_OF_BUSINESS,
@@ -14,12 +14,6 @@ from speed_to_lead.core.sla import (
     StepTime,
     parse_duration,
 )
-
-#: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-_STEP_NAME = re.compile(r"(?!reassigned-|quarantined$)[^:~\s]{1,64}")
-_TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
-#: The targets that are no destinations of their own.
-ROLES = ("rep", "manager")
 
 
 def read_slas(file: Table, destinations: Names) -> dict[str, SLA]:
@@ -33,7 +27,7 @@ def read_slas(file: Table, destinations: Names) -> dict[str, SLA]:
 
 
 def _read_sla(name: str, table: Table, destinations: Names) -> SLA | None:
-    table.refuse_keys_except("respond_within", "respond_by", "cutoff", "clock", "steps")
+    table.refuse_keys_except(*SLA_TABLE)
     within = _read_duration(table)
     by = table.choice("respond_by", [CLOSE_OF_BUSINESS])
     cutoff = _read_cutoff(table)
@@ -68,7 +62,7 @@ def _read_cutoff(table: Table) -> time | None:
     value = table.values["cutoff"]
     if isinstance(value, time):
         return value
-    match = _TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = TIME_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         table.wrong("cutoff", value, 'a local time in quotes, such as "16:00"')
         return None
@@ -94,7 +88,7 @@ def _read_steps(table: Table, destinations: Names) -> tuple[Step, ...]:
 
 
 def _read_step(table: Table, destinations: Names) -> Step | None:
-    table.refuse_keys_except("at", "tell", "remind", "alert", "reassign", "name")
+    table.refuse_keys_except(*STEP)
     at = _read_step_time(table)
     tell, remind, alert = (_read_targets(table, key, destinations) for key in ("tell", "remind", "alert"))
     reassign = table.flag("reassign")
@@ -102,7 +96,7 @@ def _read_step(table: Table, destinations: Names) -> Step | None:
     if not any(table.values.get(key, True) for key in deeds if table.meant(key)):
         table.mistake('it does nothing; add tell, remind, alert or reassign, such as alert = ["manager"]')
     name = table.text("name", "a short name for this step")
-    if name is not None and not _STEP_NAME.fullmatch(name):
+    if name is not None and not STEP_NAME.fullmatch(name):
         table.mistake(
             f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon, no ~ and no blanks"
         )

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 
 from speed_to_lead.config.conditions import DETECTION_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.shapes import DETECTION, SOURCE, SOURCE_NAME
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection, Motion, Source, Taxonomy
 from speed_to_lead.core.sla import parse_duration
-
-_NAME = re.compile(r"[a-z0-9_]+")
 
 
 def read_taxonomy(file: Table, sources: Names) -> Taxonomy:
@@ -48,13 +47,13 @@ def read_audit_terms(file: Table) -> AuditTerms:
 
 
 def _read_source(name: str, table: Table) -> Source | None:
-    table.refuse_keys_except("label", "motion", "aliases")
+    table.refuse_keys_except(*SOURCE)
     if name == UNKNOWN_SOURCE.name:
         table.mistake(
             'the source "unknown" is built in, for leads of which nothing tells the source; choose another name'
         )
         return None
-    if not _NAME.fullmatch(name):
+    if not SOURCE_NAME.fullmatch(name):
         table.mistake(f"{quoted(name)} cannot be a source's name; use a-z, 0-9 and _")
     label = table.text("label", "a text for people to read") or name.replace("_", " ").capitalize()
     motion = table.choice("motion", [motion.value for motion in Motion], required=True)
@@ -78,7 +77,7 @@ def _claim_words(sources: Mapping[str, Source], tables: Mapping[str, Table]) -> 
 
 
 def _read_detection(table: Table, sources: Names, taxonomy: Taxonomy) -> Detection | None:
-    table.refuse_keys_except("source", "when", "unless")
+    table.refuse_keys_except(*DETECTION)
     source = table.reference("source", sources, "the name of a source", required=True)
     when = read_conditions(table, "when", DETECTION_FIELDS, sources, taxonomy)
     unless = read_conditions(table, "unless", DETECTION_FIELDS, sources, taxonomy)

@@ -1,20 +1,17 @@
 """teams.toml → teams, their reps and calendars."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from speed_to_lead.config.calendars import read_calendar, read_date
 from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.shapes import MOST_OPEN, MOST_WEIGHT, REP, REP_ID, TEAM
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.assignment import Assignment, Leave, Rep, Team
 from speed_to_lead.core.calendar import Calendar
 
-_REP_ID = re.compile(r"[A-Za-z0-9._-]+")
 _LEAVE = 'a day such as "2026-12-24" or days such as "2026-12-20..2027-01-02"'
-_MOST_WEIGHT = 100
-_MOST_OPEN = 1_000_000
 
 
 def read_calendars(file: Table, now: datetime) -> dict[str, Calendar]:
@@ -46,7 +43,7 @@ def _read_team(
     known_calendars: Names,
     destinations: Names,
 ) -> Team | None:
-    table.refuse_keys_except("calendar", "manager", "assignment", "reps")
+    table.refuse_keys_except(*TEAM)
     calendar_name = table.reference("calendar", known_calendars, "the name of a calendar", required=True)
     manager = table.reference("manager", destinations, "a destination: who hears of breaches", required=True)
     assignment = table.choice("assignment", [way.value for way in Assignment])
@@ -68,14 +65,14 @@ def _read_rep(
     known_calendars: Names,
     destinations: Names,
 ) -> Rep | None:
-    table.refuse_keys_except("id", "name", "notify", "weight", "max_open", "calendar", "away")
+    table.refuse_keys_except(*REP)
     rep_id = table.text("id", 'a short name such as "ana"', required=True)
     if rep_id is not None:
         _claim_id(rep_id, ids, table)
     name = table.text("name", "the person's name")
     notify = table.reference("notify", destinations, "a destination: where this rep hears of leads")
-    weight = table.whole_number("weight", 1, _MOST_WEIGHT)
-    max_open = table.whole_number("max_open", 1, _MOST_OPEN)
+    weight = table.whole_number("weight", 1, MOST_WEIGHT)
+    max_open = table.whole_number("max_open", 1, MOST_OPEN)
     own_calendar = table.reference("calendar", known_calendars, "the name of a calendar")
     away = _read_leave(table)
     calendar = calendars.get(own_calendar or "") if "calendar" in table else team_calendar
@@ -86,7 +83,7 @@ def _read_rep(
 
 def _claim_id(rep_id: str, ids: set[str], table: Table) -> None:
     """Note an id of this team. Somebody may be in two teams: their open leads count in both."""
-    if not _REP_ID.fullmatch(rep_id):
+    if not REP_ID.fullmatch(rep_id):
         table.mistake(f"id {quoted(rep_id)} cannot be a rep's id; use letters, digits, dot, _ and -")
     elif rep_id in ids:
         table.mistake(f"rep {quoted(rep_id)} is twice in this team; give the other one an id of their own")

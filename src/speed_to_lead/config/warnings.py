@@ -1,98 +1,30 @@
-"""What is allowed in config and still worth a second look: shadowed rules, nobody on shift, unused names."""
+"""What is allowed in config and still worth a second look: names nobody uses, teams without reps, open doors."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from itertools import chain
 
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Mistake, quoted
-from speed_to_lead.config.slas import ROLES
+from speed_to_lead.config.shapes import ROLES
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import Detection
-from speed_to_lead.core.conditions import Comparison
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.routing import Rulebook
-from speed_to_lead.core.rules import Rule
-from speed_to_lead.core.sla import Clock
-
-#: How far ahead leave and shifts are looked at.
-DAYS_AHEAD = 14
-#: Shifts are looked at this often; no shorter hole matters to a clock of minutes.
-_EVERY = timedelta(minutes=15)
-
-#: One condition of a rule: whether it is an `unless`, its field, and what it compares.
-_Question = tuple[bool, str, frozenset[Comparison]]
 
 
-def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, ...]:
-    """Everything doubtful in a configuration that loads; `now` is where the coming two weeks begin."""
-    rulebook = configuration.rulebook
-    return (
-        *_unused_sources(configuration),
-        *_catch_all_detection(rulebook.taxonomy.detections),
-        *(mistake for team in rulebook.teams.values() for mistake in _nobody(team)),
-        *(mistake for team in rulebook.teams.values() for mistake in _all_on_leave(team, now)),
-        *_unused(configuration),
-        *_holes_under_elapsed_clocks(rulebook, now),
-        *_shadowed_rules(rulebook.rules),
-        *_no_forms(configuration),
-        *_unknown_forms(configuration),
-        *_unsigned_forms(configuration),
-    )
+def name_warnings(configuration: Configuration) -> Iterator[Mistake]:
+    """Names that nothing uses, teams that hold nobody, and a detection that leaves nothing to the others."""
+    yield from _unused_sources(configuration)
+    yield from _catch_all_detection(configuration.rulebook.taxonomy.detections)
+    for team in configuration.rulebook.teams.values():
+        yield from _nobody(team)
+    yield from _unused(configuration)
 
 
-def _shadowed_rules(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
-    asked = [_asked(rule) for rule in rules]
-    how_often = Counter(chain.from_iterable(asked))
-    # What a rule asks is compared only with the earlier rules whose rarest question it asks too: with thousands of
-    # rules, comparing each with each takes minutes.
-    earlier_by_rarest: dict[_Question, list[int]] = defaultdict(list)
-    for index, rule in enumerate(rules):
-        place = f"rules[{index + 1}] {quoted(rule.name)}"
-        if not asked[index]:
-            after = len(rules) - index - 1
-            lost = (
-                f"the {after} rules after it and the default"
-                if after > 1
-                else "the rule after it and the default"
-                if after
-                else "the default"
-            )
-            yield Mistake(
-                "routing.toml",
-                place,
-                f"it has no conditions and matches every lead, so {lost} can never match",
-            )
-            return
-        # An earlier rule that asks nothing which this one does not ask takes every lead this one would.
-        covering = (
-            next(
-                (number for number in earlier_by_rarest.get(question, ()) if asked[number] <= asked[index]),
-                None,
-            )
-            for question in asked[index]
-        )
-        earlier = min((number for number in covering if number is not None), default=None)
-        if earlier is not None:
-            yield Mistake(
-                "routing.toml",
-                place,
-                f"it can never match: rule {quoted(rules[earlier].name)} comes first and matches every lead this one "
-                "would; move this rule above it or remove it",
-            )
-            continue  # whatever it covers, the one that covers it covers too
-        earlier_by_rarest[min(asked[index], key=how_often.__getitem__)].append(index)
-
-
-def _asked(rule: Rule) -> frozenset[_Question]:
-    """What the rule asks; `unless` apart from `when`."""
-    return frozenset(
-        (negated, condition.field, frozenset(condition.comparisons))
-        for negated, conditions in ((False, rule.when), (True, rule.unless))
-        for condition in conditions
-    )
+def form_warnings(configuration: Configuration) -> Iterator[Mistake]:
+    """Forms that are missing, or that anybody may use."""
+    yield from _no_forms(configuration)
+    yield from _unknown_forms(configuration)
+    yield from _unsigned_forms(configuration)
 
 
 def _catch_all_detection(detections: tuple[Detection, ...]) -> Iterator[Mistake]:
@@ -119,51 +51,6 @@ def _nobody(team: Team) -> Iterator[Mistake]:
             f"teams.{team.name}",
             f"it has no reps, so its leads have nobody and only the manager hears of them; add [[teams.{team.name}.reps]]",
         )
-
-
-def _all_on_leave(team: Team, now: datetime) -> Iterator[Mistake]:
-    if not team.reps:
-        return
-    for ahead in range(DAYS_AHEAD):
-        at = now + timedelta(days=ahead)
-        if all(rep.leave_at(at) for rep in team.reps):
-            day = team.calendar.local_day(at).isoformat()
-            yield Mistake(
-                "teams.toml",
-                f"teams.{team.name}",
-                f"on {day} all of its reps are on leave, so its leads go to whoever is back first; add a rep who is there",
-            )
-            return
-
-
-def _holes_under_elapsed_clocks(rulebook: Rulebook, now: datetime) -> Iterator[Mistake]:
-    targets: dict[str, list[str]] = {}
-    for rule in (*rulebook.rules, rulebook.default):
-        sla = rulebook.slas[rule.sla]
-        if sla.respond_within is not None and sla.clock is Clock.ELAPSED:
-            slas = targets.setdefault(rule.team, [])
-            if rule.sla not in slas:
-                slas.append(rule.sla)
-    for name, slas in targets.items():
-        team = rulebook.teams[name]
-        hole = _first_hole(team, now) if team.reps else None
-        if hole is not None:
-            yield Mistake(
-                "teams.toml",
-                f"teams.{name}",
-                f"SLA {' and '.join(map(quoted, slas))} runs day and night, and nobody of this team is on shift at "
-                f'{team.calendar.local_text(hole)}, so its clock can run out unseen; add shifts, or use clock = "business"',
-            )
-
-
-def _first_hole(team: Team, now: datetime) -> datetime | None:
-    """The first quarter of an hour in the coming two weeks at which no rep is on shift, or None."""
-    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
-    for number in range(int(timedelta(days=DAYS_AHEAD) / _EVERY)):
-        at = quarter + number * _EVERY
-        if not any(rep.calendar.is_open(at) for rep in team.reps):
-            return at
-    return None
 
 
 def _unused_sources(configuration: Configuration) -> Iterator[Mistake]:

@@ -6,7 +6,7 @@ integers. A question then costs a binary search or two, however far ahead its an
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,7 +22,7 @@ _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "sat
 _WEEKDAY_NUMBERS: Final = {name[:end]: day for day, name in enumerate(_WEEKDAYS) for end in (3, len(name))}
 _WEEKDAY_TEXTS: Final = tuple(name[:3].capitalize() for name in _WEEKDAYS)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SPAN: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
+SPAN: Final = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 
 #: How far ahead an answer may lie. Far beyond any SLA, near enough that a calendar closed for good is found out.
 _HORIZON_YEARS: Final = 50
@@ -59,7 +59,7 @@ class Span:
         Raises ValueError, saying what was expected, for anything else.
         """
         expected = 'expected two times such as "09:00-12:00", "22:00-06:00" (overnight) or "00:00-24:00"'
-        match = _SPAN.fullmatch(text.strip())
+        match = SPAN.fullmatch(text.strip())
         if match is None:
             raise ValueError(f'"{text}" is not a span; {expected}')
         open_hour, open_minute, close_hour, close_minute = map(int, match.groups())
@@ -97,6 +97,15 @@ def _weekday(name: str, text: str) -> int:
     near = get_close_matches(name, _WEEKDAY_NUMBERS, n=1, cutoff=0.5)
     hint = f'did you mean "{near[0]}"?' if near else f"the days are {', '.join(day[:3] for day in _WEEKDAYS)}"
     raise ValueError(f'"{text}": "{name}" is not a weekday; expected "mon" or "mon-fri"; {hint}')
+
+
+def instant_on_the_wall(local: datetime, timezone: str) -> datetime:
+    """The instant at which a clock on a wall in that time zone shows the (naive) local time.
+
+    A time that happens twice means the first, one that is skipped is read with the offset before the jump. Raises
+    ValueError for an unknown time zone.
+    """
+    return local.replace(tzinfo=_zone(timezone), fold=0).astimezone(UTC)
 
 
 def _no_holidays(_year: int) -> frozenset[date]:
@@ -203,6 +212,16 @@ class Calendar:
         table = self._covering(min(a_ms, b_ms), max(a_ms, b_ms))
         return timedelta(milliseconds=table.open_ms_until(b_ms) - table.open_ms_until(a_ms))
 
+    def open_spans(self, since: datetime, until: datetime) -> tuple[tuple[datetime, datetime], ...]:
+        """What is open from `since` until `until` (excluded), in order; spans that meet or overlap are one."""
+        since_ms, until_ms = to_ms(since), to_ms(until)
+        table = self._covering(since_ms, until_ms)
+        spans = []
+        for index in range(bisect_right(table.closes, since_ms), bisect_left(table.opens, until_ms)):
+            opens, closes = max(table.opens[index], since_ms), min(table.closes[index], until_ms)
+            spans.append((from_ms(opens), from_ms(closes)))
+        return tuple(spans)
+
     def close_of_business(self, at: datetime, cutoff: time | None = None) -> datetime:
         """The last close of the business day: the day whose span holds `at`, else the day whose span opens next.
 
@@ -219,11 +238,36 @@ class Calendar:
         """The date at `at` on the calendar's wall."""
         return at.astimezone(self._zone).date()
 
+    def days_as_instants(self, first: date, last: date) -> tuple[datetime, datetime]:
+        """The instants at which the first of these local days begins and the last of them ends."""
+        begins, ends = (
+            datetime.combine(day, time(), self._zone).astimezone(UTC)
+            for day in (first, last + timedelta(days=1))
+        )
+        return begins, ends
+
+    def time_of_day(self, day: date, at: time) -> datetime:
+        """The instant at which that local day's wall clock shows `at`; see `instant_on_the_wall`."""
+        return datetime.combine(day, at, self._zone).astimezone(UTC)
+
+    def local_span_text(self, since: datetime, until: datetime) -> str:
+        """A span as people there read it: `Sat 28 Nov 18:00 - Mon 30 Nov 09:00 Europe/London`.
+
+        Each end names its offset where clocks change in between, or one of the times happens twice.
+        """
+        ends = [at.astimezone(self._zone) for at in (since, until)]
+        is_plain = ends[0].utcoffset() == ends[1].utcoffset() and all(
+            end.replace(fold=0).utcoffset() == end.replace(fold=1).utcoffset() for end in ends
+        )
+        first, last = (
+            _day_and_time(end) if is_plain else f"{_day_and_time(end)} {end.tzname()}" for end in ends
+        )
+        return f"{first} - {last} {self.timezone}"
+
     def local_text(self, at: datetime) -> str:
         """`at` as people there read it: `Mon 23 Nov 09:00 EST`. English whatever the locale of the process."""
         local = at.astimezone(self._zone)
-        weekday, month = _WEEKDAY_TEXTS[local.weekday()], _MONTHS[local.month - 1]
-        return f"{weekday} {local.day} {month} {local.hour:02}:{local.minute:02} {local.tzname()}"
+        return f"{_day_and_time(local)} {local.tzname()}"
 
     def opens_within_a_year(self, now: datetime) -> bool:
         """Whether there is any open time in the 366 days from `now`."""
@@ -307,6 +351,11 @@ class Calendar:
                     instants.append((opens, closes))
             if instants:
                 yield BusinessDay(ordinal, tuple(instants), max(closes for _, closes in instants))
+
+
+def _day_and_time(local: datetime) -> str:
+    weekday, month = _WEEKDAY_TEXTS[local.weekday()], _MONTHS[local.month - 1]
+    return f"{weekday} {local.day} {month} {local.hour:02}:{local.minute:02}"
 
 
 def _zone(timezone: str) -> ZoneInfo:

@@ -23,8 +23,8 @@ _UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
-_DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
-_PERCENT: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)%")
+DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
+PERCENT: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)%")
 _LONGEST: Final = timedelta(days=3650)
 _NOTHING: Final = timedelta()
 
@@ -35,7 +35,7 @@ def parse_duration(text: str) -> timedelta:
     Raises ValueError, saying what was expected, for anything else, for nothing at all (`0m`) and for more than
     ten years, which only a slip of the finger means.
     """
-    match = _DURATION.fullmatch(text.strip())
+    match = DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(
             f'"{text}" is not a duration; expected one whole number and a unit, such as 90s, 5m, 24h or 3d'
@@ -94,11 +94,11 @@ class StepTime:
     def parse(cls, text: str) -> "StepTime":
         """The step time written `60%`, `+10m` or `-10m`. Raises ValueError, saying what was expected."""
         written = text.strip()
-        percent = _PERCENT.fullmatch(written)
+        percent = PERCENT.fullmatch(written)
         if percent is not None:
             return cls(written, percent=Fraction(percent[1]))
         sign, duration = written[:1], written[1:]
-        if sign not in ("+", "-") or _DURATION.fullmatch(duration) is None:
+        if sign not in ("+", "-") or DURATION.fullmatch(duration) is None:
             raise ValueError(
                 f'"{text}" is not the time of a step; expected a share of the time to the deadline such as "60%", '
                 'or a time from the deadline such as "+10m" or "-10m"'

@@ -1,0 +1,347 @@
+"""Which keys each table of the config takes, and what each key takes: in one place, for the loader and for editors.
+
+The loader refuses every key that is not here, and `config schema` makes JSON Schemas of it. A new key is one line
+here and its reading in the file of its table; a test holds the two against each other. What a schema cannot say (that
+a name is defined elsewhere, that no two are the same) only the loader says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from speed_to_lead.core.assignment import Assignment
+from speed_to_lead.core.attribution import Motion
+from speed_to_lead.core.calendar import SPAN
+from speed_to_lead.core.retention import Retention
+from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DURATION, PERCENT, Clock
+from speed_to_lead.core.submission import LEAD_FIELDS
+
+Schema = dict[str, Any]
+
+#: Names people choose. Of a source, a rep, a form (part of its address), a destination, a step, a secret's variable.
+SOURCE_NAME = re.compile(r"[a-z0-9_]+")
+REP_ID = re.compile(r"[A-Za-z0-9._-]+")
+FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
+#: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
+STEP_NAME = re.compile(r"(?!reassigned-|quarantined$)[^:~\s]{1,64}")
+ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+SETTINGS_PREFIX = "STL_"
+TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+
+#: The targets of steps that are no destinations of their own.
+ROLES = ("rep", "manager")
+AUTHS = ("signature", "standard-webhooks", "token", "none")
+MOST_WEIGHT = 100
+MOST_OPEN = 1_000_000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One table: its keys, each with the JSON Schema of what it takes. `more` are further words of the table's schema."""
+
+    keys: Mapping[str, Schema]
+    required: tuple[str, ...] = ()
+    more: Schema = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys)
+
+    def schema(self) -> Schema:
+        """The table as a JSON Schema; no other key is right."""
+        required = {"required": list(self.required)} if self.required else {}
+        return {
+            "type": "object",
+            "properties": dict(self.keys),
+            **required,
+            "additionalProperties": False,
+            **self.more,
+        }
+
+
+# --- What a key takes ------------------------------------------------------------------------------------------
+
+
+def text(description: str = "", **more: Any) -> Schema:
+    """A text with something in it."""
+    return _described({"type": "string", "pattern": r"\S", **more}, description)
+
+
+def texts(description: str = "", item: Schema | None = None) -> Schema:
+    """A text, or a list of texts."""
+    one = item or text()
+    return _described({"anyOf": [one, {"type": "array", "items": one}]}, description)
+
+
+def choice(words: Any, description: str = "") -> Schema:
+    """One of these words."""
+    return _described({"enum": [str(word) for word in words]}, description)
+
+
+def name_of(what: str, description: str = "") -> Schema:
+    """A name that is defined elsewhere: any text, or one of the names of a config where they are known."""
+    return _described({"$ref": f"#/$defs/{what}"}, description)
+
+
+def whole_number(least: int, most: int, description: str = "") -> Schema:
+    """A whole number, both ends included."""
+    return _described({"type": "integer", "minimum": least, "maximum": most}, description)
+
+
+def flag(description: str = "") -> Schema:
+    """True or false."""
+    return _described({"type": "boolean"}, description)
+
+
+def written(pattern: str, description: str = "", *examples: str) -> Schema:
+    """A text of this pattern, blanks around it aside."""
+    shown = {"examples": list(examples)} if examples else {}
+    return _described({"type": "string", "pattern": rf"^\s*(?:{pattern})\s*$", **shown}, description)
+
+
+def exactly(pattern: re.Pattern[str], description: str = "", **more: Any) -> Schema:
+    """A text that is this and nothing else."""
+    return _described({"type": "string", "pattern": f"^(?:{pattern.pattern})$", **more}, description)
+
+
+def listed(shape: "Shape | Schema", description: str = "") -> Schema:
+    """A list of tables."""
+    items = shape.schema() if isinstance(shape, Shape) else shape
+    return _described({"type": "array", "items": items}, description)
+
+
+def environment_name(description: str) -> Schema:
+    """The name of an environment variable that is not one of our settings."""
+    return exactly(ENVIRONMENT_NAME, description, **{"not": {"pattern": f"^{SETTINGS_PREFIX}"}})
+
+
+def _described(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description} if description else schema
+
+
+_DURATION_TEXT = written(DURATION.pattern, "a duration: 90s, 5m, 24h, 3d", "5m", "24h", "3d")
+_INSTANT = text('a time such as "2026-11-27 16:30 Europe/London" or "2026-11-27T16:30:00Z"')
+_DUE = text('a time such as "2026-11-27 16:30 Europe/London", or one after receipt such as "+5m"')
+#: As dates come in ISO 8601, and two of them with dots between.
+_DAY = r"[0-9][0-9W-]{6,9}"
+_TARGETS = texts('"rep", "manager" or destinations', name_of("target"))
+CONDITIONS = {"$ref": "#/$defs/conditions"}
+
+# --- sources.toml ----------------------------------------------------------------------------------------------
+
+SOURCE = Shape(
+    {
+        "label": text("what people read; made from the name when left out"),
+        "motion": choice(Motion, "how the conversation began"),
+        "aliases": texts("what other tools call it; one word belongs to one source only"),
+    },
+    required=("motion",),
+)
+DETECTION = Shape(
+    {
+        "source": name_of("source", "the source of a lead that matches"),
+        "when": CONDITIONS,
+        "unless": CONDITIONS,
+    },
+    required=("source",),
+)
+
+# --- teams.toml ------------------------------------------------------------------------------------------------
+
+HOLIDAYS = Shape(
+    {
+        "country": text('a country code such as "US"'),
+        "subdivision": text('a subdivision code such as "NY"'),
+        "add": texts("further closed days", written(_DAY, "a day", "2026-12-24")),
+        "remove": texts("public holidays that are worked", written(_DAY, "a day", "2026-12-24")),
+    },
+    more={"dependentRequired": {"subdivision": ["country"]}},
+)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_NAMES = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+_ANY_DAY = "".join(
+    f"[{letter}{letter.upper()}]" if letter.isalpha() else letter
+    for letter in f"{'|'.join(_DAYS)}|{_DAY_NAMES}"
+)
+_SPANS = texts(
+    'spans such as ["09:00-12:00", "13:00-17:30"]', written(SPAN.pattern, "", "09:00-17:30", "00:00-24:00")
+)
+HOURS: Schema = {
+    "type": "object",
+    "description": 'hours by weekday such as { mon-thu = ["09:00-12:00", "13:00-17:30"], fri = "09:00-16:00" }',
+    "properties": dict.fromkeys(("mon-fri", "mon-sun", *_DAYS), _SPANS),
+    "patternProperties": {rf"^\s*(?:{_ANY_DAY})\s*(?:-\s*(?:{_ANY_DAY})\s*)?$": _SPANS},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+CALENDAR = Shape(
+    {
+        "timezone": text(
+            'an IANA time zone such as "Europe/London"', examples=["Europe/London", "America/New_York"]
+        ),
+        "hours": HOURS,
+        "holidays": HOLIDAYS.schema(),
+    },
+    required=("timezone", "hours"),
+)
+REP = Shape(
+    {
+        "id": exactly(REP_ID, "letters, digits, dot, _ and -; the same id in two teams is the same person"),
+        "name": text("the person's name"),
+        "notify": name_of("destination", "where this rep hears of leads; the manager does when left out"),
+        "weight": whole_number(
+            1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"
+        ),
+        "max_open": whole_number(1, MOST_OPEN, "no more leads above so many open ones; no cap when left out"),
+        "calendar": name_of("calendar", "this rep's own shift; the team's when left out"),
+        "away": texts(
+            "days, or spans of days with both ends included",
+            written(rf"{_DAY}(?:\.\.\s*{_DAY})?", "", "2026-12-24", "2026-12-20..2027-01-02"),
+        ),
+    },
+    required=("id",),
+)
+TEAM = Shape(
+    {
+        "calendar": name_of("calendar", "the hours SLAs count for this team"),
+        "manager": name_of("destination", "who hears of breaches"),
+        "assignment": choice(Assignment, "how leads are shared out; round_robin when left out"),
+        "reps": listed(REP, "who gets its leads"),
+    },
+    required=("calendar", "manager"),
+)
+
+# --- slas.toml -------------------------------------------------------------------------------------------------
+
+STEP = Shape(
+    {
+        "at": written(
+            rf"{PERCENT.pattern}|[+-]{DURATION.pattern}",
+            '"60%" of the time to the deadline, "+10m" after it, "-5m" before it',
+            "0%", "60%", "100%", "+10m", "-5m",
+        ),
+        "tell": _described(_TARGETS, "here is a lead"),
+        "remind": _described(_TARGETS, "it is still waiting"),
+        "alert": _described(_TARGETS, "it is late"),
+        "reassign": flag("the lead goes to another rep of the team"),
+        "name": exactly(STEP_NAME, "a name for the step; the text of `at` when left out"),
+    },
+    required=("at",),
+    more={"anyOf": [{"required": [deed]} for deed in ("tell", "remind", "alert", "reassign")]},
+)  # fmt: skip
+SLA_TABLE = Shape(
+    {
+        "respond_within": _described(_DURATION_TEXT, "how soon: 90s, 5m, 24h, 3d; either this or respond_by"),
+        "respond_by": choice([CLOSE_OF_BUSINESS], "the last close of the business day"),
+        "cutoff": written(
+            rf"{TIME_OF_DAY.pattern}(?::[0-9.]+)?",
+            "local; what comes from then on is due the next business day",
+            "16:00",
+        ),
+        "clock": choice(Clock, "elapsed: every minute counts; business: the team calendar's open time only"),
+        "steps": {**listed(STEP, "who hears of it, and when"), "minItems": 1},
+    },
+    more={
+        "oneOf": [{"required": ["respond_within"]}, {"required": ["respond_by"]}],
+        "dependentRequired": {"cutoff": ["respond_by"]},
+    },
+)
+
+# --- routing.toml ----------------------------------------------------------------------------------------------
+
+_TEAM_AND_SLA = {
+    "team": name_of("team", "who gets the lead"),
+    "sla": name_of("sla", "how soon it is answered"),
+}
+RULE = Shape(
+    {
+        "name": text("seen in traces and reports", **{"not": {"const": "default"}}),
+        "when": CONDITIONS,
+        "unless": CONDITIONS,
+        **_TEAM_AND_SLA,
+    },
+    required=("name", "team", "sla"),
+)
+DEFAULT = Shape(_TEAM_AND_SLA, required=("team", "sla"))
+
+# --- intake.toml -----------------------------------------------------------------------------------------------
+
+_OPEN_DOOR: Schema = {"properties": {"auth": {"const": "none"}}, "required": ["auth"]}
+FORM = Shape(
+    {
+        "provider": name_of("provider", "the tool that sends it"),
+        "secret_env": environment_name("the environment variable that holds its signing secret"),
+        "token_env": environment_name("the environment variable that holds a shared token"),
+        "auth": choice(AUTHS, '"none", written out: anybody who knows the address may send leads'),
+        "source": name_of("source", "the source every lead of this form has"),
+        "fields": {
+            "type": "object",
+            "description": 'field of the lead = what selects it, such as { company = "ref:company_name" }',
+            "properties": {
+                **dict.fromkeys(LEAD_FIELDS, text()),
+                "custom": {"type": "object", "additionalProperties": text()},
+            },
+            "patternProperties": {r"^custom\..": text()},
+            "additionalProperties": False,
+        },
+    },
+    required=("provider",),
+    more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
+)
+
+# --- retention.toml --------------------------------------------------------------------------------------------
+
+KEEP = Shape({age.name: _DURATION_TEXT for age in fields(Retention)})
+
+# --- tests/*.toml ----------------------------------------------------------------------------------------------
+
+_LEAD: Schema = {
+    "type": "object",
+    "description": "the lead as a form sends it",
+    "properties": {**{name: {} for name in LEAD_FIELDS}, "custom": {"type": "object"}},
+}
+EXPECTED_STEP = Shape(
+    {
+        "name": text("the name of a step: what its `at` says in slas.toml"),
+        "at": _DUE,
+        "tell": _TARGETS,
+        "remind": _TARGETS,
+        "alert": _TARGETS,
+        "reassign": flag(),
+    },
+    required=("name",),
+)
+EXPECT = Shape(
+    {
+        "rule": name_of("rule"),
+        "team": name_of("team"),
+        "rep": texts('the rep who is picked first, or a list of those any of whom is right, or "nobody"'),
+        "sla": name_of("sla"),
+        "deadline": _DUE,
+        "source": name_of("source"),
+        "channel": {"type": "string"},
+        "campaign": {"type": "string"},
+        "steps": {**listed(EXPECTED_STEP, "steps that must be there, by name"), "minItems": 1},
+        "on_shift": texts("exactly the reps who could answer at receipt"),
+    },
+    more={"minProperties": 1},
+)
+EXPECTATION = Shape(
+    {
+        "name": text("a sentence that says what must hold"),
+        "received_at": _INSTANT,
+        "form": name_of("form", "a form of intake.toml through which it comes"),
+        "lead": _LEAD,
+        "expect": EXPECT.schema(),
+    },
+    required=("name", "expect"),
+)
+EXPECTATIONS = Shape(
+    {
+        "received_at": _described(_INSTANT, "for each test that does not say it itself"),
+        "lead": _described(_LEAD, "what each test's lead has that does not say it itself"),
+        "tests": listed(EXPECTATION),
+    },
+    required=("tests",),
+)

@@ -1,0 +1,80 @@
+"""Is somebody there whenever a lead waits? Every stretch of the coming two weeks in which nobody of a team is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from speed_to_lead.config.mistakes import Mistake, quoted
+from speed_to_lead.core.coverage import Gap, gaps_in
+from speed_to_lead.core.message import span_text
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.sla import Clock
+
+#: How far ahead shifts, leave and deadlines are looked at.
+DAYS_AHEAD = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class TeamGap:
+    """A gap of one team, and as the team reads it on its wall."""
+
+    team: str
+    gap: Gap
+    text: str
+
+
+def gaps_of(rulebook: Rulebook, now: datetime) -> tuple[TeamGap, ...]:
+    """The gaps of every team that has reps."""
+    since = now.replace(second=0, microsecond=0)
+    awaited_always = _elapsed_slas(rulebook)
+    return tuple(
+        TeamGap(team.name, gap, team.calendar.local_span_text(*gap.stretch))
+        for team in rulebook.teams.values()
+        if team.reps
+        for gap in gaps_in(team, since, since + DAYS_AHEAD, day_and_night=team.name in awaited_always)
+    )
+
+
+def gap_warnings(rulebook: Rulebook, gaps: tuple[TeamGap, ...]) -> Iterator[Mistake]:
+    """One for each team whose clocks run while nobody is there."""
+    slas = _elapsed_slas(rulebook)
+    for team in rulebook.teams.values():
+        awaited = [gap for gap in gaps if gap.team == team.name and gap.gap.is_awaited]
+        if not awaited:
+            continue
+        if team.name in slas:
+            named = " and ".join(map(quoted, slas[team.name]))
+            why = f"SLA {named} runs day and night, and nobody of this team is on shift"
+            mend = 'add shifts, or use clock = "business"'
+        else:
+            why = "leads wait on its calendar's hours, and nobody of this team is on shift"
+            mend = "add shifts, or close its calendar then"
+        yield Mistake("teams.toml", f"teams.{team.name}", f"{why} {_listed(awaited)}; {mend}")
+
+
+def gap_notes(rulebook: Rulebook, gaps: tuple[TeamGap, ...]) -> Iterator[Mistake]:
+    """One for each team that nobody waits for while nobody is there: what to expect, not what to mend."""
+    for team in rulebook.teams.values():
+        others = [gap for gap in gaps if gap.team == team.name and not gap.gap.is_awaited]
+        if others:
+            problem = f"outside its hours nobody is on shift {_listed(others)}"
+            yield Mistake("teams.toml", f"teams.{team.name}", problem)
+
+
+def _listed(gaps: list[TeamGap]) -> str:
+    total = span_text(sum((gap.gap.stretch.length for gap in gaps), timedelta()))
+    times = "once" if len(gaps) == 1 else f"{len(gaps)} times"
+    texts = [f"{gap.text} (all on leave)" if gap.gap.is_leave else gap.text for gap in gaps]
+    return f"{times} in the coming two weeks, {total} in all: {'; '.join(texts)}"
+
+
+def _elapsed_slas(rulebook: Rulebook) -> dict[str, list[str]]:
+    """The SLAs of each team that count every minute, so that leads wait for it day and night."""
+    found: dict[str, list[str]] = {}
+    for rule in (*rulebook.rules, rulebook.default):
+        sla = rulebook.slas[rule.sla]
+        if sla.respond_within is not None and sla.clock is Clock.ELAPSED:
+            slas = found.setdefault(rule.team, [])
+            if rule.sla not in slas:
+                slas.append(rule.sla)
+    return found
