@@ -127,7 +127,7 @@ def test_names_nothing_refers_to_are_told(config: ConfigDirectory) -> None:
     config.append("alerts.toml", '[destinations.old]\ntype = "console"')
     assert warnings(config) == [
         "sources.toml: sources.chat: no form, detection or rule names it; is it still used?",
-        "teams.toml: calendars.old: no team and no rep uses it",
+        "teams.toml: calendars.old: no team, no rep and no [received] uses it",
         "teams.toml: teams.old: no rule sends it leads",
         "slas.toml: slas.old: no rule uses it",
         "alerts.toml: destinations.old: no team, rep or step names it, so only STL_FALLBACK_DESTINATION could",

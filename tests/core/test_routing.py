@@ -114,6 +114,7 @@ def test_facts_for_rules() -> None:
         "channel": "Direct",
         "campaign": "spring",
         "motion": "referral",
+        "touches": 0,
     }
 
 

@@ -1,9 +1,13 @@
 """routing.toml → the rules in their order, and the default that catches the rest."""
 
+from collections.abc import Mapping
+
 from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.meanings import Reception
 from speed_to_lead.core.rules import Rule
 
 DEFAULT_RULE = "default"
@@ -13,7 +17,7 @@ def read_rules(
     file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
-    file.refuse_keys_except("rules", "default")
+    file.refuse_keys_except("rules", "default", "received")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
@@ -31,6 +35,19 @@ def read_rules(
         if name is not None and team is not None and sla is not None:
             rules.append(Rule(name, team, sla, when, unless))
     return tuple(rules), _read_default(file, teams, slas)
+
+
+def read_reception(file: Table, calendars: Mapping[str, Calendar], names: Names) -> Reception:
+    """Whose clock `received.weekday` and `received.hour` are read from: `[received]`, UTC where there is none."""
+    table = file.table("received", 'a table such as [received] with calendar = "new-york"')
+    if table is None:
+        return Reception()
+    table.refuse_keys_except("calendar")
+    name = table.reference("calendar", names, "the name of a calendar of teams.toml", required=True)
+    calendar = calendars.get(name or "")
+    if calendar is None:
+        return Reception()
+    return Reception(calendar.zone, calendar.name)
 
 
 def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:

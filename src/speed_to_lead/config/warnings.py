@@ -198,6 +198,7 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
     calendars = {
         calendar.name for team in teams for calendar in (team.calendar, *(rep.calendar for rep in team.reps))
     }
+    calendars.add(rulebook.reception.calendar)
     told = {team.manager for team in teams} | {rep.notify for team in teams for rep in team.reps}
     told |= {
         name
@@ -206,7 +207,13 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
         for name in (*step.tell, *step.remind, *step.alert)
     }
     sections = (
-        ("teams.toml", "calendars", rulebook.calendars, calendars, "no team and no rep uses it"),
+        (
+            "teams.toml",
+            "calendars",
+            rulebook.calendars,
+            calendars,
+            "no team, no rep and no [received] uses it",
+        ),
         ("teams.toml", "teams", rulebook.teams, {rule.team for rule in rules}, "no rule sends it leads"),
         ("slas.toml", "slas", rulebook.slas, {rule.sla for rule in rules}, "no rule uses it"),
         (

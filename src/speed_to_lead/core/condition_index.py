@@ -162,6 +162,16 @@ def _by_presence(rules: Mapping[bool, int]) -> _Lookup:
     return lambda fact: missing if fact.value is None else given
 
 
+def _by_meaning(rules: Mapping[str, int]) -> _Lookup:
+    def holding(fact: Fact) -> int:
+        found = 0
+        for meaning in fact.meanings:
+            found |= rules.get(meaning, 0)
+        return found
+
+    return holding
+
+
 def _by_text(rules: Mapping[str, int]) -> _Lookup:
     def holding(fact: Fact) -> int:
         found = 0
@@ -299,6 +309,7 @@ def _by_pattern(rules: Mapping[tuple[str, ...], int]) -> _Lookup:
 #: By kind, cheapest first.
 _TABLES: Mapping[Kind, Callable[[Mapping[Any, int]], _Lookup]] = {
     Kind.GIVEN: _by_presence,
+    Kind.MEANING: _by_meaning,
     Kind.TEXT: _by_text,
     Kind.BEGINNING: _by_beginning,
     Kind.ENDING: _by_ending,

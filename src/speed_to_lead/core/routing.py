@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
@@ -13,9 +13,13 @@ from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
+from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
 from speed_to_lead.core.rules import Rule, Rules
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
+
+if TYPE_CHECKING:
+    from speed_to_lead.core.condition_index import Conditional
 
 #: Touches a lead's record holds.
 MAX_TOUCHES = 20
@@ -32,6 +36,15 @@ class Rulebook:
     rules: tuple[Rule, ...]
     default: Rule
     digest: str
+    spellings: Spellings = PLAIN
+    reception: Reception = Reception()  # noqa: RUF009 - a frozen value
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        """How the values of leads are read, with the derived fields that anything here asks for."""
+        asking: tuple[Conditional, ...] = (*self.rules, *self.taxonomy.detections)
+        asked = {condition.field for one in asking for condition in (*one.when, *one.unless)}
+        return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
 
     @cached_property
     def ready_rules(self) -> Rules:
@@ -52,11 +65,21 @@ class Route(NamedTuple):
 
 
 def route_of(
-    lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
+    lead: GenericLead,
+    form: str,
+    form_source: str | None,
+    received_at: datetime,
+    rulebook: Rulebook,
+    touches: int = 0,
 ) -> Route:
-    """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy)
-    match = rulebook.ready_rules.first_match(facts_for_rules(attribution))
+    """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None.
+
+    `touches` is how many times the same person has come again while their lead was open, this time included: 0 for a
+    new lead.
+    """
+    attribution = attribution_of(lead, form, form_source, received_at, rulebook)
+    facts = facts_for_rules(attribution, touches)
+    match = rulebook.ready_rules.first_match(facts)
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
@@ -67,6 +90,7 @@ def route_of(
     )
     trace = (
         *attribution.trace,
+        *rulebook.meanings.remarks(facts),
         *match.tried,
         f'{what}: team "{team.name}", SLA "{sla.name}"',
         f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
@@ -86,15 +110,39 @@ def deadline_by_rules(
     lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=False)
+    attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=False)
     rule = rulebook.ready_rules.first_match(facts_for_rules(attribution)).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
-def facts_for_rules(attribution: Attribution) -> Facts:
+def attribution_of(
+    lead: GenericLead,
+    form: str,
+    form_source: str | None,
+    received_at: datetime,
+    rulebook: Rulebook,
+    *,
+    is_traced: bool = True,
+) -> Attribution:
+    """Where a lead received at `received_at` came from, its values read as the rulebook says."""
+    meanings = rulebook.meanings
+    return attribute(
+        lead,
+        form,
+        form_source,
+        rulebook.taxonomy,
+        is_traced=is_traced,
+        derived=meanings.derived(lead, received_at),
+        spellings=meanings.spellings,
+    )
+
+
+def facts_for_rules(attribution: Attribution, touches: int = 0) -> Facts:
     """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
     source = attribution.source
-    return attribution.facts.with_changed({"source": source.name, "motion": source.motion.value})
+    return attribution.facts.with_changed(
+        {"source": source.name, "motion": source.motion.value, "touches": touches}
+    )
 
 
 def new_lead(
