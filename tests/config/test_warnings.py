@@ -179,3 +179,23 @@ def test_a_detection_that_claims_every_lead_is_warned_of_unless_it_is_the_last(
     catch_all = '[[detect]]\nsource = "paid_search"\n'
     config.replace("sources.toml", "[[detect]]", f"{catch_all}[[detect]]")
     assert [warning.split(": ")[1] for warning in warnings(config)] == ["detect[1]"]
+
+
+def test_a_country_that_nobody_knows_is_told(config: ConfigDirectory) -> None:
+    """It would hold of no lead but one with the same typing error."""
+    add_rules(config, 'when.country = ["DE", "Deutschland", "Ger*", "Germny"]')
+    (warning,) = warnings(config)
+    assert warning.startswith(
+        'routing.toml: rules[3] "rule 0": country "germny" is no country we know, so it'
+    )
+    assert warning.endswith('did you mean "Germany"?')
+
+
+def test_a_calendar_may_be_there_for_the_hour_of_receipt_alone(config: ConfigDirectory) -> None:
+    """[received] uses it."""
+    zone = (
+        '[calendars.tokyo]\ntimezone = "Asia/Tokyo"\nhours = { mon-sun = ["00:00-24:00"] }\n[teams.inbound]'
+    )
+    config.replace("teams.toml", "[teams.inbound]", zone)
+    config.replace("routing.toml", "[default]", '[received]\ncalendar = "tokyo"\n[default]')
+    assert [] == warnings(config)

@@ -94,7 +94,8 @@ def explain(
 ) -> None:
     """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
 
-    A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id and its form.
+    A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id, its form, and as
+    touches how often the person has come again while their lead was open (0).
     """
     received_at = time_given(at, "--at")
     configuration = read_rules(directory_of_rules(config))
@@ -128,9 +129,10 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     lead_id = given.pop("id", None)
     received_at = _received_at(given.pop("received_at", None), now)
     form = _form_named(given.pop("form", None), configuration)
+    touches = _touches(given.pop("touches", 0))
     parsed = _parsed(given, form, received_at)
     try:
-        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook)
+        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook, touches)
         pick = pick_rep(route.team, Rotation(), {}, received_at)
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
@@ -163,6 +165,12 @@ def _received_at(given: Any, now: datetime) -> datetime:
             f"received_at: {to_iso(instant)} is outside the years {_YEARS.start} to {_YEARS.stop - 1}"
         )
     return from_ms(to_ms(instant))
+
+
+def _touches(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise Unexplainable("touches takes a whole number, 0 or more")
+    return given
 
 
 def _form_named(given: Any, configuration: Configuration) -> Form:

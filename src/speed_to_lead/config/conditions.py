@@ -133,7 +133,8 @@ def _word_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> st
         elif any(fnmatchcase(word, _pattern(value)) for word in _WORDS[name]):
             problem = None
         else:
-            problem = f"{name} {quoted(value)} is unknown; {hint(value, _WORDS[name])}"
+            word = value[:3] if name == WEEKDAY else value
+            problem = f"{name} {quoted(value)} is unknown; {hint(word, _WORDS[name])}"
         if problem is not None:
             return problem
     return None

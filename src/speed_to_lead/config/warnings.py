@@ -7,15 +7,17 @@ from itertools import chain
 
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
-from speed_to_lead.config.mistakes import Mistake, quoted
+from speed_to_lead.config.mistakes import Mistake, hint, quoted
 from speed_to_lead.config.slas import ROLES
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import Detection
-from speed_to_lead.core.conditions import Comparison
+from speed_to_lead.core.condition_index import Conditional
+from speed_to_lead.core.conditions import Comparison, Kind
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import Clock
+from speed_to_lead.spellings import country_names
 
 #: How far ahead leave and shifts are looked at.
 DAYS_AHEAD = 14
@@ -39,6 +41,7 @@ def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, .
         *_shadowed_rules(rulebook.rules),
         *_no_forms(configuration),
         *_unknown_forms(configuration),
+        *_unknown_countries(rulebook),
         *_unsigned_forms(configuration),
     )
 
@@ -250,6 +253,28 @@ def _unknown_forms(configuration: Configuration) -> Iterator[Mistake]:
                     place,
                     f"no form of intake.toml {condition.expected}, so it can match none of their leads",
                 )
+
+
+def _unknown_countries(rulebook: Rulebook) -> Iterator[Mistake]:
+    """Countries that nobody knows, each at the first place that asks for it: it holds only of leads that write the very same."""
+    asked: dict[str, tuple[str, str]] = {}
+    for file, place, one in _conditionals(rulebook):
+        for condition in (*one.when, *one.unless):
+            for comparison in condition.comparisons if condition.field == "country" else ():
+                for name in sorted(wanted for kind, wanted in comparison if kind is Kind.TEXT):
+                    asked.setdefault(name, (file, place))
+    names = country_names() if asked else ()
+    for name, (file, place) in asked.items():
+        why = f"country {quoted(name)} is no country we know, so it holds only of leads that write just that"
+        yield Mistake(file, place, f"{why}; {hint(name, names)}")
+
+
+def _conditionals(rulebook: Rulebook) -> Iterator[tuple[str, str, Conditional]]:
+    """Everything that has conditions, with its file and place."""
+    for number, rule in enumerate(rulebook.rules, start=1):
+        yield "routing.toml", f"rules[{number}] {quoted(rule.name)}", rule
+    for number, detection in enumerate(rulebook.taxonomy.detections, start=1):
+        yield "sources.toml", f"detect[{number}]", detection
 
 
 def _unsigned_forms(configuration: Configuration) -> Iterator[Mistake]:

@@ -12,10 +12,18 @@ domains.py     the domain somebody registered, by the public suffix list
 
 from speed_to_lead.core.meanings import Spellings
 from speed_to_lead.spellings.addresses import email_address, is_free_mail
-from speed_to_lead.spellings.countries import country_code
+from speed_to_lead.spellings.countries import country_code, country_names
 from speed_to_lead.spellings.domains import registered_domain
 from speed_to_lead.spellings.phones import phone_number
 
-__all__ = ["SPELLINGS", "country_code", "email_address", "is_free_mail", "phone_number", "registered_domain"]
+__all__ = [
+    "SPELLINGS",
+    "country_code",
+    "country_names",
+    "email_address",
+    "is_free_mail",
+    "phone_number",
+    "registered_domain",
+]
 
 SPELLINGS = Spellings(country_code, phone_number, email_address, is_free_mail, registered_domain)

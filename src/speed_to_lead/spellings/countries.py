@@ -82,6 +82,11 @@ def country_code(text: str) -> str:
     return _country_code(text) if len(text) <= _LONGEST else ""
 
 
+def country_names() -> tuple[str, ...]:
+    """The English names of all countries, for who misspelt one."""
+    return tuple(_official_names())
+
+
 @lru_cache(maxsize=4096)  # a form offers a list of countries, and every lead has one of them
 def _country_code(text: str) -> str:
     if not text:
