@@ -253,3 +253,42 @@ def test_one_mistake_is_told_once_and_exactly(
     """One wrong word makes one mistake, with its place and the nearest valid word, and no others in its wake."""
     config.replace(file, old, new)
     assert [f"{file}: {expected}"] == config.mistakes()
+
+
+SCORING = """
+[[points]]
+name = "Large"
+points = 20
+when.employees = { at_least = 200 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("points = 20", 'points = "20"',
+         'points[1] "Large": points is the text "20"; it takes a whole number from -1000 to 1000, without quotes'),
+        ("points = 20", "points = 0", 'points[1] "Large": points is 0, which changes no score; write how many, or remove it'),
+        ("points = 20", "", 'points[1] "Large": "points" is missing; it takes a whole number from -1000 to 1000'),
+        ("points = 20", "point = 20", 'points[1] "Large": "point" is an unknown key; did you mean "points"?'),
+        ('name = "Large"', "", 'points[1]: "name" is missing; it takes a text that people will read in traces'),
+        ("when.employees", "when.employes",
+         'points[1] "Large": when.employes: "employes" is no field of a lead; did you mean "employees"?'),
+        ("when.employees", "when.score",
+         'points[1] "Large": when.score: "score" is no field of a lead; what a form asks beyond the known fields is written custom.NAME'),
+        ("when.employees = { at_least = 200 }", 'when.source = "demo_requst"',
+         'points[1] "Large": when.source: source "demo_requst" is unknown; did you mean "demo_request"?'),
+        ("[[points]]", "[[point]]", '"point" is an unknown key; did you mean "points"?'),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_scoring(config: ConfigDirectory, old: str, new: str, expected: str) -> None:
+    """Points are read as strictly as rules."""
+    config.write({"scoring.toml": SCORING.replace(old, new, 1).encode()})
+    assert [f"scoring.toml: {expected}"] == config.mistakes()
+
+
+def test_two_points_of_one_name(config: ConfigDirectory) -> None:
+    """A trace that names one of them must mean that one."""
+    config.write({"scoring.toml": (SCORING + SCORING).encode()})
+    why = "points 1 have the same name; traces need each name once"
+    assert [f'scoring.toml: points[2] "Large": {why}'] == config.mistakes()

@@ -199,3 +199,42 @@ def test_a_calendar_may_be_there_for_the_hour_of_receipt_alone(config: ConfigDir
     config.replace("teams.toml", "[teams.inbound]", zone)
     config.replace("routing.toml", "[default]", '[received]\ncalendar = "tokyo"\n[default]')
     assert [] == warnings(config)
+
+
+SCORING = """
+[[points]]
+name = "Asks"
+points = 30
+when.source = "demo_request"
+[[points]]
+name = "Large"
+points = 20
+when.employees = { at_least = 200 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "scoring", "why"),
+    [
+        ("when.score = { at_least = 50 }", SCORING, None),
+        ("when.score = { at_least = 20, at_most = 29 }", SCORING, None),
+        ("when.score = { at_least = 51 }", SCORING, "for its sources scores run from 0 to 50"),
+        ("when.score = 10", SCORING, "for its sources scores run from 0 to 50"),
+        (
+            'when.source = "customer_referral"\nwhen.score = { at_least = 30 }',
+            SCORING,
+            "for its sources scores run from 0 to 20",
+        ),
+        ("when.score = { at_least = 1 }", "", "there are no points in scoring.toml, so every score is 0"),
+    ],
+)
+def test_a_score_that_nobody_can_have_is_told(
+    config: ConfigDirectory, when: str, scoring: str, why: str | None
+) -> None:
+    """The rule would never match: what the points come to is said."""
+    if scoring:
+        config.write({"scoring.toml": scoring.encode()})
+    add_rules(config, when)
+    found = warnings(config)
+    assert [why] * (why is not None) == [text.rpartition("; ")[2] for text in found]
+    assert all("it can never match: it asks that the score is" in text for text in found)

@@ -17,6 +17,7 @@ SECTIONS = {
     "teams.toml": ("calendars", "teams"),
     "slas.toml": ("slas",),
     "routing.toml": ("received", "rules", "default"),
+    "scoring.toml": ("points",),
     "intake.toml": ("forms",),
     "alerts.toml": ("destinations",),
     "retention.toml": ("keep",),

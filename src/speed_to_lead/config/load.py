@@ -1,4 +1,4 @@
-"""The whole config: seven files → one rulebook, the forms, the destinations and the retention, or every mistake at once."""
+"""The whole config: eight files → one rulebook, the forms, the destinations and the retention, or every mistake at once."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
 from speed_to_lead.config.routing import read_reception, read_rules
+from speed_to_lead.config.scoring import read_scoring
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
@@ -58,6 +59,8 @@ def load_config(
     rules, default = _read_rules(files, notes, names, taxonomy)
     routing = files.table("routing.toml", notes)
     reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
+    points = files.table("scoring.toml", notes)
+    scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
@@ -68,7 +71,9 @@ def load_config(
     retention = read_retention(ages) if ages else Retention()
     if notes.found or default is None:
         raise ConfigError(notes.found)
-    rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest, SPELLINGS, reception)
+    rulebook = Rulebook(
+        taxonomy, calendars, teams, slas, rules, default, files.digest, SPELLINGS, reception, scoring
+    )
     return Configuration(rulebook, forms, destinations, retention)
 
 

@@ -10,12 +10,13 @@ from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Mistake, hint, quoted
 from speed_to_lead.config.slas import ROLES
 from speed_to_lead.core.assignment import Team
-from speed_to_lead.core.attribution import Detection
+from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection
 from speed_to_lead.core.condition_index import Conditional
-from speed_to_lead.core.conditions import Comparison, Kind
+from speed_to_lead.core.conditions import Comparison, Condition, Kind
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.scoring import reachable_scores
 from speed_to_lead.core.sla import Clock
 from speed_to_lead.spellings import country_names
 
@@ -42,6 +43,7 @@ def warnings_of(configuration: Configuration, now: datetime) -> tuple[Mistake, .
         *_no_forms(configuration),
         *_unknown_forms(configuration),
         *_unknown_countries(rulebook),
+        *_unreachable_scores(rulebook),
         *_unsigned_forms(configuration),
     )
 
@@ -269,10 +271,50 @@ def _unknown_countries(rulebook: Rulebook) -> Iterator[Mistake]:
         yield Mistake(file, place, f"{why}; {hint(name, names)}")
 
 
+def _unreachable_scores(rulebook: Rulebook) -> Iterator[Mistake]:
+    """Rules that ask for a score which no combination of points comes to, for none of the sources they are for."""
+    asking = [
+        (number, rule)
+        for number, rule in enumerate(rulebook.rules, start=1)
+        if any(condition.field == "score" for condition in rule.when)
+    ]
+    if not asking:
+        return
+    sources = [
+        Facts({"source": source.name, "motion": source.motion.value})
+        for source in (*rulebook.taxonomy.sources.values(), UNKNOWN_SOURCE)
+    ]
+    scores = [(facts, reachable_scores(rulebook.scoring, facts)) for facts in sources]
+    known: dict[tuple[Condition, ...], frozenset[int]] = {}  # thousands of rules share a few sources
+    for number, rule in asking:
+        about_source = tuple(condition for condition in rule.when if condition.field in ("source", "motion"))
+        if about_source not in known:
+            fitting = (found for facts, found in scores if all(one.holds(facts) for one in about_source))
+            known[about_source] = frozenset(chain.from_iterable(fitting))
+        about_score = [condition for condition in rule.when if condition.field == "score"]
+        reachable = known[about_source]
+        if not any(all(one.holds_for(score) for one in about_score) for score in reachable):
+            expected = " and ".join(condition.expected for condition in about_score)
+            why = (
+                "there are no points in scoring.toml, so every score is 0"
+                if not rulebook.scoring
+                else f"for its sources scores run from {min(reachable)} to {max(reachable)}"
+                if reachable
+                else "no source is one of its own"
+            )
+            yield Mistake(
+                "routing.toml",
+                f"rules[{number}] {quoted(rule.name)}",
+                f"it can never match: it asks that the score {expected}, and no points of scoring.toml come to that; {why}",
+            )
+
+
 def _conditionals(rulebook: Rulebook) -> Iterator[tuple[str, str, Conditional]]:
     """Everything that has conditions, with its file and place."""
     for number, rule in enumerate(rulebook.rules, start=1):
         yield "routing.toml", f"rules[{number}] {quoted(rule.name)}", rule
+    for number, points in enumerate(rulebook.scoring, start=1):
+        yield "scoring.toml", f"points[{number}] {quoted(points.name)}", points
     for number, detection in enumerate(rulebook.taxonomy.detections, start=1):
         yield "sources.toml", f"detect[{number}]", detection
 

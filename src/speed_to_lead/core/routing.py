@@ -15,6 +15,7 @@ from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
 from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
 from speed_to_lead.core.rules import Rule, Rules
+from speed_to_lead.core.scoring import NO_SCORE, Points, given_points, score_line
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
@@ -38,11 +39,12 @@ class Rulebook:
     digest: str
     spellings: Spellings = PLAIN
     reception: Reception = Reception()  # noqa: RUF009 - a frozen value
+    scoring: tuple[Points, ...] = ()
 
     @cached_property
     def meanings(self) -> Meanings:
         """How the values of leads are read, with the derived fields that anything here asks for."""
-        asking: tuple[Conditional, ...] = (*self.rules, *self.taxonomy.detections)
+        asking: tuple[Conditional, ...] = (*self.rules, *self.scoring, *self.taxonomy.detections)
         asked = {condition.field for one in asking for condition in (*one.when, *one.unless)}
         return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
 
@@ -78,7 +80,7 @@ def route_of(
     new lead.
     """
     attribution = attribution_of(lead, form, form_source, received_at, rulebook)
-    facts = facts_for_rules(attribution, touches)
+    facts, score = facts_for_rules(attribution, rulebook.scoring, touches)
     match = rulebook.ready_rules.first_match(facts)
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
@@ -91,6 +93,7 @@ def route_of(
     trace = (
         *attribution.trace,
         *rulebook.meanings.remarks(facts),
+        *score,
         *match.tried,
         f'{what}: team "{team.name}", SLA "{sla.name}"',
         f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
@@ -111,7 +114,8 @@ def deadline_by_rules(
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
     attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=False)
-    rule = rulebook.ready_rules.first_match(facts_for_rules(attribution)).rule
+    facts, _ = facts_for_rules(attribution, rulebook.scoring)
+    rule = rulebook.ready_rules.first_match(facts).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
@@ -137,12 +141,21 @@ def attribution_of(
     )
 
 
-def facts_for_rules(attribution: Attribution, touches: int = 0) -> Facts:
-    """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
+def facts_for_rules(
+    attribution: Attribution, scoring: tuple[Points, ...] = (), touches: int = 0
+) -> tuple[Facts, tuple[str, ...]]:
+    """What rules can ask about, and the trace's line of the score, where there is a scoring.
+
+    They can ask about the lead's fields, about form, source, channel, campaign and motion as attributed, and the score.
+    """
     source = attribution.source
-    return attribution.facts.with_changed(
-        {"source": source.name, "motion": source.motion.value, "touches": touches}
-    )
+    known = {"source": source.name, "motion": source.motion.value, "touches": touches, "score": NO_SCORE}
+    facts = attribution.facts.with_changed(known)
+    if not scoring:
+        return facts, ()
+    given = given_points(scoring, facts)
+    score = sum([one.points for one in given])
+    return facts.with_changed({"score": score}), (score_line(given),) if facts.is_traced else ()
 
 
 def new_lead(
