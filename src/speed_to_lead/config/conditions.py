@@ -82,6 +82,8 @@ def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
         return None
     if name in ("custom", "custom."):
         return "a custom field has a name; write custom.NAME"
+    if name in RULE_FIELDS:
+        return f"{quoted(name)} is not known yet where this is asked; only rules can ask for it"
     return f"{quoted(name)} is no field of a lead; {field_hint(name, fields)}"
 
 

@@ -49,12 +49,26 @@ class ConditionIndex:
 
     def first_match(self, facts: Facts) -> int | None:
         """The place of the first rule that matches these facts; None where none does."""
+        running = self._matching(facts)
+        return (running & -running).bit_length() - 1 if running else None
+
+    def all_matches(self, facts: Facts) -> list[int]:
+        """The places of all rules that match these facts, in their order."""
+        running = self._matching(facts)
+        found = []
+        while running:
+            lowest = running & -running
+            found.append(lowest.bit_length() - 1)
+            running ^= lowest
+        return found
+
+    def _matching(self, facts: Facts) -> int:
         choice = self._choice_of(frozenset(facts.given.keys() & self._questions.keys()))
         running = choice.running
         for question in choice.questions:
             if not question.is_costly or running & question.asking:
                 running &= question.left_by(facts[question.field])
-        return (running & -running).bit_length() - 1 if running else None
+        return running
 
     def _choice_of(self, given: frozenset[str]) -> "_Choice":
         choice = self._choices.get(given)

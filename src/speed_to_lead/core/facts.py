@@ -144,6 +144,11 @@ class Facts(dict[str, Fact]):
             changed._found.pop(field, None)
         return changed
 
+    def note(self, field: str, value: Any) -> None:
+        """Set a field that was worked out of the others, and that nobody has asked for before."""
+        self.given = {**self.given, field: value}
+        self.pop(field, None)
+
     def found(self, field: str) -> str:
         """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
         words = self._found.get(field) if self.is_traced else ""

@@ -5,7 +5,7 @@ without them a text is just a text. A value that cannot be read stays the text i
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -28,8 +28,17 @@ _SHARED_SITES = frozenset(
         "twitter.com", "x.com", "xing.com", "youtube.com",
     )
 )  # fmt: skip
-#: Seven to fifteen digits and what stands between them: taken for a number without looking it up. Others are looked up.
-_LIKE_A_NUMBER = re.compile(r"(?:[\s()./-]*\d){7,15}[\s()./-]*\Z")
+#: What a person is reached at, how it looks when it is right at a glance, and what it should be. A number: 7 to 15 digits.
+_REACHED_AT = (
+    ("phone", re.compile(r"[\s+]*(?:[\s()./-]*\d){7,15}[\s()./-]*\Z").match, "phone number"),
+    (
+        "email",
+        re.compile(
+            r"[a-zA-Z0-9_+-]{1,30}(?:\.[a-zA-Z0-9_+-]{1,30})?@(?:[a-zA-Z0-9]{1,40}\.){1,4}[a-zA-Z]{2,20}\Z"
+        ).match,
+        "e-mail address",
+    ),
+)
 
 
 def _unread(*_: str) -> str:
@@ -107,30 +116,31 @@ class Meanings:
             found[WEEKDAY], found[HOUR] = WEEKDAYS[local.weekday()], local.hour
         return found
 
-    def remarks(self, facts: Facts) -> Iterator[str]:
-        """The lines a trace has of what could not be read, and of the clock that receipt was read from."""
-        given = facts.given
+    def remarks(self, facts: Facts) -> list[str]:
+        """The lines a trace has of what could not be read, and of the clock that receipt was read from.
+
+        What looks right at a glance is not looked up: this is asked of every lead, and nearly every lead is right.
+        """
+        given, found = facts.given, list[str]()
         if HOUR in given:
-            yield f"received on {given[WEEKDAY]}, hour {given[HOUR]}, {self.reception}"
+            found.append(f"received on {given[WEEKDAY]}, hour {given[HOUR]}, {self.reception}")
         for name in _NUMBERS:
             if name in given and not facts[name].ranges:
-                yield f"{name} {facts.found(name)}, in which no number can be read; it is compared as text"
+                words = facts.found(name)
+                found.append(f"{name} {words}, in which no number can be read; it is compared as text")
         if self.spellings is PLAIN:
-            return
+            return found
         if "country" in given and not facts["country"].meanings:
-            yield f"country {facts.found('country')}, which is no country we know; it is compared as text"
-        phone = given.get("phone")
-        if (
-            phone is not None
-            and not _LIKE_A_NUMBER.match(str(phone).lstrip(" +"))
-            and not facts["phone"].meanings
-        ):
-            yield "phone is given, but is no phone number; it is compared as text"
-        for name, what in (("phone", "phone number"), ("email", "e-mail address")):
-            if name not in given and f"custom.{name}" in given:
-                yield f"{name} is given, but is no {what}; it is kept as custom.{name}"
-        if "email" in given and not facts["email"].meanings:
-            yield "email is given, but is no e-mail address; it is compared as text"
+            words = facts.found("country")
+            found.append(f"country {words}, which is no country we know; it is compared as text")
+        for name, looks_right, what in _REACHED_AT:
+            value = given.get(name)
+            if value is None:
+                if f"custom.{name}" in given:
+                    found.append(f"{name} is given, but is no {what}; it is kept as custom.{name}")
+            elif not looks_right(str(value)) and not facts[name].meanings:
+                found.append(f"{name} is given, but is no {what}; it is compared as text")
+        return found
 
 
 def email_kind(lead: GenericLead, spellings: Spellings) -> str:

@@ -15,7 +15,7 @@ from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
 from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
 from speed_to_lead.core.rules import Rule, Rules
-from speed_to_lead.core.scoring import NO_SCORE, Points, given_points, score_line
+from speed_to_lead.core.scoring import NO_SCORE, Points, Scoring, score_line
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
@@ -53,6 +53,11 @@ class Rulebook:
         """The rules and the default, ready to be asked."""
         return Rules(self.rules, self.default)
 
+    @cached_property
+    def ready_scoring(self) -> Scoring | None:
+        """The points, ready to be asked; None where there are none, and every score is 0."""
+        return Scoring(self.scoring) if self.scoring else None
+
 
 class Route(NamedTuple):
     """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order."""
@@ -80,7 +85,7 @@ def route_of(
     new lead.
     """
     attribution = attribution_of(lead, form, form_source, received_at, rulebook)
-    facts, score = facts_for_rules(attribution, rulebook.scoring, touches)
+    facts, score = facts_for_rules(attribution, rulebook.ready_scoring, touches)
     match = rulebook.ready_rules.first_match(facts)
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
@@ -114,7 +119,7 @@ def deadline_by_rules(
 ) -> datetime:
     """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
     attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=False)
-    facts, _ = facts_for_rules(attribution, rulebook.scoring)
+    facts, _ = facts_for_rules(attribution, rulebook.ready_scoring)
     rule = rulebook.ready_rules.first_match(facts).rule
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
@@ -142,7 +147,7 @@ def attribution_of(
 
 
 def facts_for_rules(
-    attribution: Attribution, scoring: tuple[Points, ...] = (), touches: int = 0
+    attribution: Attribution, scoring: Scoring | None = None, touches: int = 0
 ) -> tuple[Facts, tuple[str, ...]]:
     """What rules can ask about, and the trace's line of the score, where there is a scoring.
 
@@ -151,11 +156,11 @@ def facts_for_rules(
     source = attribution.source
     known = {"source": source.name, "motion": source.motion.value, "touches": touches, "score": NO_SCORE}
     facts = attribution.facts.with_changed(known)
-    if not scoring:
+    if scoring is None:
         return facts, ()
-    given = given_points(scoring, facts)
-    score = sum([one.points for one in given])
-    return facts.with_changed({"score": score}), (score_line(given),) if facts.is_traced else ()
+    given = scoring.given_to(facts)
+    facts.note("score", sum([one.points for one in given]))
+    return facts, (score_line(given),) if facts.is_traced else ()
 
 
 def new_lead(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import Condition
 from speed_to_lead.core.facts import Facts
 
@@ -19,20 +20,17 @@ class Points:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
 
-    def are_for(self, facts: Facts) -> bool:
-        """Whether a lead gets them."""
-        for condition in self.when:
-            if not condition.holds_of(facts[condition.field]):
-                return False
-        for condition in self.unless:  # noqa: SIM110 - two plain loops, asked for each lead
-            if condition.holds_of(facts[condition.field]):
-                return False
-        return True
 
+class Scoring:
+    """Points in their order, ready to be asked: what a lead costs hardly depends on how many there are."""
 
-def given_points(scoring: Iterable[Points], facts: Facts) -> tuple[Points, ...]:
-    """Those that the lead gets, in their order; its score is their sum."""
-    return tuple([points for points in scoring if points.are_for(facts)])
+    def __init__(self, points: Sequence[Points]) -> None:
+        self._points = tuple(points)
+        self._index = ConditionIndex(self._points)
+
+    def given_to(self, facts: Facts) -> list[Points]:
+        """The points that a lead gets, in their order; its score is their sum."""
+        return [self._points[number] for number in self._index.all_matches(facts)]
 
 
 def score_line(given: Sequence[Points]) -> str:
