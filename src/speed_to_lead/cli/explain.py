@@ -54,8 +54,14 @@ class Explanation:
     @property
     def trace(self) -> tuple[str, ...]:
         """The whole reasoning, in order."""
-        test = ("the lead is marked as a test, so the router would drop it",) if self.parsed.is_test else ()
-        return (*test, *self.route.trace, *pick_trace(self.route.team, self.pick), f"  {STATELESS}")
+        if self.route.nurture:
+            return (*_test_line(self.parsed), *self.route.trace)
+        return (
+            *_test_line(self.parsed),
+            *self.route.trace,
+            *pick_trace(self.route.team, self.pick),
+            f"  {STATELESS}",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
@@ -66,14 +72,18 @@ class Explanation:
             "channel": route.attribution.channel,
             "campaign": route.attribution.campaign,
             "rule": route.rule.name,
-            "team": route.team.name,
+            "team": route.team.name or None,
             "rep": self.pick.rep.id if self.pick.rep else None,
-            "sla": route.sla.name,
+            "sla": route.sla.name or None,
             "received_at": to_iso(self.received_at),
-            "deadline": to_iso(route.deadline),
+            "deadline": None if route.nurture else to_iso(route.deadline),
             "steps": [_step_as_json(step) for step in route.steps],
             "trace": list(self.trace),
-        }
+        } | ({"nurture": route.nurture} if route.nurture else {})
+
+
+def _test_line(parsed: ParsedSubmission) -> tuple[str, ...]:
+    return ("the lead is marked as a test, so the router would drop it",) if parsed.is_test else ()
 
 
 def explain(
@@ -215,18 +225,21 @@ def _tell(explanation: Explanation, line: LeadLine) -> None:
     source, campaign = route.attribution.source, route.attribution.campaign
     left = span_text(route.deadline - explanation.received_at)
     say(safe(label))
+    goes_to = f"team {team.name}, " + (f"rep {rep.id} ({rep.name})" if rep else "no rep")
+    due = f"{when(route.deadline, team.calendar)}  ({left} later, SLA {route.sla.name})"
     say_facts(
         [
-            ("goes to", f"team {team.name}, " + (f"rep {rep.id} ({rep.name})" if rep else "no rep")),
+            ("goes to", f"nobody: to nurture, told to {route.nurture}" if route.nurture else goes_to),
             ("because", f'rule "{route.rule.name}"'),
-            ("received", when(explanation.received_at, team.calendar)),
-            ("answer by", f"{when(route.deadline, team.calendar)}  ({left} later, SLA {route.sla.name})"),
+            ("received", when(explanation.received_at, None if route.nurture else team.calendar)),
+            ("answer by", "" if route.nurture else due),
             ("source", f"{source.name} ({source.label}, {source.motion})"),
             ("channel", route.attribution.channel),
             ("campaign", campaign),
         ]
     )
-    say("  steps")
+    if route.steps:
+        say("  steps")
     rep_id = rep.id if rep else None
     say_facts(
         [

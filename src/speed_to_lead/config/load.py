@@ -122,4 +122,8 @@ def _read_rules(
     files: Files, notes: Notes, names: _AllNames, taxonomy: Taxonomy
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     file = files.table("routing.toml", notes)
-    return read_rules(file, names.sources, taxonomy, names.teams, names.slas) if file else ((), None)
+    return (
+        read_rules(file, names.sources, taxonomy, names.teams, names.slas, names.destinations)
+        if file
+        else ((), None)
+    )

@@ -14,14 +14,14 @@ DEFAULT_RULE = "default"
 
 
 def read_rules(
-    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names
+    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names, destinations: Names
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
     file.refuse_keys_except("rules", "default", "received")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
-        table.refuse_keys_except("name", "when", "unless", "team", "sla")
+        table.refuse_keys_except("name", "when", "unless", "team", "sla", "nurture")
         name = table.text("name", "a text that people will read in traces", required=True)
         if name == DEFAULT_RULE:
             table.mistake('the name "default" belongs to [default]; choose another')
@@ -31,6 +31,11 @@ def read_rules(
             )
         when = read_conditions(table, "when", RULE_FIELDS, sources, taxonomy)
         unless = read_conditions(table, "unless", RULE_FIELDS, sources, taxonomy)
+        if table.meant("nurture"):
+            nurture = _read_nurture(table, destinations)
+            if name is not None and nurture is not None:
+                rules.append(Rule(name, "", "", when, unless, nurture))
+            continue
         team, sla = _read_target(table, teams, slas)
         if name is not None and team is not None and sla is not None:
             rules.append(Rule(name, team, sla, when, unless))
@@ -64,6 +69,15 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
     table.refuse_keys_except("team", "sla", *conditions)
     team, sla = _read_target(table, teams, slas)
     return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
+
+
+def _read_nurture(table: Table, destinations: Names) -> str | None:
+    for key in ("team", "sla"):
+        if key in table:
+            table.mistake(
+                f"nurture and {key} exclude each other: who is nurtured has no rep and no clock; keep one of them"
+            )
+    return table.reference("nurture", destinations, "the name of a destination that feeds a sequence")
 
 
 def _read_target(table: Table, teams: Names, slas: Names) -> tuple[str | None, str | None]:

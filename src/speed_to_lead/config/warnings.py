@@ -144,6 +144,8 @@ def _all_on_leave(team: Team, now: datetime) -> Iterator[Mistake]:
 def _holes_under_elapsed_clocks(rulebook: Rulebook, now: datetime) -> Iterator[Mistake]:
     targets: dict[str, list[str]] = {}
     for rule in (*rulebook.rules, rulebook.default):
+        if rule.nurture:
+            continue
         sla = rulebook.slas[rule.sla]
         if sla.respond_within is not None and sla.clock is Clock.ELAPSED:
             slas = targets.setdefault(rule.team, [])
@@ -205,6 +207,7 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
     }
     calendars.add(rulebook.reception.calendar)
     told = {team.manager for team in teams} | {rep.notify for team in teams for rep in team.reps}
+    told |= {rule.nurture for rule in rules}
     told |= {
         name
         for sla in rulebook.slas.values()

@@ -2,19 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Assignment, Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
-from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
+from speed_to_lead.core.lead import (
+    NURTURE,
+    Alert,
+    AlertKind,
+    HistoryEntry,
+    Lead,
+    LeadChange,
+    LeadState,
+    PlannedStep,
+    Touch,
+)
 from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
-from speed_to_lead.core.rules import Rule, Rules
+from speed_to_lead.core.rules import Match, Rule, Rules
 from speed_to_lead.core.scoring import NO_SCORE, Points, Scoring, score_line
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
@@ -60,7 +70,10 @@ class Rulebook:
 
 
 class Route(NamedTuple):
-    """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order."""
+    """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order.
+
+    Where the rule says `nurture`, that is the destination: the team is nobody's, and no clock runs.
+    """
 
     attribution: Attribution
     rule: Rule
@@ -69,6 +82,19 @@ class Route(NamedTuple):
     deadline: datetime
     steps: tuple[PlannedStep, ...]
     trace: tuple[str, ...]
+    nurture: str = ""
+
+
+#: The team and SLA of leads that go to a sequence: nobody, and none.
+_NOBODY = Team(
+    "",
+    Calendar("", "UTC", dict.fromkeys(range(7), (Span.parse("00:00-24:00"),))),
+    "",
+    Assignment.ROUND_ROBIN,
+    (),
+)
+_NO_SLA = SLA("", respond_within=timedelta.max, steps=())
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def route_of(
@@ -87,6 +113,8 @@ def route_of(
     attribution = attribution_of(lead, form, form_source, received_at, rulebook)
     facts, score = facts_for_rules(attribution, rulebook.ready_scoring, touches)
     match = rulebook.ready_rules.first_match(facts)
+    if match.rule.nurture:
+        return _nurturing(attribution, match, (*rulebook.meanings.remarks(facts), *score), received_at)
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
@@ -114,13 +142,29 @@ def route_of(
     )
 
 
+def _nurturing(
+    attribution: Attribution, match: Match, remarks: tuple[str, ...], received_at: datetime
+) -> Route:
+    """The route of a lead whose rule gives it to a sequence."""
+    rule = match.rule
+    trace = (
+        *attribution.trace,
+        *remarks,
+        *match.tried,
+        f'rule "{rule.name}" matches: nurture, told to "{rule.nurture}"; no rep, no clock, closed',
+    )
+    return Route(attribution, rule, _NOBODY, _NO_SLA, received_at, (), trace, rule.nurture)
+
+
 def deadline_by_rules(
     lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
 ) -> datetime:
-    """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
+    """The deadline that `route_of` gives, without its steps and reasoning: a third of the work. Of who is nurtured: never."""
     attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=False)
     facts, _ = facts_for_rules(attribution, rulebook.ready_scoring)
     rule = rulebook.ready_rules.first_match(facts).rule
+    if rule.nurture:
+        return _NEVER
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
@@ -175,7 +219,12 @@ def new_lead(
     now: datetime,
     traceparent: str = "",
 ) -> LeadChange:
-    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
+    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
+
+    One to be nurtured is closed at once, and told of to its destination.
+    """
+    if route.nurture:
+        return _nurtured_lead(lead_id, form, parsed, received_at, route, rulebook, now, traceparent)
     pick = pick_rep(route.team, rotation, load, now)
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
@@ -217,6 +266,47 @@ def new_lead(
     )
     load_change = {lead.rep: 1} if lead.rep else {}
     return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
+
+
+def _nurtured_lead(
+    lead_id: str,
+    form: Form,
+    parsed: ParsedSubmission,
+    received_at: datetime,
+    route: Route,
+    rulebook: Rulebook,
+    now: datetime,
+    traceparent: str,
+) -> LeadChange:
+    """A lead for a sequence: nobody's, without a clock, and closed."""
+    lead = Lead(
+        id=lead_id,
+        version=1,
+        state=LeadState.CLOSED,
+        form=form.name,
+        received_at=received_at,
+        submitted_at=parsed.submitted_at,
+        lead=parsed.lead,
+        source=route.attribution.source.name,
+        channel=route.attribution.channel,
+        campaign=route.attribution.campaign,
+        rule=route.rule.name,
+        team=route.team.name,
+        rep=None,
+        sla=route.sla.name,
+        deadline=route.deadline,
+        steps=(),
+        config_digest=rulebook.digest,
+        closed_at=now,
+        closed_reason=NURTURE,
+        trace=route.trace,
+        traceparent=traceparent,
+    )
+    told = Alert(lead.id, NURTURE, route.nurture, AlertKind.NURTURED, now)
+    routed = HistoryEntry(
+        now, "lead.routed", {"rule": lead.rule, "nurture": route.nurture, "told": {route.nurture: NURTURE}}
+    )
+    return LeadChange(lead, (routed,), (told,), counters={"leads": 1})
 
 
 def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:

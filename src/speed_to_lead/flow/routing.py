@@ -296,7 +296,7 @@ def _decide_round(
     routes = {
         r.entry_id: answer_or_error(route_of_reading, r, rulebook) for r in readings if r.parsed is not None
     }
-    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
+    teams = {route.team.name for route in routes.values() if isinstance(route, Route) and not route.nurture}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
