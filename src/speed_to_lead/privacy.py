@@ -20,11 +20,11 @@ import structlog
 from speed_to_lead import forms
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange
-from speed_to_lead.core.person import Person, digits_of
+from speed_to_lead.core.person import Person
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
-from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, person_keys
+from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, digits_of, person_keys
 from speed_to_lead.store.contract import (
     Held,
     HeldKind,

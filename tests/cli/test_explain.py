@@ -267,3 +267,43 @@ def test_what_it_does_not_import(config_dir: Path) -> None:
         check=True,
     )
     assert done.stderr == b"[]\n"
+
+
+def test_a_lead_to_nurture(run: Run, config_dir: Path) -> None:
+    """It has neither team, rep, SLA, deadline nor steps, and says where it is told of."""
+    routing = config_dir / "routing.toml"
+    rule = '[[rules]]\nname = "Not yet"\nwhen.employees = { at_most = 9 }\nnurture = "console"\n'
+    routing.write_text(rule + routing.read_text())
+    [got] = explained(run, config_dir, lead(employees="1-9"))
+    gone = [got[key] for key in ("team", "rep", "sla", "deadline", "steps")]
+    assert ([None, None, None, None, []], "console") == (gone, got["nurture"])
+    assert 'rule "Not yet" matches: nurture, told to "console"; no rep, no clock, closed' == got["trace"][-1]
+    told = run(
+        "config", "explain", "--config", str(config_dir), stdin=json.dumps(lead(employees="1-9")).encode()
+    )
+    assert "nobody: to nurture, told to console" in told.out
+    assert "answer by" not in told.out
+
+
+@pytest.mark.parametrize(
+    ("touches", "rule"), [(0, "Demos"), (1, "Again"), ("2", None), (-1, None), (True, None)]
+)
+def test_who_comes_again(run: Run, config_dir: Path, touches: Any, rule: str | None) -> None:
+    """How often is told with the lead; what is no such number is said to be none."""
+    routing = config_dir / "routing.toml"
+    again = (
+        '[[rules]]\nname = "Again"\nwhen.touches = { at_least = 1 }\nteam = "inbound"\nsla = "inbound-5m"\n'
+    )
+    routing.write_text(again + routing.read_text())
+    [got] = explained(run, config_dir, lead(touches=touches))
+    assert rule == got.get("rule")
+    assert (rule is None) == (got.get("error") == "touches takes a whole number, 0 or more")
+
+
+def test_scores_and_readings_are_explained(run: Run, config_dir: Path) -> None:
+    """Every point, and every value that could not be read."""
+    points = '[[points]]\nname = "Large"\npoints = 20\nwhen.employees = { at_least = 200 }\n'
+    (config_dir / "scoring.toml").write_text(points)
+    [got] = explained(run, config_dir, lead(employees="über 500", country="Atlantis"))
+    assert 'score is 20: +20 "Large"' in got["trace"]
+    assert 'country is "Atlantis", which is no country we know; it is compared as text' in got["trace"]

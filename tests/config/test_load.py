@@ -5,6 +5,7 @@ from datetime import date, time, timedelta
 import pytest
 from tests.config.builders import NOW, ConfigDirectory
 
+from speed_to_lead.config import warnings_of
 from speed_to_lead.core.assignment import Assignment, Leave
 from speed_to_lead.core.attribution import Motion, Source
 from speed_to_lead.core.delivery import Destination
@@ -126,3 +127,12 @@ def test_the_digest_names_the_content(config: ConfigDirectory) -> None:
     (config.directory / "intake.toml").unlink()
     third = config.load().rulebook.digest
     assert len({first, second, third}) == 3
+
+
+def test_a_rule_may_nurture(config: ConfigDirectory) -> None:
+    """Its leads have neither team nor SLA, and nothing of it is warned of."""
+    config.replace("routing.toml", 'team = "inbound"\nsla = "same-day"', 'nurture = "desk"')
+    loaded = config.load()
+    rule = loaded.rulebook.rules[1]
+    assert ("Referral", "", "", "desk") == (rule.name, rule.team, rule.sla, rule.nurture)
+    assert () == warnings_of(loaded, NOW)

@@ -27,9 +27,39 @@ MISTAKES = [
     ("sources.toml", "utm_medium", "utm_medum",
      'detect[1]: when.utm_medum: "utm_medum" is no field of a lead; did you mean "utm_medium"?'),
     ("sources.toml", 'when.utm_medium = ["cpc", "paid*"]', 'when.motion = "inbound"',
-     'detect[1]: when.motion: "motion" is no field of a lead; what a form asks beyond the known fields is written custom.NAME'),
+     'detect[1]: when.motion: "motion" is not known yet where this is asked; only rules can ask for it'),
     ("sources.toml", 'when.utm_medium = ["cpc", "paid*"]', "when = {}",
      'detect[1]: when is empty; leave it out, or write a condition such as when.country = "US"'),
+    ("routing.toml", "when.custom.plan", "when.received.weekday",
+     'rules[1] "Big demo": when.received.weekday: received.weekday "pro" is unknown; expected "fri", "mon", "sat", "sun", "thu", "tue" or "wed"'),
+    ("routing.toml", 'when.custom.plan = "pro"', 'when.received.weekday = "saturday"',
+     'rules[1] "Big demo": when.received.weekday: received.weekday "saturday" is unknown; did you mean "sat"?'),
+    ("routing.toml", 'when.custom.plan = "pro"', "when.recieved.hour = 9",
+     'rules[1] "Big demo": when.recieved.hour: "recieved.hour" is no field of a lead; did you mean "received.hour"?'),
+    ("routing.toml", 'when.custom.plan = "pro"', "when.received.hours = 9",
+     'rules[1] "Big demo": when.received.hours: "received.hours" is no field of a lead; did you mean "received.hour"?'),
+    ("routing.toml", 'when.custom.plan = "pro"', "when.received.hour = 24",
+     'rules[1] "Big demo": when.received.hour: received.hour is never 24; it is from 0 to 23'),
+    ("routing.toml", 'when.custom.plan = "pro"', 'when.received.hour = { at_least = "9" }',
+     'rules[1] "Big demo": when.received.hour: the text "9" is no received.hour; write a whole number without quotes'),
+    ("routing.toml", 'when.custom.plan = "pro"', "when.touches = { missing = true }",
+     'rules[1] "Big demo": when.touches: missing: touches is always a number; compare it by a value, at_least or at_most'),
+    ("routing.toml", 'when.custom.plan = "pro"', 'when.email_kind = "private"',
+     'rules[1] "Big demo": when.email_kind: email_kind "private" is unknown; expected "free" or "work"'),
+    ("routing.toml", 'when.custom.plan = "pro"', 'when.company_domian = "acme.example"',
+     'rules[1] "Big demo": when.company_domian: "company_domian" is no field of a lead; did you mean "company_domain"?'),
+    ("routing.toml", 'team = "inbound"\nsla = "same-day"', 'nurture = "dask"',
+     'rules[2] "Referral": nurture: destination "dask" is unknown; did you mean "desk"?'),
+    ("routing.toml", 'team = "inbound"\nsla = "same-day"', 'nurture = "desk"\nsla = "same-day"',
+     'rules[2] "Referral": nurture and sla exclude each other: who is nurtured has no rep and no clock; keep one of them'),
+    ("routing.toml", 'team = "inbound"\nsla = "same-day"', 'nurtur = "desk"',
+     'rules[2] "Referral": "nurtur" is an unknown key; did you mean "nurture"?'),
+    ("routing.toml", "[default]", '[default]\nnurture = "desk"',
+     'default: "nurture" is an unknown key; expected "sla" or "team"'),
+    ("routing.toml", "[default]", '[received]\ncalendar = "londn"\n[default]',
+     'received: calendar "londn" is unknown; did you mean "london"?'),
+    ("routing.toml", "[default]", "[received]\n[default]",
+     'received: "calendar" is missing; it takes the name of a calendar of teams.toml'),
     ("sources.toml", "[[detect]]", "[[detekt]]",
      '"detekt" is an unknown key; did you mean "detect"?'),
     ("sources.toml", "[[detect]]", "[detect]",
@@ -231,3 +261,42 @@ def test_one_mistake_is_told_once_and_exactly(
     """One wrong word makes one mistake, with its place and the nearest valid word, and no others in its wake."""
     config.replace(file, old, new)
     assert [f"{file}: {expected}"] == config.mistakes()
+
+
+SCORING = """
+[[points]]
+name = "Large"
+points = 20
+when.employees = { at_least = 200 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("points = 20", 'points = "20"',
+         'points[1] "Large": points is the text "20"; it takes a whole number from -1000 to 1000, without quotes'),
+        ("points = 20", "points = 0", 'points[1] "Large": points is 0, which changes no score; write how many, or remove it'),
+        ("points = 20", "", 'points[1] "Large": "points" is missing; it takes a whole number from -1000 to 1000'),
+        ("points = 20", "point = 20", 'points[1] "Large": "point" is an unknown key; did you mean "points"?'),
+        ('name = "Large"', "", 'points[1]: "name" is missing; it takes a text that people will read in traces'),
+        ("when.employees", "when.employes",
+         'points[1] "Large": when.employes: "employes" is no field of a lead; did you mean "employees"?'),
+        ("when.employees", "when.score",
+         'points[1] "Large": when.score: "score" is not known yet where this is asked; only rules can ask for it'),
+        ("when.employees = { at_least = 200 }", 'when.source = "demo_requst"',
+         'points[1] "Large": when.source: source "demo_requst" is unknown; did you mean "demo_request"?'),
+        ("[[points]]", "[[point]]", '"point" is an unknown key; did you mean "points"?'),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_scoring(config: ConfigDirectory, old: str, new: str, expected: str) -> None:
+    """Points are read as strictly as rules."""
+    config.write({"scoring.toml": SCORING.replace(old, new, 1).encode()})
+    assert [f"scoring.toml: {expected}"] == config.mistakes()
+
+
+def test_two_points_of_one_name(config: ConfigDirectory) -> None:
+    """A trace that names one of them must mean that one."""
+    config.write({"scoring.toml": (SCORING + SCORING).encode()})
+    why = "points 1 have the same name; traces need each name once"
+    assert [f'scoring.toml: points[2] "Large": {why}'] == config.mistakes()

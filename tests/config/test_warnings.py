@@ -131,7 +131,7 @@ def test_names_nothing_refers_to_are_told(config: ConfigDirectory) -> None:
     config.append("alerts.toml", '[destinations.old]\ntype = "console"')
     assert warnings(config) == [
         "sources.toml: sources.chat: no form, detection or rule names it; is it still used?",
-        "teams.toml: calendars.old: no team and no rep uses it",
+        "teams.toml: calendars.old: no team, no rep and no [received] uses it",
         "teams.toml: teams.old: no rule sends it leads",
         "slas.toml: slas.old: no rule uses it",
         "alerts.toml: destinations.old: no team, rep or step names it, so only STL_FALLBACK_DESTINATION could",
@@ -183,3 +183,62 @@ def test_a_detection_that_claims_every_lead_is_warned_of_unless_it_is_the_last(
     catch_all = '[[detect]]\nsource = "paid_search"\n'
     config.replace("sources.toml", "[[detect]]", f"{catch_all}[[detect]]")
     assert [warning.split(": ")[1] for warning in warnings(config)] == ["detect[1]"]
+
+
+def test_a_country_that_nobody_knows_is_told(config: ConfigDirectory) -> None:
+    """It would hold of no lead but one with the same typing error."""
+    add_rules(config, 'when.country = ["DE", "Deutschland", "Ger*", "Germny"]')
+    (warning,) = warnings(config)
+    assert warning.startswith(
+        'routing.toml: rules[3] "rule 0": country "germny" is no country we know, so it'
+    )
+    assert warning.endswith('did you mean "Germany"?')
+
+
+def test_a_calendar_may_be_there_for_the_hour_of_receipt_alone(config: ConfigDirectory) -> None:
+    """[received] uses it."""
+    zone = (
+        '[calendars.tokyo]\ntimezone = "Asia/Tokyo"\nhours = { mon-sun = ["00:00-24:00"] }\n[teams.inbound]'
+    )
+    config.replace("teams.toml", "[teams.inbound]", zone)
+    config.replace("routing.toml", "[default]", '[received]\ncalendar = "tokyo"\n[default]')
+    assert [] == warnings(config)
+
+
+SCORING = """
+[[points]]
+name = "Asks"
+points = 30
+when.source = "demo_request"
+[[points]]
+name = "Large"
+points = 20
+when.employees = { at_least = 200 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "scoring", "why"),
+    [
+        ("when.score = { at_least = 50 }", SCORING, None),
+        ("when.score = { at_least = 20, at_most = 29 }", SCORING, None),
+        ("when.score = { at_least = 51 }", SCORING, "for its sources scores run from 0 to 50"),
+        ("when.score = 10", SCORING, "for its sources scores run from 0 to 50"),
+        (
+            'when.source = "customer_referral"\nwhen.score = { at_least = 30 }',
+            SCORING,
+            "for its sources scores run from 0 to 20",
+        ),
+        ("when.score = { at_least = 1 }", "", "there are no points in scoring.toml, so every score is 0"),
+    ],
+)
+def test_a_score_that_nobody_can_have_is_told(
+    config: ConfigDirectory, when: str, scoring: str, why: str | None
+) -> None:
+    """The rule would never match: what the points come to is said."""
+    if scoring:
+        config.write({"scoring.toml": scoring.encode()})
+    add_rules(config, when)
+    found = warnings(config)
+    assert [why] * (why is not None) == [text.rpartition("; ")[2] for text in found]
+    assert all("it can never match: it asks that the score is" in text for text in found)

@@ -11,6 +11,7 @@ from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.escalation import first_instant
 from speed_to_lead.core.lead import Lead, LeadState, PlannedStep, Response, ResponseKind
+from speed_to_lead.core.meanings import PLAIN, Spellings
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA, Clock, Step, StepTime
@@ -133,15 +134,19 @@ def response(
 
 
 def rule(
-    name: str, *, when: Mapping[str, Any] | None = None, unless: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    when: Mapping[str, Any] | None = None,
+    unless: Mapping[str, Any] | None = None,
+    spellings: Spellings = PLAIN,
 ) -> Rule:
     """A rule to team `inbound` within ten minutes, its conditions as config writes them."""
-    return Rule(name, "inbound", "ten-minutes", conditions(when), conditions(unless))
+    return Rule(name, "inbound", "ten-minutes", conditions(when, spellings), conditions(unless, spellings))
 
 
-def conditions(raw: Mapping[str, Any] | None) -> tuple[Any, ...]:
+def conditions(raw: Mapping[str, Any] | None, spellings: Spellings = PLAIN) -> tuple[Any, ...]:
     """The conditions of a `when` or `unless` table."""
-    return tuple(parse_condition(field, value) for field, value in (raw or {}).items())
+    return tuple(parse_condition(field, value, spellings) for field, value in (raw or {}).items())
 
 
 def taxonomy() -> Taxonomy:

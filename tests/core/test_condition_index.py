@@ -13,10 +13,12 @@ from speed_to_lead.core import condition_index
 from speed_to_lead.core.attribution import Detection
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.meanings import PLAIN, Spellings
 from speed_to_lead.core.rules import Rules
+from speed_to_lead.core.values import folded
 
 #: Few fields and few words, so that rules and leads meet often.
-FIELDS = ("country", "employees", "email", "custom.plan", "referrer")
+FIELDS = ("country", "employees", "email", "custom.plan", "referrer", "phone", "score", "received.hour")
 WORDS = (
     "a",
     "ab",
@@ -31,6 +33,9 @@ WORDS = (
     "STRASSE",
     "é",
     "e\u0301",
+    "0 1-2",
+    "+9012",
+    "012",
 )
 NUMBERS = (-1, 0, 1, 5, 5.0, 5.5, 50, 10**30)
 TEXTS = st.sampled_from(WORDS) | st.text("ab.*", min_size=1, max_size=5)
@@ -50,11 +55,11 @@ RAWS = EQUALS | st.lists(EQUALS, min_size=1, max_size=4) | TABLES
 CONDITIONS = st.dictionaries(st.sampled_from(FIELDS), RAWS, max_size=3)
 RULES = st.lists(st.tuples(CONDITIONS, CONDITIONS), max_size=60)
 
-PLAIN = (
+VALUES = (
     TEXTS | st.booleans() | st.sampled_from((*NUMBERS, "5", "1-50", "5+", "50 or more", "up to 5", "true"))
 )
 ODD = st.recursive(
-    PLAIN
+    VALUES
     | st.none()
     | st.sampled_from((math.nan, math.inf, -math.inf, "", " ", "a" * 20_000, "1," * 5_000, "a." * 5_000, "\ud800", "http://["))
     | st.integers(-(10**400), 10**400)
@@ -62,7 +67,19 @@ ODD = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=6,
 )  # fmt: skip
-LEADS = st.dictionaries(st.sampled_from((*FIELDS, "name", "custom.other")), PLAIN | ODD)
+#: Two countries of two spellings each, numbers that begin with 0 in one of them, and addresses in angle brackets.
+SPELLINGS = Spellings(
+    country=lambda text: {"a": "AA", "ab": "AA", "b": "BB", "ba": "BB"}.get(folded(text), ""),
+    phone=lambda text, country: (
+        f"+9{text}".replace(" ", "").replace("-", "")
+        if country == "BB" and text.startswith("0")
+        else text.replace(" ", "")
+        if text.startswith("+")
+        else ""
+    ),
+    email=lambda text: folded(text).removeprefix("<").removesuffix(">") if text.startswith("<") else "",
+)
+LEADS = st.dictionaries(st.sampled_from((*FIELDS, "name", "custom.other")), VALUES | ODD)
 
 
 @settings(max_examples=400, deadline=None)
@@ -78,10 +95,35 @@ def test_the_index_answers_as_a_scan_does(
     rules: list[tuple[dict[str, Any], dict[str, Any]]], facts: dict[str, Any]
 ) -> None:
     """Whatever rules ask and leads say: the same rule matches, and the trace says the same in the same words."""
-    number, tried = plain_scan_oracle.first_match(rules, facts)
-    made = [rule(f"r{place}", when=when, unless=unless) for place, (when, unless) in enumerate(rules)]
-    assert number == ConditionIndex(made).first_match(Facts(facts))
-    match = Rules(made, rule("default")).first_match(Facts(facts))
+    _compare(rules, facts, PLAIN)
+
+
+@settings(max_examples=400, deadline=None)
+@given(RULES, LEADS)
+@example([({"country": "A"}, {})], {"country": "ab"})
+@example([({"country": "A*"}, {"country": "b"})], {"country": ["x.a.b", "ab"]})
+@example([({"country": {"prefix": "a"}}, {})], {"country": "b"})
+@example([({"phone": {"prefix": "+9 0"}}, {})], {"phone": "0 1-2", "country": "b"})
+@example([({"phone": "0 12"}, {})], {"phone": "+9012"})
+@example([({"email": "<b>"}, {})], {"email": ["<B>", 1]})
+def test_the_index_answers_as_a_scan_does_whatever_the_spelling(
+    rules: list[tuple[dict[str, Any], dict[str, Any]]], facts: dict[str, Any]
+) -> None:
+    """The same where countries, numbers and addresses are compared by what they mean."""
+    _compare(rules, facts, SPELLINGS)
+
+
+def _compare(
+    rules: list[tuple[dict[str, Any], dict[str, Any]]], lead: dict[str, Any], spellings: Spellings
+) -> None:
+    number, tried = plain_scan_oracle.first_match(rules, lead, spellings)
+    made = [
+        rule(f"r{place}", when=when, unless=unless, spellings=spellings)
+        for place, (when, unless) in enumerate(rules)
+    ]
+    facts = Facts(lead, spellings=None if spellings is PLAIN else spellings)
+    assert number == ConditionIndex(made).first_match(facts)
+    match = Rules(made, rule("default")).first_match(facts)
     assert ("default" if number is None else f"r{number}", tried) == (match.rule.name, match.tried)
 
 

@@ -60,6 +60,25 @@ INF = math.inf
         ("10 20", (10, 20)),
         ("-5", (-5, -5)),
         ("9007199254740993", (9007199254740993, 9007199254740993)),
+        ("50\u2013100", (50, 100)),
+        ("< 10", (0, 10)),
+        ("über 500", (500, INF)),
+        ("mehr als 1.000 Mitarbeiter", (1000, INF)),
+        ("ab 500", (500, INF)),
+        ("bis zu 50", (0, 50)),
+        ("unter 10", (0, 10)),
+        ("plus de 500", (500, INF)),
+        ("500 et plus", (500, INF)),
+        ("jusqu'à 50", (0, 50)),
+        ("más de 500", (500, INF)),
+        ("$ over 500", (500, INF)),
+        ("up to $50k", (0, 50_000)),
+        ("10 000 \u2013 50 000 €", (10_000, 50_000)),
+        ("1,5 Mio. €", (1_500_000, 1_500_000)),
+        ("5-10 Tsd", (5_000, 10_000)),
+        ("2bn", (2 * 10**9, 2 * 10**9)),
+        ("5 lakh", (500_000, 500_000)),
+        ("500 plus", (500, INF)),
         ("22.11.2026", None),
         ("2026-11-22", None),
         ("10.0.0.1", None),
@@ -74,6 +93,13 @@ INF = math.inf
 def test_number_range(value: Any, expected: tuple[float, float] | None) -> None:
     """A value means a number, a range or nothing, whatever the country that wrote it."""
     assert expected == number_range(value)
+
+
+@given(st.text() | st.text("0123456789.,'+-k m<>≥über toüplus", max_size=40))
+def test_a_number_range_never_fails(text: str) -> None:
+    """Whatever is written, it is nothing, or a least and a most in their order."""
+    found = number_range(text)
+    assert found is None or found[0] <= found[1]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_facts_for_rules() -> None:
     """Rules see the lead's fields, custom ones too, and source, channel, campaign and motion as attributed."""
     seen = generic(source="word of mouth", utm_campaign="spring", employees=5)
     route = route_of(seen, "demo", None, MONDAY, rulebook())
-    assert facts_for_rules(route.attribution).given == {
+    assert facts_for_rules(route.attribution)[0].given == {
         "email": "kim@example.com",
         "employees": 5,
         "utm_campaign": "spring",
@@ -114,6 +114,8 @@ def test_facts_for_rules() -> None:
         "channel": "Direct",
         "campaign": "spring",
         "motion": "referral",
+        "touches": 0,
+        "score": 0,
     }
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from speed_to_lead.core.submission import (
     FIELD_ALIASES,
     LEAD_FIELDS,
+    PHONE_E164,
+    GenericLead,
     UnreadableSubmission,
     generic_lead,
     lead_field_named,
@@ -118,3 +120,30 @@ def test_every_lead_can_be_found_again(payload: dict[str, Any]) -> None:
         return
     assert set(lead.fields) <= set(LEAD_FIELDS)
     assert len(person_keys(lead)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"email": "sam@example.com"}, {"email": " Sam <SAM@example.com>", "phone": "1"}, True),
+        ({"email": "sam@example.com"}, {"email": "sam@example.org"}, False),
+        ({"phone": "+44 20 7946 0018"}, {"phone": "0044 20 7946-0018"}, True),
+        ({"phone": "020 7946 0018", PHONE_E164: "+442079460018"}, {"phone": "+44 20 7946 0018"}, True),
+        ({"phone": "020 7946 0018", PHONE_E164: "+442079460018"}, {"phone": "020 7946 0018"}, False),
+        ({"phone": "x", PHONE_E164: "+493012345;ext=6"}, {"phone": "x", PHONE_E164: "+4930123456"}, False),
+        (
+            {"phone": "x", PHONE_E164: "+493012345;ext=6"},
+            {"phone": "y", PHONE_E164: "+493012345;ext=6"},
+            True,
+        ),
+    ],
+)
+def test_one_person_in_several_spellings(one: dict[str, str], other: dict[str, str], is_same: bool) -> None:
+    """The same address or number is the same person; another extension, or a number that nobody could place, is not."""
+    assert is_same == (person_keys(GenericLead(one)) == person_keys(GenericLead(other)))
+
+
+def test_the_keys_of_people_do_not_change() -> None:
+    """A key stands in Redis for as long as its lead: those of addresses and of international numbers are what they were."""
+    keys = [person_keys(GenericLead(lead)) for lead in (WHO, {"phone": "+44 20 7946 0018"})]
+    assert [("0b7329f47a81cc75fe0c31b1",), ("a88a9c75df3c55f4b4596d83",)] == keys

@@ -534,3 +534,34 @@ def taken_over_by_the_dead(scene: Scene) -> int:
     """How many entries a router that dies at once takes over."""
     scene.later(1)
     return len(scene.store.queue.reclaim("dead", timedelta(milliseconds=1), 100, isolate_after=100))
+
+
+def test_one_number_in_two_spellings_is_one_person(scene: Scene) -> None:
+    """As a call centre writes it and as its owner does; the text stays as it was written."""
+    first = scene.routed(email="", phone="020 7946 0018", country="United Kingdom")
+    scene.submit(email="", phone="+44 (0)20 7946-0018")
+    scene.submit(email="", phone="0044 2079460018", country="Germany")
+    scene.route()
+    assert {"leads": 1, "touches": 2} == scene.counts()
+    assert "020 7946 0018" == scene.lead(first.id).lead.get("phone")
+
+
+def test_one_text_in_two_countries_is_two_people(scene: Scene) -> None:
+    """The same digits ring elsewhere; and two extensions are two desks."""
+    for country in ("GB", "Italy", "Japan"):
+        scene.submit(email="", phone="020 7946 0018", country=country)
+    for extension in (5, 6):
+        scene.submit(email="", phone=f"+1 212 555 0100 ext {extension}")
+    scene.route()
+    assert {"leads": 5} == scene.counts()
+
+
+def test_what_cannot_be_read_is_routed_all_the_same(scene: Scene) -> None:
+    """An unreadable size, an unknown country, a number that is none: kept as text, and said."""
+    lead = scene.routed(phone="call me", country="Atlantis", employees="a few")
+    assert ("Atlantis", "a few", "call me") == (
+        lead.lead.get("country"),
+        lead.lead.get("employees"),
+        lead.lead.get("custom.phone"),
+    )
+    assert any("no number can be read" in line for line in lead.trace)

@@ -60,8 +60,14 @@ class Explanation:
     @property
     def trace(self) -> tuple[str, ...]:
         """The whole reasoning, in order."""
-        test = ("the lead is marked as a test, so the router would drop it",) if self.parsed.is_test else ()
-        return (*test, *self.route.trace, *pick_trace(self.route.team, self.pick), f"  {STATELESS}")
+        if self.route.nurture:
+            return (*_test_line(self.parsed), *self.route.trace)
+        return (
+            *_test_line(self.parsed),
+            *self.route.trace,
+            *pick_trace(self.route.team, self.pick),
+            f"  {STATELESS}",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
@@ -72,14 +78,18 @@ class Explanation:
             "channel": route.attribution.channel,
             "campaign": route.attribution.campaign,
             "rule": route.rule.name,
-            "team": route.team.name,
+            "team": route.team.name or None,
             "rep": self.pick.rep.id if self.pick.rep else None,
-            "sla": route.sla.name,
+            "sla": route.sla.name or None,
             "received_at": to_iso(self.received_at),
-            "deadline": to_iso(route.deadline),
+            "deadline": None if route.nurture else to_iso(route.deadline),
             "steps": [_step_as_json(step) for step in route.steps],
             "trace": list(self.trace),
-        }
+        } | ({"nurture": route.nurture} if route.nurture else {})
+
+
+def _test_line(parsed: ParsedSubmission) -> tuple[str, ...]:
+    return ("the lead is marked as a test, so the router would drop it",) if parsed.is_test else ()
 
 
 def explain(
@@ -100,7 +110,8 @@ def explain(
 ) -> None:
     """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
 
-    A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id and its form.
+    A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id, its form, and as
+    touches how often the person has come again while their lead was open (0).
     """
     received_at = time_given(at, "--at")
     configuration = read_rules(directory_of_rules(config))
@@ -134,9 +145,10 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     lead_id = given.pop("id", None)
     received_at = receipt_of(given.pop("received_at", None), now)
     form = form_named(given.pop("form", None), configuration)
+    touches = _touches(given.pop("touches", 0))
     parsed = parsed_as(given, form, received_at)
     try:
-        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook)
+        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook, touches)
         pick = pick_rep(route.team, Rotation(), {}, received_at)
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
@@ -169,6 +181,12 @@ def receipt_of(given: Any, now: datetime) -> datetime:
             f"received_at: {to_iso(instant)} is outside the years {YEARS.start} to {YEARS.stop - 1}"
         )
     return from_ms(to_ms(instant))
+
+
+def _touches(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise Unexplainable("touches takes a whole number, 0 or more")
+    return given
 
 
 def form_named(given: Any, configuration: Configuration) -> Form:
@@ -213,18 +231,21 @@ def _tell(explanation: Explanation, line: LeadLine) -> None:
     source, campaign = route.attribution.source, route.attribution.campaign
     left = span_text(route.deadline - explanation.received_at)
     say(safe(label))
+    goes_to = f"team {team.name}, " + (f"rep {rep.id} ({rep.name})" if rep else "no rep")
+    due = f"{when(route.deadline, team.calendar)}  ({left} later, SLA {route.sla.name})"
     say_facts(
         [
-            ("goes to", f"team {team.name}, " + (f"rep {rep.id} ({rep.name})" if rep else "no rep")),
+            ("goes to", f"nobody: to nurture, told to {route.nurture}" if route.nurture else goes_to),
             ("because", f'rule "{route.rule.name}"'),
-            ("received", when(explanation.received_at, team.calendar)),
-            ("answer by", f"{when(route.deadline, team.calendar)}  ({left} later, SLA {route.sla.name})"),
+            ("received", when(explanation.received_at, None if route.nurture else team.calendar)),
+            ("answer by", "" if route.nurture else due),
             ("source", f"{source.name} ({source.label}, {source.motion})"),
             ("channel", route.attribution.channel),
             ("campaign", campaign),
         ]
     )
-    say("  steps")
+    if route.steps:
+        say("  steps")
     rep_id = rep.id if rep else None
     say_facts(
         [

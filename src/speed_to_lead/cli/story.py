@@ -59,6 +59,7 @@ def say_story(
 
 def _facts(lead: Lead, calendar: Calendar | None) -> list[tuple[str, str]]:
     before = f" (before: {', '.join(lead.reps_before)})" if lead.reps_before else ""
+    clock = "" if lead.is_nurtured else f", SLA {lead.sla}"
     return [
         ("who", lead.lead.display_name or str(lead.lead.get("email") or lead.lead.get("phone") or "")),
         (
@@ -66,11 +67,16 @@ def _facts(lead: Lead, calendar: Calendar | None) -> list[tuple[str, str]]:
             f"{lead.source}, channel {lead.channel}"
             + (f", campaign {lead.campaign}" if lead.campaign else ""),
         ),
-        ("goes to", f"team {lead.team}, rep {lead.rep or 'nobody'}{before}"),
-        ("because", f'rule "{lead.rule}", SLA {lead.sla}, config {lead.config_digest}'),
+        (
+            "goes to",
+            "nobody: to nurture"
+            if lead.is_nurtured
+            else f"team {lead.team}, rep {lead.rep or 'nobody'}{before}",
+        ),
+        ("because", f'rule "{lead.rule}"{clock}, config {lead.config_digest}'),
         ("received", f"{when(lead.received_at, calendar)}  (form {lead.form})"),
         ("the form says", when(lead.submitted_at, calendar) if lead.submitted_at else ""),
-        ("answer by", when(lead.deadline, calendar)),
+        ("answer by", "" if lead.is_nurtured else when(lead.deadline, calendar)),
         ("seen by the rep", when(lead.acknowledged_at, calendar) if lead.acknowledged_at else ""),
         ("answered", when(lead.answered_at, calendar) if lead.answered_at else ""),
         ("deadline missed", when(lead.breached_at, calendar) if lead.breached_at else ""),
@@ -96,7 +102,9 @@ def _text(value: Any) -> str:
 
 _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "lead.routed": lambda d: (
-        f'went to team {d["team"]}, rep {d["rep"]}, by rule "{d["rule"]}"; due {d["deadline"]}'
+        f'is to be nurtured, by rule "{d["rule"]}"; told to {d["nurture"]}'
+        if "nurture" in d
+        else f'went to team {d["team"]}, rep {d["rep"]}, by rule "{d["rule"]}"; due {d["deadline"]}'
     ),
     "lead.touched": lambda d: f"the same person wrote again (form {d['form']}, source {d['source']})",
     "lead.breached": lambda d: f"the deadline {d['deadline']} was missed; {d['rep']} had it",

@@ -1,7 +1,7 @@
 """`when` and `unless` of rules and detections: tables of fields → the core's conditions."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,12 +9,26 @@ from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Motion, Taxonomy
 from speed_to_lead.core.conditions import OPERATORS, Condition, ConditionError, parse_condition
+from speed_to_lead.core.meanings import DERIVED_FIELDS, EMAIL_KIND, HOUR, WEEKDAY, WEEKDAYS
 from speed_to_lead.core.submission import LEAD_FIELDS
+from speed_to_lead.spellings import SPELLINGS
 
 #: What a detection may ask about: what came in, before a source is known.
-DETECTION_FIELDS = (*LEAD_FIELDS, "form")
-#: What a rule may ask about: the same, and the motion of the source that was found.
-RULE_FIELDS = (*DETECTION_FIELDS, "motion")
+DETECTION_FIELDS = (*LEAD_FIELDS, "form", *DERIVED_FIELDS)
+#: What a score may ask about: the same, the motion of the source that was found, and how often the person came again.
+SCORE_FIELDS = (*DETECTION_FIELDS, "motion", "touches")
+#: What a rule may ask about: the same, and the score.
+RULE_FIELDS = (*SCORE_FIELDS, "score")
+#: Fields of a few words.
+_WORDS: Mapping[str, Sequence[str]] = {
+    "motion": [motion.value for motion in Motion],
+    WEEKDAY: WEEKDAYS,
+    EMAIL_KIND: ("work", "free"),
+}
+#: Fields of whole numbers, with the least and most they can be.
+_RANGES = {HOUR: (0, 23), "touches": (0, math.inf), "score": (-math.inf, math.inf)}
+#: Fields that are written `part.name`, so that TOML reads a table.
+_NESTED = frozenset(field.partition(".")[0] for field in DERIVED_FIELDS if "." in field) | {"custom"}
 
 #: From here on a float is not exact, and nobody means it.
 _LIMIT = 2**53
@@ -25,7 +39,8 @@ def read_conditions(
 ) -> tuple[Condition, ...]:
     """The conditions under `key` (`when` or `unless`) of a rule or detection.
 
-    In rules, whose `fields` hold `motion`, a source and a motion must exist: one that does not could never match.
+    Where `fields` hold `motion`, a source must exist, and so must the words of every field that has only a few: one that
+    does not could never match.
     """
     section = table.table(key, f'conditions such as {key}.country = ["US", "CA"]')
     if section is None:
@@ -34,13 +49,13 @@ def read_conditions(
     for name, raw in _fields_of(section):
         place = f"{key}.{name}"
         problem = _field_problem(name, fields) or _value_problem(raw)
-        if problem is None and "motion" in fields:
-            problem = _name_problem(name, raw, sources, taxonomy)
+        if problem is None and (name != "source" or "motion" in fields):
+            problem = _word_problem(name, raw, sources, taxonomy) or _range_problem(name, raw)
         if problem is not None:
             table.mistake(f"{place}: {problem}")
             continue
         try:
-            conditions.append(parse_condition(name, raw))
+            conditions.append(parse_condition(name, raw, SPELLINGS))
         except ConditionError as error:
             table.mistake(f"{place}: {error}")
     if not section.values:
@@ -49,13 +64,17 @@ def read_conditions(
 
 
 def _fields_of(section: Table) -> Iterator[tuple[str, Any]]:
-    """Field names and what is asked of them; `custom` tables are opened, so that both ways to write them work."""
+    """Field names and what is asked of them; `custom` and `received` are opened, so that both ways to write them work."""
     for name, raw in section.values.items():
-        if name == "custom" and isinstance(raw, Mapping) and raw:
-            for custom_name, custom_raw in raw.items():
-                yield f"custom.{custom_name}", custom_raw
+        if isinstance(raw, Mapping) and raw and (name in _NESTED or _is_nested_misspelt(name, raw)):
+            for inner_name, inner_raw in raw.items():
+                yield f"{name}.{inner_name}", inner_raw
         else:
             yield name, raw
+
+
+def _is_nested_misspelt(name: str, raw: Mapping[str, Any]) -> bool:
+    return raw.keys().isdisjoint(OPERATORS) and nearest(name, _NESTED) is not None
 
 
 def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
@@ -63,6 +82,8 @@ def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
         return None
     if name in ("custom", "custom."):
         return "a custom field has a name; write custom.NAME"
+    if name in RULE_FIELDS:
+        return f"{quoted(name)} is not known yet where this is asked; only rules can ask for it"
     return f"{quoted(name)} is no field of a lead; {field_hint(name, fields)}"
 
 
@@ -102,23 +123,43 @@ def _single_problem(value: Any) -> str | None:
     return f"{described(value)} cannot be compared; write an ordinary number"
 
 
-def _name_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> str | None:
-    if name not in ("source", "motion") or isinstance(raw, Mapping):
+def _word_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> str | None:
+    """What is wrong with the words asked of a field that has only a few; tables of comparisons are let through."""
+    if (name != "source" and name not in _WORDS) or isinstance(raw, Mapping):
         return None
     for value in raw if isinstance(raw, list) else [raw]:
         if not isinstance(value, str):
             return f"{described(value)} is no {name}; write its name in quotes"
-        problem = _motion_problem(value) if name == "motion" else _source_problem(value, sources, taxonomy)
+        if name == "source":
+            problem = _source_problem(value, sources, taxonomy)
+        elif any(fnmatchcase(word, _pattern(value)) for word in _WORDS[name]):
+            problem = None
+        else:
+            word = value[:3] if name == WEEKDAY else value
+            problem = f"{name} {quoted(value)} is unknown; {hint(word, _WORDS[name])}"
         if problem is not None:
             return problem
     return None
 
 
-def _motion_problem(value: str) -> str | None:
-    motions = [motion.value for motion in Motion]
-    if any(fnmatchcase(motion, _pattern(value)) for motion in motions):
+def _range_problem(name: str, raw: Any) -> str | None:
+    """What is wrong with the numbers asked of a field of whole numbers."""
+    if name not in _RANGES:
         return None
-    return f"motion {quoted(value)} is unknown; {hint(value, motions)}"
+    least, most = _RANGES[name]
+    if isinstance(raw, Mapping):
+        asked = [wanted for operator, wanted in raw.items() if operator in ("at_least", "at_most")]
+        odd = next((operator for operator in raw if operator not in ("at_least", "at_most")), None)
+        if odd is not None:
+            return f"{odd}: {name} is always a number; compare it by a value, at_least or at_most"
+    else:
+        asked = raw if isinstance(raw, list) else [raw]
+    for value in asked:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"{described(value)} is no {name}; write a whole number without quotes"
+        if not least <= value <= most:
+            return f"{name} is never {value}; it is {f'from {least} to {most}' if most < math.inf else f'{least} or more'}"
+    return None
 
 
 def _source_problem(value: str, sources: Names, taxonomy: Taxonomy) -> str | None:

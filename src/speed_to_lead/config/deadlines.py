@@ -34,7 +34,8 @@ class Wait:
 
 def team_and_sla_pairs(rulebook: Rulebook) -> tuple[tuple[Team, SLA], ...]:
     """Each team with each SLA that some rule gives it, in the order of the rules."""
-    pairs = dict.fromkeys((rule.team, rule.sla) for rule in (*rulebook.rules, rulebook.default))
+    rules = (rule for rule in (*rulebook.rules, rulebook.default) if not rule.nurture)
+    pairs = dict.fromkeys((rule.team, rule.sla) for rule in rules)
     return tuple((rulebook.teams[team], rulebook.slas[sla]) for team, sla in pairs)
 
 

@@ -1,4 +1,4 @@
-"""The whole config: seven files → one rulebook, the forms, the destinations and the retention, or every mistake at once."""
+"""The whole config: eight files → one rulebook, the forms, the destinations and the retention, or every mistake at once."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
-from speed_to_lead.config.routing import read_rules
+from speed_to_lead.config.routing import read_reception, read_rules
+from speed_to_lead.config.scoring import read_scoring
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_audit_terms, read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
@@ -20,11 +21,13 @@ from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.meanings import Reception
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form
+from speed_to_lead.spellings import SPELLINGS
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ def load_config(
     calendars, teams = _read_teams(files, notes, names, now)
     slas = _read_slas(files, notes, names)
     rules, default = _read_rules(files, notes, names, taxonomy)
+    routing = files.table("routing.toml", notes)
+    reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
+    points = files.table("scoring.toml", notes)
+    scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
@@ -68,7 +75,9 @@ def load_config(
     retention = read_retention(ages) if ages else Retention()
     if notes.found or default is None:
         raise ConfigError(notes.found)
-    rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
+    rulebook = Rulebook(
+        taxonomy, calendars, teams, slas, rules, default, files.digest, SPELLINGS, reception, scoring
+    )
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:
         raise ConfigError(impossible)
@@ -122,4 +131,8 @@ def _read_rules(
     files: Files, notes: Notes, names: _AllNames, taxonomy: Taxonomy
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     file = files.table("routing.toml", notes)
-    return read_rules(file, names.sources, taxonomy, names.teams, names.slas) if file else ((), None)
+    return (
+        read_rules(file, names.sources, taxonomy, names.teams, names.slas, names.destinations)
+        if file
+        else ((), None)
+    )

@@ -1,20 +1,24 @@
 """routing.toml → the rules in their order, and the default that catches the rest."""
 
+from collections.abc import Mapping
+
 from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
-from speed_to_lead.config.shapes import DEFAULT, RULE
+from speed_to_lead.config.shapes import DEFAULT, RECEIVED, RULE
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.meanings import Reception
 from speed_to_lead.core.rules import Rule
 
 DEFAULT_RULE = "default"
 
 
 def read_rules(
-    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names
+    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names, destinations: Names
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
-    file.refuse_keys_except("rules", "default")
+    file.refuse_keys_except("rules", "default", "received")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
@@ -28,10 +32,28 @@ def read_rules(
             )
         when = read_conditions(table, "when", RULE_FIELDS, sources, taxonomy)
         unless = read_conditions(table, "unless", RULE_FIELDS, sources, taxonomy)
+        if table.meant("nurture"):
+            nurture = _read_nurture(table, destinations)
+            if name is not None and nurture is not None:
+                rules.append(Rule(name, "", "", when, unless, nurture))
+            continue
         team, sla = _read_target(table, teams, slas)
         if name is not None and team is not None and sla is not None:
             rules.append(Rule(name, team, sla, when, unless))
     return tuple(rules), _read_default(file, teams, slas)
+
+
+def read_reception(file: Table, calendars: Mapping[str, Calendar], names: Names) -> Reception:
+    """Whose clock `received.weekday` and `received.hour` are read from: `[received]`, UTC where there is none."""
+    table = file.table("received", 'a table such as [received] with calendar = "new-york"')
+    if table is None:
+        return Reception()
+    table.refuse_keys_except(*RECEIVED)
+    name = table.reference("calendar", names, "the name of a calendar of teams.toml", required=True)
+    calendar = calendars.get(name or "")
+    if calendar is None:
+        return Reception()
+    return Reception(calendar.zone, calendar.name)
 
 
 def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
@@ -48,6 +70,15 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
     table.refuse_keys_except(*DEFAULT, *conditions)
     team, sla = _read_target(table, teams, slas)
     return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
+
+
+def _read_nurture(table: Table, destinations: Names) -> str | None:
+    for key in ("team", "sla"):
+        if key in table:
+            table.mistake(
+                f"nurture and {key} exclude each other: who is nurtured has no rep and no clock; keep one of them"
+            )
+    return table.reference("nurture", destinations, "the name of a destination that feeds a sequence")
 
 
 def _read_target(table: Table, teams: Names, slas: Names) -> tuple[str | None, str | None]:

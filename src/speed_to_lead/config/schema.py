@@ -9,7 +9,7 @@ from typing import Any
 
 from speed_to_lead.config import shapes
 from speed_to_lead.config.alerts import CONSOLE
-from speed_to_lead.config.conditions import DETECTION_FIELDS, RULE_FIELDS
+from speed_to_lead.config.conditions import DETECTION_FIELDS, RULE_FIELDS, SCORE_FIELDS
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.shapes import Schema, Shape, text
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Motion
@@ -51,19 +51,25 @@ def schemas(
                 {"pattern": f"^{shapes.SOURCE_NAME.pattern}$", "not": {"const": UNKNOWN_SOURCE.name}},
             ),
             detect=shapes.listed(shapes.DETECTION),
+            audit=shapes.AUDIT.schema(),
         ),
         "teams.toml": _table(calendars=_named(shapes.CALENDAR), teams=_named(shapes.TEAM)),
         "slas.toml": _table(slas=_named(shapes.SLA_TABLE)),
         "routing.toml": {
-            **_table(rules=shapes.listed(shapes.RULE), default=shapes.DEFAULT.schema()),
+            **_table(
+                received=shapes.RECEIVED.schema(),
+                rules=shapes.listed(shapes.RULE),
+                default=shapes.DEFAULT.schema(),
+            ),
             "required": ["default"],
         },
+        "scoring.toml": _table(points=shapes.listed(shapes.POINTS)),
         "intake.toml": _table(forms=_named(shapes.FORM, {"pattern": f"^{shapes.FORM_NAME.pattern}$"})),
         "alerts.toml": _table(destinations=_destinations(kinds)),
         "retention.toml": _table(keep=shapes.KEEP.schema()),
         "tests/*.toml": shapes.EXPECTATIONS.schema(),
     }
-    fields = {"sources.toml": DETECTION_FIELDS, "routing.toml": RULE_FIELDS}
+    fields = {"sources.toml": DETECTION_FIELDS, "routing.toml": RULE_FIELDS, "scoring.toml": SCORE_FIELDS}
     for name, schema in files.items():
         definitions = _definitions(names, providers)
         if name in fields:

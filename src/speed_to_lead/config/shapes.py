@@ -35,6 +35,8 @@ ROLES = ("rep", "manager")
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_OPEN = 1_000_000
+#: No single fact says more of a lead, and sums stay readable.
+MOST_POINTS = 1000
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,15 @@ DETECTION = Shape(
         "unless": CONDITIONS,
     },
     required=("source",),
+)
+
+AUDIT = Shape(
+    {
+        "quiet_after": _described(_DURATION_TEXT, "a source without leads for so long is told of"),
+        "silent_at": whole_number(
+            1, 1_000_000, "a form is silent when so many submissions were to be expected since its last one"
+        ),
+    }
 )
 
 # --- teams.toml ------------------------------------------------------------------------------------------------
@@ -260,10 +271,36 @@ RULE = Shape(
         "when": CONDITIONS,
         "unless": CONDITIONS,
         **_TEAM_AND_SLA,
+        "nurture": name_of("destination", "in place of team and sla: who feeds a sequence; no rep, no clock"),
     },
-    required=("name", "team", "sla"),
+    required=("name",),
+    more={
+        "oneOf": [
+            {"required": ["team", "sla"], "not": {"required": ["nurture"]}},
+            {"required": ["nurture"], "properties": {"team": False, "sla": False}},
+        ]
+    },
 )
 DEFAULT = Shape(_TEAM_AND_SLA, required=("team", "sla"))
+RECEIVED = Shape(
+    {"calendar": name_of("calendar", "whose clock received.weekday and received.hour are read from")},
+    required=("calendar",),
+)
+
+# --- scoring.toml ----------------------------------------------------------------------------------------------
+
+POINTS = Shape(
+    {
+        "name": text("seen in traces"),
+        "points": {
+            **whole_number(-MOST_POINTS, MOST_POINTS, "what it adds to the score; less than 0 takes away"),
+            "not": {"const": 0},
+        },
+        "when": CONDITIONS,
+        "unless": CONDITIONS,
+    },
+    required=("name", "points"),
+)
 
 # --- intake.toml -----------------------------------------------------------------------------------------------
 

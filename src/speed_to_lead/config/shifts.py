@@ -72,6 +72,8 @@ def _elapsed_slas(rulebook: Rulebook) -> dict[str, list[str]]:
     """The SLAs of each team that count every minute, so that leads wait for it day and night."""
     found: dict[str, list[str]] = {}
     for rule in (*rulebook.rules, rulebook.default):
+        if rule.nurture:
+            continue
         sla = rulebook.slas[rule.sla]
         if sla.respond_within is not None and sla.clock is Clock.ELAPSED:
             slas = found.setdefault(rule.team, [])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from speed_to_lead.config.conditions import DETECTION_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
-from speed_to_lead.config.shapes import DETECTION, SOURCE, SOURCE_NAME
+from speed_to_lead.config.shapes import AUDIT, DETECTION, SOURCE, SOURCE_NAME
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection, Motion, Source, Taxonomy
@@ -35,7 +35,7 @@ def read_audit_terms(file: Table) -> AuditTerms:
     table = file.table("audit", "a table: write [audit]")
     if table is None:
         return terms
-    table.refuse_keys_except("quiet_after", "silent_at")
+    table.refuse_keys_except(*AUDIT)
     text = table.text("quiet_after", 'a duration in quotes, such as "30d"')
     try:
         quiet_after = parse_duration(text) if text is not None else terms.quiet_after

@@ -1,14 +1,20 @@
 """What is allowed in config and still worth a second look: names nobody uses, teams without reps, open doors."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
-from speed_to_lead.config.mistakes import Mistake, quoted
+from speed_to_lead.config.mistakes import Mistake, hint, quoted
 from speed_to_lead.config.shapes import ROLES
 from speed_to_lead.core.assignment import Team
-from speed_to_lead.core.attribution import Detection
+from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection
+from speed_to_lead.core.condition_index import Conditional
+from speed_to_lead.core.conditions import Condition, Kind
 from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.scoring import reachable_scores
+from speed_to_lead.spellings import country_names
 
 
 def name_warnings(configuration: Configuration) -> Iterator[Mistake]:
@@ -18,6 +24,8 @@ def name_warnings(configuration: Configuration) -> Iterator[Mistake]:
     for team in configuration.rulebook.teams.values():
         yield from _nobody(team)
     yield from _unused(configuration)
+    yield from _unknown_countries(configuration.rulebook)
+    yield from _unreachable_scores(configuration.rulebook)
 
 
 def form_warnings(configuration: Configuration) -> Iterator[Mistake]:
@@ -85,7 +93,9 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
     calendars = {
         calendar.name for team in teams for calendar in (team.calendar, *(rep.calendar for rep in team.reps))
     }
+    calendars.add(rulebook.reception.calendar)
     told = {team.manager for team in teams} | {rep.notify for team in teams for rep in team.reps}
+    told |= {rule.nurture for rule in rules}
     told |= {
         name
         for sla in rulebook.slas.values()
@@ -93,7 +103,13 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
         for name in (*step.tell, *step.remind, *step.alert)
     }
     sections = (
-        ("teams.toml", "calendars", rulebook.calendars, calendars, "no team and no rep uses it"),
+        (
+            "teams.toml",
+            "calendars",
+            rulebook.calendars,
+            calendars,
+            "no team, no rep and no [received] uses it",
+        ),
         ("teams.toml", "teams", rulebook.teams, {rule.team for rule in rules}, "no rule sends it leads"),
         ("slas.toml", "slas", rulebook.slas, {rule.sla for rule in rules}, "no rule uses it"),
         (
@@ -130,6 +146,68 @@ def _unknown_forms(configuration: Configuration) -> Iterator[Mistake]:
                     place,
                     f"no form of intake.toml {condition.expected}, so it can match none of their leads",
                 )
+
+
+def _unknown_countries(rulebook: Rulebook) -> Iterator[Mistake]:
+    """Countries that nobody knows, each at the first place that asks for it: it holds only of leads that write the very same."""
+    asked: dict[str, tuple[str, str]] = {}
+    for file, place, one in _conditionals(rulebook):
+        for condition in (*one.when, *one.unless):
+            for comparison in condition.comparisons if condition.field == "country" else ():
+                for name in sorted(wanted for kind, wanted in comparison if kind is Kind.TEXT):
+                    asked.setdefault(name, (file, place))
+    names = country_names() if asked else ()
+    for name, (file, place) in asked.items():
+        why = f"country {quoted(name)} is no country we know, so it holds only of leads that write just that"
+        yield Mistake(file, place, f"{why}; {hint(name, names)}")
+
+
+def _unreachable_scores(rulebook: Rulebook) -> Iterator[Mistake]:
+    """Rules that ask for a score which no combination of points comes to, for none of the sources they are for."""
+    asking = [
+        (number, rule)
+        for number, rule in enumerate(rulebook.rules, start=1)
+        if any(condition.field == "score" for condition in rule.when)
+    ]
+    if not asking:
+        return
+    sources = [
+        Facts({"source": source.name, "motion": source.motion.value})
+        for source in (*rulebook.taxonomy.sources.values(), UNKNOWN_SOURCE)
+    ]
+    scores = [(facts, reachable_scores(rulebook.scoring, facts)) for facts in sources]
+    known: dict[tuple[Condition, ...], frozenset[int]] = {}  # thousands of rules share a few sources
+    for number, rule in asking:
+        about_source = tuple(condition for condition in rule.when if condition.field in ("source", "motion"))
+        if about_source not in known:
+            fitting = (found for facts, found in scores if all(one.holds(facts) for one in about_source))
+            known[about_source] = frozenset(chain.from_iterable(fitting))
+        about_score = [condition for condition in rule.when if condition.field == "score"]
+        reachable = known[about_source]
+        if not any(all(one.holds_for(score) for one in about_score) for score in reachable):
+            expected = " and ".join(condition.expected for condition in about_score)
+            why = (
+                "there are no points in scoring.toml, so every score is 0"
+                if not rulebook.scoring
+                else f"for its sources scores run from {min(reachable)} to {max(reachable)}"
+                if reachable
+                else "no source is one of its own"
+            )
+            yield Mistake(
+                "routing.toml",
+                f"rules[{number}] {quoted(rule.name)}",
+                f"it can never match: it asks that the score {expected}, and no points of scoring.toml come to that; {why}",
+            )
+
+
+def _conditionals(rulebook: Rulebook) -> Iterator[tuple[str, str, Conditional]]:
+    """Everything that has conditions, with its file and place."""
+    for number, rule in enumerate(rulebook.rules, start=1):
+        yield "routing.toml", f"rules[{number}] {quoted(rule.name)}", rule
+    for number, points in enumerate(rulebook.scoring, start=1):
+        yield "scoring.toml", f"points[{number}] {quoted(points.name)}", points
+    for number, detection in enumerate(rulebook.taxonomy.detections, start=1):
+        yield "sources.toml", f"detect[{number}]", detection
 
 
 def _unsigned_forms(configuration: Configuration) -> Iterator[Mistake]:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import Condition
 from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.meanings import PLAIN, Spellings
 from speed_to_lead.core.submission import GenericLead
 from speed_to_lead.core.values import host_of
 
@@ -96,19 +98,29 @@ class Attribution:
 
 
 def attribute(
-    lead: GenericLead, form: str, form_source: str | None, taxonomy: Taxonomy, *, is_traced: bool = True
+    lead: GenericLead,
+    form: str,
+    form_source: str | None,
+    taxonomy: Taxonomy,
+    *,
+    is_traced: bool = True,
+    derived: Mapping[str, Any] = MappingProxyType({}),
+    spellings: Spellings = PLAIN,
 ) -> Attribution:
     """Source: what the form stands for, else what the payload names, else the first detection that matches.
 
     Channel: what the payload names, else Google Analytics 4's default channel group of its UTM tags, click ids
     and referrer (support.google.com/analytics/answer/9756891). Campaign: `campaign`, else `utm_campaign`, else "".
 
+    `derived` is what was worked out of the lead for conditions to ask about, and `spellings` how they read its values.
     Where it is not to be traced the words of its trace quote nothing: to find out what may be quoted is most of the work.
     """
     channel = str(lead.get("channel") or default_channel_group(lead))
     campaign = str(lead.get("campaign") or lead.get("utm_campaign") or "")
     values = facts_of(lead) | {"form": form, "channel": channel, "campaign": campaign or None}
-    facts = Facts(values, is_traced=is_traced)
+    if derived:
+        values |= derived
+    facts = Facts(values, is_traced=is_traced, spellings=None if spellings is PLAIN else spellings)
     source, why = _find_source(facts, form, form_source, lead.get("source"), taxonomy)
     trace = (*why, f"channel is {_quoted(channel, 'channel', facts)}")
     return Attribution(source, channel, campaign, trace, facts)

@@ -152,6 +152,11 @@ class Calendar:
         self._table: OpenTime | None = None
         self._last_opening: tuple[datetime, datetime] = (EPOCH, EPOCH)
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """Its time zone."""
+        return self._zone
+
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.timezone!r})"
 

@@ -49,12 +49,26 @@ class ConditionIndex:
 
     def first_match(self, facts: Facts) -> int | None:
         """The place of the first rule that matches these facts; None where none does."""
+        running = self._matching(facts)
+        return (running & -running).bit_length() - 1 if running else None
+
+    def all_matches(self, facts: Facts) -> list[int]:
+        """The places of all rules that match these facts, in their order."""
+        running = self._matching(facts)
+        found = []
+        while running:
+            lowest = running & -running
+            found.append(lowest.bit_length() - 1)
+            running ^= lowest
+        return found
+
+    def _matching(self, facts: Facts) -> int:
         choice = self._choice_of(frozenset(facts.given.keys() & self._questions.keys()))
         running = choice.running
         for question in choice.questions:
             if not question.is_costly or running & question.asking:
                 running &= question.left_by(facts[question.field])
-        return (running & -running).bit_length() - 1 if running else None
+        return running
 
     def _choice_of(self, given: frozenset[str]) -> "_Choice":
         choice = self._choices.get(given)
@@ -160,6 +174,16 @@ def _all_of(lookups: Sequence[_Lookup]) -> _Lookup:
 def _by_presence(rules: Mapping[bool, int]) -> _Lookup:
     given, missing = rules.get(True, 0), rules.get(False, 0)
     return lambda fact: missing if fact.value is None else given
+
+
+def _by_meaning(rules: Mapping[str, int]) -> _Lookup:
+    def holding(fact: Fact) -> int:
+        found = 0
+        for meaning in fact.meanings:
+            found |= rules.get(meaning, 0)
+        return found
+
+    return holding
 
 
 def _by_text(rules: Mapping[str, int]) -> _Lookup:
@@ -299,6 +323,7 @@ def _by_pattern(rules: Mapping[tuple[str, ...], int]) -> _Lookup:
 #: By kind, cheapest first.
 _TABLES: Mapping[Kind, Callable[[Mapping[Any, int]], _Lookup]] = {
     Kind.GIVEN: _by_presence,
+    Kind.MEANING: _by_meaning,
     Kind.TEXT: _by_text,
     Kind.BEGINNING: _by_beginning,
     Kind.ENDING: _by_ending,

@@ -9,15 +9,20 @@ No condition ever fails on a lead's value, however odd: it holds, or it does not
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from speed_to_lead.core.facts import Fact, Facts, is_personal
+from speed_to_lead.core.meanings import PLAIN, Spellings
 from speed_to_lead.core.values import folded, host_of
 
 OPERATORS = ("at_least", "at_most", "domain", "prefix", "contains", "missing")
+
+
+_SEPARATORS = re.compile(r"[\s()./-]+")
 
 
 class ConditionError(ValueError):
@@ -27,6 +32,7 @@ class ConditionError(ValueError):
 class Kind(Enum):
     """What an alternative compares; `wanted` of each is in brackets."""
 
+    MEANING = auto()  # it means this, however it is spelt: a country's code
     GIVEN = auto()  # the field is there (True) or not (False)
     TEXT = auto()  # the text is this (folded)
     BEGINNING = auto()  # it begins so (folded)
@@ -68,26 +74,30 @@ class Condition:
         return self.holds_of(Fact(value))
 
 
-def parse_condition(field_name: str, raw: Any) -> Condition:
+def parse_condition(field_name: str, raw: Any, spellings: Spellings = PLAIN) -> Condition:
     """The condition a config file writes for a field: a value, a list of values, or a table of comparisons.
 
-    Raises ConditionError saying what was expected.
+    Where `spellings` knows the field, a value equals every spelling of what it means. Raises ConditionError saying what was expected.
     """
     if isinstance(raw, Mapping):
         if not raw:
             raise ConditionError(f"an empty table says nothing; use one of {', '.join(OPERATORS)}")
-        comparisons = tuple(frozenset(_operator(name, wanted)) for name, wanted in raw.items())
+        comparisons = tuple(
+            frozenset(_in_any_spelling(field_name, _operator(name, wanted))) for name, wanted in raw.items()
+        )
         expected = " and ".join(_describe(field_name, name, wanted) for name, wanted in raw.items())
         return Condition(field_name, expected, comparisons, all_of(comparisons))
     values = raw if isinstance(raw, list) else [raw]
     if not values:
         raise ConditionError("an empty list can never hold; name at least one value")
-    comparison = frozenset(map(_equals, values))
+    comparison = frozenset(
+        _in_any_spelling(field_name, (_equals(one, field_name, spellings) for one in values))
+    )
     expected = _described_values(field_name, "is", values)
     return Condition(field_name, expected, (comparison,), _any_of(comparison))
 
 
-def _equals(expected: Any) -> Alternative:
+def _equals(expected: Any, field_name: str, spellings: Spellings) -> Alternative:
     if isinstance(expected, bool):  # true, and "True" as a form writes it
         return Alternative(Kind.TEXT, folded(expected))
     if isinstance(expected, (int, float)):
@@ -99,7 +109,24 @@ def _equals(expected: Any) -> Alternative:
         raise ConditionError(
             "an empty text can never hold; for a field that is not given write { missing = true }"
         )
-    return _wildcard(text) if "*" in text else Alternative(Kind.TEXT, text)
+    if "*" in text:
+        return _wildcard(text)
+    meaning = spellings.meaning_of(field_name, expected)
+    if not meaning:
+        return Alternative(Kind.TEXT, text)
+    return Alternative(Kind.MEANING if field_name == "country" else Kind.TEXT, meaning)
+
+
+def _in_any_spelling(field_name: str, alternatives: Iterable[Alternative]) -> Iterator[Alternative]:
+    """The alternatives; those on the text of a phone number also without what stands between its digits, as in E.164."""
+    for one in alternatives:
+        yield one
+        if (
+            field_name == "phone"
+            and isinstance(one.wanted, str)
+            and (digits := _SEPARATORS.sub("", one.wanted))
+        ):
+            yield Alternative(one.kind, digits)
 
 
 def _wildcard(text: str) -> Alternative:
@@ -169,6 +196,11 @@ def _any_of(comparison: Comparison) -> Callable[[Fact], bool]:
 
 def _is_given(wanted: list[bool]) -> Callable[[Fact], bool]:
     return lambda fact: (fact.value is not None) in wanted
+
+
+def _means(wanted: list[str]) -> Callable[[Fact], bool]:
+    meanings = frozenset(wanted)
+    return lambda fact: not meanings.isdisjoint(fact.meanings)
 
 
 def _is_text(wanted: list[str]) -> Callable[[Fact], bool]:
@@ -275,6 +307,7 @@ def _is_in_domain(wanted: list[str]) -> Callable[[Fact], bool]:
 
 
 _CHECKS: Mapping[Kind, Callable[[list[Any]], Callable[[Fact], bool]]] = {
+    Kind.MEANING: _means,
     Kind.GIVEN: _is_given,
     Kind.TEXT: _is_text,
     Kind.BEGINNING: _begins,

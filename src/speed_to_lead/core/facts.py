@@ -1,15 +1,20 @@
 """What conditions are asked about: a lead's fields by name, each value read once however many rules ask about it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speed_to_lead.core.submission import FIELD_ALIASES
 from speed_to_lead.core.values import folded, host_of, number_range
 
+if TYPE_CHECKING:
+    from speed_to_lead.core.meanings import Spellings
+
 #: Fields whose values a trace does not repeat: the trace is read in places where the person need not be named.
-PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "message"))
+PERSONAL_FIELDS = frozenset(("email", "name", "first_name", "last_name", "phone", "phone_e164", "message"))
+#: Fields whose values are read for what they mean, where somebody knows how.
+_SPELT = frozenset(("country", "email", "phone"))
 #: Names of fields up to this length are remembered, with whether they are personal.
 _LONGEST_REMEMBERED = 200
 
@@ -17,13 +22,16 @@ _LONGEST_REMEMBERED = 200
 class Fact:
     """One field's value, and what it can mean; a field of several values (answers ticked) has several of each.
 
-    A field that is not there has the value None, and means nothing.
+    A field that is not there has the value None, and means nothing. `meaning_of` is how to read a text for what it
+    means, whatever its spelling: a country's code. It answers "" for what it cannot read.
     """
 
-    __slots__ = ("_hosts", "_ranges", "_texts", "value")
+    __slots__ = ("_hosts", "_meaning_of", "_meanings", "_ranges", "_texts", "value")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, meaning_of: Callable[[str], str] | None = None) -> None:
         self.value = value
+        self._meaning_of = meaning_of
+        self._meanings: list[str] | None = None
         self._texts: list[str] | None = None
         self._ranges: list[tuple[float, float]] | None = None
         self._hosts: list[str] | None = None
@@ -34,6 +42,15 @@ class Fact:
         if self._texts is None:
             self._texts = [folded(member) for member in _members(self.value)]
         return self._texts
+
+    @property
+    def meanings(self) -> list[str]:
+        """As what they mean; what cannot be read is left out, and so is everything where nobody knows how to read it."""
+        if self._meanings is None:
+            meaning_of = self._meaning_of
+            found = [] if meaning_of is None else [meaning_of(str(member)) for member in _members(self.value)]
+            self._meanings = [meaning for meaning in found if meaning]
+        return self._meanings
 
     @property
     def ranges(self) -> list[tuple[float, float]]:
@@ -57,6 +74,20 @@ def _members(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
+class RespeltFact(Fact):
+    """A field that is compared as it was written and as it is commonly written: a phone number, an address."""
+
+    __slots__ = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """As texts, folded for comparison, and their meanings with them."""
+        if self._texts is None:
+            texts = [folded(member) for member in _members(self.value)]
+            self._texts = texts + [meaning for meaning in self.meanings if meaning not in texts]
+        return self._texts
+
+
 NOT_GIVEN = Fact(None)
 
 
@@ -65,12 +96,16 @@ class Facts(dict[str, Fact]):
 
     A dictionary of what was read so far, because a dictionary answers at once where a method would be called:
     every rule's trace asks here. `given` is the flat mapping of field name to value, without those that are None.
+    `spellings` is how countries, numbers and addresses are read; None: as texts.
     """
 
-    __slots__ = ("_found", "_personal", "given", "is_traced")
+    __slots__ = ("_found", "_personal", "_spellings", "given", "is_traced")
 
-    def __init__(self, values: Mapping[str, Any], *, is_traced: bool = True) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], *, is_traced: bool = True, spellings: "Spellings | None" = None
+    ) -> None:
         super().__init__()
+        self._spellings = spellings
         self.is_traced = is_traced  # whether anybody reads the words of a trace
         if None in values.values():
             values = {name: value for name, value in values.items() if value is not None}
@@ -80,12 +115,27 @@ class Facts(dict[str, Fact]):
 
     def __missing__(self, field: str) -> Fact:
         value = self.given.get(field)
-        fact = self[field] = NOT_GIVEN if value is None else Fact(value)
+        if value is None:
+            fact = NOT_GIVEN
+        elif field in _SPELT and self._spellings is not None:
+            fact = self._spelt(field, value, self._spellings)
+        else:
+            fact = Fact(value)
+        self[field] = fact
         return fact
+
+    def _spelt(self, field: str, value: Any, spellings: "Spellings") -> Fact:
+        if field == "country":
+            return Fact(value, spellings.country)
+        if field == "email":
+            return RespeltFact(value, spellings.email)
+        return RespeltFact(
+            value, lambda text: spellings.phone(text, next(iter(self["country"].meanings), ""))
+        )
 
     def with_changed(self, values: Mapping[str, Any]) -> "Facts":
         """The same with these fields changed, none of which is personal; what was read of the others is kept."""
-        changed = Facts(dict(self.given, **values), is_traced=self.is_traced)
+        changed = Facts(dict(self.given, **values), is_traced=self.is_traced, spellings=self._spellings)
         changed.update(self)
         changed._found = dict(self._found)
         changed._personal = self._personal
@@ -94,6 +144,11 @@ class Facts(dict[str, Fact]):
             changed._found.pop(field, None)
         return changed
 
+    def note(self, field: str, value: Any) -> None:
+        """Set a field that was worked out of the others, and that nobody has asked for before."""
+        self.given = {**self.given, field: value}
+        self.pop(field, None)
+
     def found(self, field: str) -> str:
         """What was found in the field, in the words of a trace: `is "DE"`, `is not given`."""
         words = self._found.get(field) if self.is_traced else ""
@@ -101,6 +156,13 @@ class Facts(dict[str, Fact]):
             value = self.given.get(field)
             text = None if value is None else self.shown(value, field)
             words = "is not given" if value is None else "is given" if text is None else f'is "{text}"'
+            if (
+                field == "country"
+                and text is not None
+                and (meant := self[field].meanings)
+                and meant != [text]
+            ):
+                words += f" ({', '.join(meant)})"
             self._found[field] = words
         return words
 

@@ -22,6 +22,11 @@ class LeadState(StrEnum):
     CLOSED = "closed"
 
 
+#: Why a lead that goes to a sequence is closed, and the name of the step that tells of it. Nobody waits for an answer, and
+#: when the person comes again that is a new lead, judged anew: with an open one it would be a touch.
+NURTURE = "nurture"
+
+
 class ResponseKind(StrEnum):
     """Evidence that a person answered. `acknowledged` says "mine" and stops no clock; the others stop it."""
 
@@ -43,6 +48,7 @@ class AlertKind(StrEnum):
     REMINDER = "sla.reminder"
     BREACHED = "sla.breached"
     REASSIGNED = "lead.reassigned"
+    NURTURED = "lead.nurtured"
     QUARANTINED = "system.lead_quarantined"
     STAGE_SILENT = "system.stage_silent"
     STAGE_BACK = "system.stage_back"
@@ -141,6 +147,11 @@ class Lead:
     def is_open(self) -> bool:
         """Whether somebody is still waiting for a first response."""
         return self.state is LeadState.OPEN
+
+    @property
+    def is_nurtured(self) -> bool:
+        """Whether it went to a sequence instead of a team: nobody has it, no clock runs, it was closed when it came."""
+        return not self.team
 
     def step(self, name: str) -> PlannedStep | None:
         """The planned step of that name, or None."""

@@ -49,13 +49,13 @@ def compose(
     person = lead.lead.display_name or str(lead.lead.get("email") or lead.lead.get("phone") or "somebody")
     company = str(lead.lead.get("company") or "")
     who = f"{person} ({company})" if company else person
-    facts = [
-        ("Who", who),
-        ("Source", source_label),
-        ("Waiting", span_text((lead.answered_at or lead.closed_at or now) - lead.received_at)),
-        ("Belongs to", f"{rep_name}, team {lead.team}"),
-        ("Answer by", _deadline_text(lead, team, now)),
-    ]
+    facts = [("Who", who), ("Source", source_label)]
+    if not lead.is_nurtured:
+        facts += [
+            ("Waiting", span_text((lead.answered_at or lead.closed_at or now) - lead.received_at)),
+            ("Belongs to", f"{rep_name}, team {lead.team}"),
+            ("Answer by", _deadline_text(lead, team, now)),
+        ]
     for label, name in (("E-mail", "email"), ("Phone", "phone"), ("Asked", "message")):
         value = lead.lead.get(name)
         if value:
@@ -73,7 +73,7 @@ def compose(
         team=lead.team,
         rep=lead.rep or "",
         source=lead.source,
-        deadline=lead.deadline,
+        deadline=None if lead.is_nurtured else lead.deadline,
         decided_at=alert.decided_at,
         late_seconds=alert.late_seconds,
         skipped_steps=alert.skipped_steps,
@@ -118,6 +118,8 @@ def span_text(span: timedelta) -> str:
 def _headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) -> str:
     due = _due_text(lead, now)
     match alert.kind:
+        case AlertKind.NURTURED:
+            return f"To nurture: {who}"
         case AlertKind.ASSIGNED:
             return f"New lead for {rep_name}: {who}, {due}"
         case AlertKind.REMINDER:

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus
 
 from speed_to_lead.core.lead import Lead
-from speed_to_lead.core.submission import GenericLead, person_keys
+from speed_to_lead.core.submission import PHONE_E164, GenericLead, digits_of, person_keys
+from speed_to_lead.core.values import bare_address
 
 #: What stands where an erased address or number stood.
 ERASED = "[erased]"
@@ -71,7 +72,8 @@ class Person:
     def owns(self, lead: GenericLead) -> bool:
         """Whether this is what they said of themselves: its own e-mail or phone is theirs."""
         address = bare_address(str(lead.get("email") or ""))
-        return address in self.emails or digits_of(lead.get("phone")) in self.phones
+        numbers = {digits_of(lead.get("phone")), digits_of(lead.get(PHONE_E164))}
+        return address in self.emails or not numbers.isdisjoint(self.phones)
 
     def owns_lead(self, lead: Lead) -> bool:
         """Whether the lead is theirs, by its first submission or by a touch."""
@@ -135,17 +137,6 @@ def person_named(*given: str) -> Person:
                 f"({LEAST_DIGITS} digits or more)"
             )
     return Person(frozenset(emails), frozenset(phones))
-
-
-def bare_address(text: str) -> str:
-    """The address alone, case-folded: `Kim Doe <Kim@example.com>` is `kim@example.com`."""
-    inside = re.search(r"<([^<>]*)>\s*$", text)
-    return (inside[1] if inside else text).strip().casefold().removeprefix("mailto:")
-
-
-def digits_of(value: Any) -> str:
-    """The digits of a phone number, as person keys compare them: a leading 00 counts as +."""
-    return re.sub(r"\D", "", str(value if value is not None else "")).removeprefix("00")
 
 
 def _readings(text: str) -> Iterator[str]:

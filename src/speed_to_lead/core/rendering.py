@@ -30,7 +30,7 @@ def lead_as_json(lead: Lead, history: Sequence[HistoryEntry] | None = None) -> d
         "team": lead.team,
         "rep": lead.rep,
         "sla": lead.sla,
-        "deadline": to_iso(lead.deadline),
+        "deadline": None if lead.is_nurtured else to_iso(lead.deadline),
         "next_at": _iso(lead.next_at),
         "steps": [_step_as_json(step, lead.steps_done) for step in lead.steps],
         "acknowledged_at": _iso(lead.acknowledged_at),

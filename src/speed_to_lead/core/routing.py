@@ -2,20 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Assignment, Pick, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
-from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
-from speed_to_lead.core.rules import Rule, Rules
+from speed_to_lead.core.lead import (
+    NURTURE,
+    Alert,
+    AlertKind,
+    HistoryEntry,
+    Lead,
+    LeadChange,
+    LeadState,
+    PlannedStep,
+    Touch,
+)
+from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
+from speed_to_lead.core.rules import Match, Rule, Rules
+from speed_to_lead.core.scoring import NO_SCORE, Points, Scoring, score_line
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
+
+if TYPE_CHECKING:
+    from speed_to_lead.core.condition_index import Conditional
 
 #: Touches a lead's record holds.
 MAX_TOUCHES = 20
@@ -32,15 +47,33 @@ class Rulebook:
     rules: tuple[Rule, ...]
     default: Rule
     digest: str
+    spellings: Spellings = PLAIN
+    reception: Reception = Reception()  # noqa: RUF009 - a frozen value
+    scoring: tuple[Points, ...] = ()
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        """How the values of leads are read, with the derived fields that anything here asks for."""
+        asking: tuple[Conditional, ...] = (*self.rules, *self.scoring, *self.taxonomy.detections)
+        asked = {condition.field for one in asking for condition in (*one.when, *one.unless)}
+        return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
 
     @cached_property
     def ready_rules(self) -> Rules:
         """The rules and the default, ready to be asked."""
         return Rules(self.rules, self.default)
 
+    @cached_property
+    def ready_scoring(self) -> Scoring | None:
+        """The points, ready to be asked; None where there are none, and every score is 0."""
+        return Scoring(self.scoring) if self.scoring else None
+
 
 class Route(NamedTuple):
-    """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order."""
+    """What the rules give one lead, without the rep; `trace` is the whole reasoning, in order.
+
+    Where the rule says `nurture`, that is the destination: the team is nobody's, and no clock runs.
+    """
 
     attribution: Attribution
     rule: Rule
@@ -49,6 +82,19 @@ class Route(NamedTuple):
     deadline: datetime
     steps: tuple[PlannedStep, ...]
     trace: tuple[str, ...]
+    nurture: str = ""
+
+
+#: The team and SLA of leads that go to a sequence: nobody, and none.
+_NOBODY = Team(
+    "",
+    Calendar("", "UTC", dict.fromkeys(range(7), (Span.parse("00:00-24:00"),))),
+    "",
+    Assignment.ROUND_ROBIN,
+    (),
+)
+_NO_SLA = SLA("", respond_within=timedelta.max, steps=())
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def route_of(
@@ -57,15 +103,20 @@ def route_of(
     form_source: str | None,
     received_at: datetime,
     rulebook: Rulebook,
+    touches: int = 0,
     *,
     is_traced: bool = True,
 ) -> Route:
     """The route of a lead received at `received_at`. `form_source` is the source its form stands for, or None.
 
-    Where it is not to be traced it has neither steps nor reasoning, which are half of the work.
+    `touches` is how many times the same person has come again while their lead was open, this time included: 0 for a
+    new lead. Where it is not to be traced it has neither steps nor reasoning, which are half of the work.
     """
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=is_traced)
-    match = rulebook.ready_rules.first_match(facts_for_rules(attribution))
+    attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=is_traced)
+    facts, score = facts_for_rules(attribution, rulebook.ready_scoring, touches)
+    match = rulebook.ready_rules.first_match(facts)
+    if match.rule.nurture:
+        return _nurturing(attribution, match, (*rulebook.meanings.remarks(facts), *score), received_at)
     team = rulebook.teams[match.rule.team]
     sla = rulebook.slas[match.rule.sla]
     deadline = deadline_of(sla, team.calendar, received_at)
@@ -78,6 +129,8 @@ def route_of(
     )
     trace = (
         *attribution.trace,
+        *rulebook.meanings.remarks(facts),
+        *score,
         *match.tried,
         f'{what}: team "{team.name}", SLA "{sla.name}"',
         f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
@@ -93,19 +146,69 @@ def route_of(
     )
 
 
+def _nurturing(
+    attribution: Attribution, match: Match, remarks: tuple[str, ...], received_at: datetime
+) -> Route:
+    """The route of a lead whose rule gives it to a sequence."""
+    rule = match.rule
+    trace = (
+        *attribution.trace,
+        *remarks,
+        *match.tried,
+        f'rule "{rule.name}" matches: nurture, told to "{rule.nurture}"; no rep, no clock, closed',
+    )
+    return Route(attribution, rule, _NOBODY, _NO_SLA, received_at, (), trace, rule.nurture)
+
+
 def deadline_by_rules(
     lead: GenericLead, form: str, form_source: str | None, received_at: datetime, rulebook: Rulebook
 ) -> datetime:
-    """The deadline that `route_of` gives, without its steps and reasoning: a third of the work."""
-    attribution = attribute(lead, form, form_source, rulebook.taxonomy, is_traced=False)
-    rule = rulebook.ready_rules.first_match(facts_for_rules(attribution)).rule
+    """The deadline that `route_of` gives, without its steps and reasoning: a third of the work. Of who is nurtured: never."""
+    attribution = attribution_of(lead, form, form_source, received_at, rulebook, is_traced=False)
+    facts, _ = facts_for_rules(attribution, rulebook.ready_scoring)
+    rule = rulebook.ready_rules.first_match(facts).rule
+    if rule.nurture:
+        return _NEVER
     return deadline_of(rulebook.slas[rule.sla], rulebook.teams[rule.team].calendar, received_at)
 
 
-def facts_for_rules(attribution: Attribution) -> Facts:
-    """What rules can ask about: the lead's fields, and form, source, channel, campaign and motion as attributed."""
+def attribution_of(
+    lead: GenericLead,
+    form: str,
+    form_source: str | None,
+    received_at: datetime,
+    rulebook: Rulebook,
+    *,
+    is_traced: bool = True,
+) -> Attribution:
+    """Where a lead received at `received_at` came from, its values read as the rulebook says."""
+    meanings = rulebook.meanings
+    return attribute(
+        lead,
+        form,
+        form_source,
+        rulebook.taxonomy,
+        is_traced=is_traced,
+        derived=meanings.derived(lead, received_at),
+        spellings=meanings.spellings,
+    )
+
+
+def facts_for_rules(
+    attribution: Attribution, scoring: Scoring | None = None, touches: int = 0
+) -> tuple[Facts, tuple[str, ...]]:
+    """What rules can ask about, and the trace's line of the score, where there is a scoring.
+
+    They can ask about the lead's fields, about form, source, channel, campaign and motion as attributed, and the score.
+    """
     source = attribution.source
-    return attribution.facts.with_changed({"source": source.name, "motion": source.motion.value})
+    known = {"source": source.name, "motion": source.motion.value, "touches": touches, "score": NO_SCORE}
+    facts = attribution.facts.with_changed(known)
+    if scoring is None:
+        return facts, ()
+    given = scoring.given_to(facts)
+    facts.note("score", sum([one.points for one in given]))
+    return facts, (score_line(given),) if facts.is_traced else ()
 
 
 def new_lead(
@@ -120,7 +223,12 @@ def new_lead(
     now: datetime,
     traceparent: str = "",
 ) -> LeadChange:
-    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
+    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
+
+    One to be nurtured is closed at once, and told of to its destination.
+    """
+    if route.nurture:
+        return _nurtured_lead(lead_id, form, parsed, received_at, route, rulebook, now, traceparent)
     pick = pick_rep(route.team, rotation, load, now)
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
@@ -162,6 +270,47 @@ def new_lead(
     )
     load_change = {lead.rep: 1} if lead.rep else {}
     return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
+
+
+def _nurtured_lead(
+    lead_id: str,
+    form: Form,
+    parsed: ParsedSubmission,
+    received_at: datetime,
+    route: Route,
+    rulebook: Rulebook,
+    now: datetime,
+    traceparent: str,
+) -> LeadChange:
+    """A lead for a sequence: nobody's, without a clock, and closed."""
+    lead = Lead(
+        id=lead_id,
+        version=1,
+        state=LeadState.CLOSED,
+        form=form.name,
+        received_at=received_at,
+        submitted_at=parsed.submitted_at,
+        lead=parsed.lead,
+        source=route.attribution.source.name,
+        channel=route.attribution.channel,
+        campaign=route.attribution.campaign,
+        rule=route.rule.name,
+        team=route.team.name,
+        rep=None,
+        sla=route.sla.name,
+        deadline=route.deadline,
+        steps=(),
+        config_digest=rulebook.digest,
+        closed_at=now,
+        closed_reason=NURTURE,
+        trace=route.trace,
+        traceparent=traceparent,
+    )
+    told = Alert(lead.id, NURTURE, route.nurture, AlertKind.NURTURED, now)
+    routed = HistoryEntry(
+        now, "lead.routed", {"rule": lead.rule, "nurture": route.nurture, "told": {route.nurture: NURTURE}}
+    )
+    return LeadChange(lead, (routed,), (told,), counters={"leads": 1})
 
 
 def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:

@@ -14,13 +14,17 @@ TRACED_RULES = 40
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All of `when` must hold and none of `unless`. The default is a rule without conditions."""
+    """All of `when` must hold and none of `unless`. The default is a rule without conditions.
+
+    A rule with `nurture`, a destination, has neither team nor SLA (both are ""): nobody answers its leads, they are told of there.
+    """
 
     name: str
     team: str
     sla: str
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
+    nurture: str = ""
 
 
 class Match(NamedTuple):

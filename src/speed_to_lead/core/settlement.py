@@ -7,9 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from speed_to_lead.core.assignment import Rotation
-from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
-from speed_to_lead.core.routing import Route, Rulebook, add_touch, deadline_by_rules, new_lead, route_of
+from speed_to_lead.core.routing import (
+    Route,
+    Rulebook,
+    add_touch,
+    attribution_of,
+    deadline_by_rules,
+    new_lead,
+    route_of,
+)
 from speed_to_lead.core.submission import (
     Form,
     GenericLead,
@@ -273,7 +280,9 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
 
 
 def _touch(submission: Submission, parsed: ParsedSubmission, form: Form, rulebook: Rulebook) -> Touch:
-    attribution = attribute(parsed.lead, form.name, form.source, rulebook.taxonomy)
+    attribution = attribution_of(
+        parsed.lead, form.name, form.source, submission.received_at, rulebook, is_traced=False
+    )
     return Touch(
         submission.id,
         form.name,

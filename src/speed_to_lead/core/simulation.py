@@ -136,6 +136,8 @@ class _Side:
         try:
             form = asked.form
             route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
+            if route.nurture:
+                return Placement(route.attribution.source.name, route.rule.name), None
             team = route.team
             rotation = self.rotations.get(team.name, Rotation())
             pick = pick_rep(team, rotation, self.load, at)

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from speed_to_lead.core.values import bare_address, folded
+
 #: The generic lead's own fields; whatever else arrives is kept under `custom`.
 LEAD_FIELDS = (
     "email", "name", "first_name", "last_name", "phone", "company", "website", "title",
@@ -17,6 +19,9 @@ LEAD_FIELDS = (
     "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid", "ga_client_id",
     "referrer", "landing_page", "consent",
 )  # fmt: skip
+
+#: Where the readers put the number in E.164 beside what was written as `phone`, for a lead that is known by its phone.
+PHONE_E164 = "phone_e164"
 
 #: What form tools call the same fields: Zapier and Make users, Salesforce Web-to-Lead, WordPress labels.
 #: Written with underscores; case, spaces, hyphens and camelCase make no difference (see `lead_field_named`).
@@ -237,13 +242,23 @@ def _names_to_show(names: list[str]) -> str:
 def person_keys(lead: GenericLead) -> tuple[str, ...]:
     """Keys under which the same person is found again: by e-mail, else by phone. Hashes, so they can be key names.
 
-    E-mail is compared case-folded and trimmed, phone by its digits (a leading 00 counts as +).
+    E-mail is compared by the address alone, case-folded. A phone by its digits in E.164 where it could be read (then it
+    stands beside what was written), else by those that were written, where a leading 00 counts as +: so an
+    international number has one key, whether or not it was read. An extension is another person's.
     """
     email = lead.get("email")
     if email:
-        return (_digest("email", str(email).strip().casefold()),)
-    digits = re.sub(r"\D", "", str(lead.get("phone") or "")).removeprefix("00")
-    return (_digest("phone", digits),) if digits else ()
+        return (_digest("email", folded(bare_address(str(email)))),)
+    number, extension_mark, extension = str(lead.get(PHONE_E164) or lead.get("phone") or "").partition(
+        ";ext="
+    )
+    digits = digits_of(number)
+    return (_digest("phone", f"{digits}{extension_mark}{extension}"),) if digits else ()
+
+
+def digits_of(value: Any) -> str:
+    """The digits of a phone number, those of its extension too: a leading 00 counts as +."""
+    return re.sub(r"\D", "", str(value if value is not None else "")).removeprefix("00")
 
 
 def content_key(submission: Submission) -> str:

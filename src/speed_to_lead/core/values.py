@@ -7,26 +7,38 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+#: What counts thousands and more, in the languages of the forms we have seen. Not "mil": a million here, a thousand there.
+_SIZES = {
+    **dict.fromkeys(("k", "thousand", "thousands", "tsd", "tausend", "mille"), 1_000),
+    **dict.fromkeys(("m", "mn", "mm", "mio", "million", "millions", "millionen", "millones", "milioni"), 1_000_000),
+    **dict.fromkeys(("bn", "billion", "billions", "mrd", "milliarden"), 1_000_000_000),
+    **dict.fromkeys(("lakh", "lakhs", "lac"), 100_000),
+    **dict.fromkeys(("crore", "crores", "cr"), 10_000_000),
+}  # fmt: skip
 #: Digits in groups: 1,000 and 1.000 and 1'000 and 1 000; a space only before three digits, or "10 20" were one.
 _NUMBER = re.compile(
-    r"(\d+(?:[.,'\u2019_]\d+|[ \u00a0\u202f]\d{3}(?!\d))*)"
-    r"(?:\s*(thousand|k|million|mio|mn|m)(?![^\W\d_]))?"  # "10 k", but not "10 members"
+    r"(\d+(?:[.,'\u2019_]\d+|[ \u00a0\u2009\u202f]\d{3}(?!\d))*)"
+    rf"(?:\s*({'|'.join(sorted(_SIZES, key=len, reverse=True))})(?![^\W\d_]))?"  # "10 k", but not "10 members"
     r"\s*(\+)?"
 )
 #: "between 1,000 and 5,000 employees, worldwide" is half as long.
 _LONGEST_NUMBER = 100
-_SIZES = {
-    "k": 1_000,
-    "thousand": 1_000,
-    "m": 1_000_000,
-    "mn": 1_000_000,
-    "mio": 1_000_000,
-    "million": 1_000_000,
-}
-_OR_MORE = re.compile(r"^(?:>|≥|over |more than |at least )| (?:or more|and more|or above|and up)\b")
-_OR_LESS = re.compile(
-    r"^(?:<|≤|under |less than |fewer than |up to |at most )| (?:or less|or fewer|or under)\b"
+#: "$ over 500" is written as well as "over $500".
+_CURRENCY = re.compile(r"^(?:[a-z]{0,2}[$€£¥₹]|usd|eur|gbp|chf)\s*")
+_OR_MORE = re.compile(
+    r"^(?:>|≥|over |more than |greater than |at least |from |starting at |min\b|minimum |"
+    r"über |mehr als |mindestens |ab |plus de |au moins |à partir de |más de |mas de |al menos |desde |"
+    r"oltre |più di |almeno |meer dan |minstens |vanaf )|"
+    r" (?:or more|and more|or above|and above|or over|and over|and up|plus|oder mehr|und mehr|ou plus|et plus|"
+    r"o más|o mas|y más|y mas|o più|e oltre|of meer|en meer)\b"
 )
+_OR_LESS = re.compile(
+    r"^(?:<|≤|under |below |less than |fewer than |no more than |not more than |up to |at most |max\b|maximum |"
+    r"unter |weniger als |bis |höchstens |maximal |moins de |jusqu'à |jusqu\u2019à |au plus |menos de |hasta |"
+    r"meno di |fino a |al massimo |minder dan |tot |hoogstens )|"
+    r" (?:or less|or fewer|or under|and under|or below|and below|oder weniger|und weniger|ou moins|o menos|o meno|of minder)\b"
+)
+_NAMED_ADDRESS = re.compile(r"<([^<>]*)>\s*$")
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//")
 
 
@@ -34,6 +46,12 @@ def folded(value: Any) -> str:
     """Text as it is compared: trimmed, case-folded, accents composed (macOS sends them apart)."""
     text = str(value).strip().casefold()
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def bare_address(text: str) -> str:
+    """The address alone, case-folded: `Kim Doe <Kim@example.com>` is `kim@example.com`."""
+    inside = _NAMED_ADDRESS.search(text) if text.rstrip().endswith(">") else None
+    return (inside[1] if inside else text).strip().casefold().removeprefix("mailto:")
 
 
 def host_of(value: Any) -> str:
@@ -55,8 +73,9 @@ def number_range(value: Any) -> tuple[float, float] | None:
     """The least and most a value can mean as a number: 500 → (500, 500), "51-200" → (51, 200), "1,000+" → (1000, inf).
 
     Texts may group digits by comma, point, apostrophe or space, and end in k or m: "10.000" is ten thousand, since
-    nobody counts anything on a form to three decimals. None where there is no number in it, or more than two, or more than a
-    hundred characters.
+    nobody counts anything on a form to three decimals. "over 500" and "under 10" reach to infinity and from 0, their own
+    number included: nobody who picks one counts so exactly. None where there is no number in it, or more than two, or more
+    than a hundred characters.
     """
     if isinstance(value, bool):
         return None
@@ -88,6 +107,7 @@ def _range_in(text: str) -> tuple[float, float] | None:
 
 
 def _open_ended(text: str, match: re.Match[str], number: float) -> tuple[float, float]:
+    text = _CURRENCY.sub("", text)
     if match[3] or _OR_MORE.search(text):
         return (number, math.inf)
     if _OR_LESS.search(text):

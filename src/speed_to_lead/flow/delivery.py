@@ -234,6 +234,8 @@ def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
         return alert  # about the system
     if isinstance(lead, Exception):
         return replace(alert, kind=AlertKind.QUARANTINED)  # that tells the lead's id without its record
+    if lead.is_nurtured:
+        return replace(alert, kind=AlertKind.NURTURED)
     kind = AlertKind.REMINDER if lead.breached_at is None else AlertKind.BREACHED
     return replace(alert, kind=kind, team=lead.team, rep=lead.rep)
 
@@ -264,7 +266,7 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
         lead = place.store.leads.get(alert.lead_id)
-        if lead is None or not lead.is_open:
+        if lead is None or not (lead.is_open or alert.kind is AlertKind.NURTURED):
             return None
         result, send_before = _confirm(place, hand, lead)
         match result:

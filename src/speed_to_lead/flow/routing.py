@@ -344,7 +344,7 @@ def _note_routes(place: Workplace, readings: list[Reading], facts: SubmissionFac
         if reading.parsed is not None
     }
     facts.routes.update(routes)
-    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
+    teams = {route.team.name for route in routes.values() if isinstance(route, Route) and not route.nurture}
     rotations = facts.tally.rotations
     rotations.update(place.store.leads.rotations(teams - rotations.keys()))
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from speed_to_lead.core.submission import (
+    PHONE_E164,
     Form,
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
+    digits_of,
 )
 from speed_to_lead.forms import generic, hubspot, reading, signatures, typeform
 from speed_to_lead.forms.provider import Provider, WebhookRequest
+from speed_to_lead.spellings import country_code, phone_number
 
 __all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
 
@@ -69,7 +72,7 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
     if provider is None:
         raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
     try:
-        parsed = provider.parse(submission, form)
+        parsed = _with_number_read(provider.parse(submission, form))
         key = parsed.same_submission_key
         whole = reading.whole_text(key) if key else None
         return parsed if whole == key else replace(parsed, same_submission_key=whole)
@@ -80,3 +83,21 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
         raise UnreadableSubmission(
             f"the delivery has a shape the {form.provider} reader does not know ({type(error).__name__})"
         ) from None
+
+
+def _with_number_read(parsed: ParsedSubmission) -> ParsedSubmission:
+    """The same; a lead that only its phone tells from others has its number in E.164 too, beside what was written.
+
+    Kept with the lead, because a person's key must be the same for as long as the lead is: the list of the world's numbers
+    changes every month.
+    """
+    lead = parsed.lead
+    phone = lead.fields.get("phone")
+    if phone is None or "email" in lead.fields:
+        return parsed
+    number = phone_number(str(phone), country_code(str(lead.fields.get("country") or "")))
+    if not number or (
+        digits_of(number) == digits_of(phone) and ";" not in number
+    ):  # it would be the same key
+        return parsed
+    return replace(parsed, lead=replace(lead, fields={**lead.fields, PHONE_E164: number}))
