@@ -4,6 +4,7 @@ import html.parser
 import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -296,6 +297,12 @@ COMMANDS = (
     "ledger",
     "config explain {file}",
     "config explain --json {file}",
+    "config simulate {candidate}",
+    "config simulate {candidate} --json",
+    "config simulate {candidate} --leads {file}",
+    "config simulate {candidate} --leads {file} --json",
+    "sources audit",
+    "sources audit --json",
 )
 
 
@@ -315,6 +322,9 @@ def test_every_command_prints_text_and_no_orders(
     (tmp_path / "leads.ndjson").write_bytes(
         b"\n".join(delivery_of("generic", text).replace(b"\n", b"") for text in HOSTILE.values())
     )
+    shutil.copytree(CONFIG, tmp_path / "candidate")
+    slas = tmp_path / "candidate" / "slas.toml"
+    slas.write_text(slas.read_text().replace('"5m"', '"7m"'))
     whom = [""]
     if "{lead}" in command:
         whom = [lead.id for lead in hostile.leads()][::3]
@@ -322,7 +332,9 @@ def test_every_command_prints_text_and_no_orders(
         whom = [letter.submission.id for letter in hostile.store.queue.dead_letters(1000)]
     printed = ""
     for one in whom:
-        words = command.format(lead=one, dead=one, file=tmp_path / "leads.ndjson").split()
+        words = command.format(
+            lead=one, dead=one, file=tmp_path / "leads.ndjson", candidate=tmp_path / "candidate"
+        ).split()
         main(words)
         out, err = capfd.readouterr()
         assert not UNSHOWABLE.search(out + err), ascii(UNSHOWABLE.search(out + err))
