@@ -11,11 +11,12 @@ from speed_to_lead.cli import new_group, publish
 from speed_to_lead.cli.explain import explain
 from speed_to_lead.cli.output import counted, hint, say, say_json
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
+from speed_to_lead.cli.shadow import shadow
 from speed_to_lead.config import ConfigError, Configuration, Mistake, warnings_of
 
 app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
-for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback):
+for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback, shadow):
     app.command(_command.__name__)(_command)
 
 

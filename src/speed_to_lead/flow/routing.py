@@ -220,6 +220,8 @@ def _settle_readings(
             if result is Result.APPLIED:
                 _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+                if place.shadow is not None and isinstance(settlement, Admit):
+                    place.shadow.note(reading, settlement.change.lead)
         refused += len(later) == len(waiting)
         waiting = [reading for reading in later if reading.entry_id not in locked]
     for reading in waiting:  # they stay pending, and are taken up again
