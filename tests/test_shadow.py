@@ -15,7 +15,6 @@ from tests.store.builders import picture
 
 from speed_to_lead import shadow
 from speed_to_lead.config import Configuration
-from speed_to_lead.core.submission import Form
 from speed_to_lead.publication import Usable
 from speed_to_lead.shadow import ShadowRouter
 from speed_to_lead.store import StoreUnavailable
@@ -122,9 +121,12 @@ def test_a_candidate_without_the_form_differs_in_that(scene: Scene) -> None:
 
 
 def test_a_candidate_that_reads_the_form_otherwise_reads_it_again(scene: Scene) -> None:
-    """Another source of the form is another attribution."""
-    forms = {"demo": Form("demo", "generic", "none", source=None)}
-    begin(scene, replace(scene.place.config, forms=forms))
+    """Another mapping of its fields gives another campaign, another source of the form another attribution."""
+    live = scene.place.config.forms["demo"]
+    begin(scene, replace(scene.place.config, forms={"demo": replace(live, fields={"campaign": "key:offer"})}))
+    routed(scene, offer="spring")
+    assert counts(scene)["in:campaign"] == 1
+    begin(scene, replace(scene.place.config, forms={"demo": replace(live, source=None)}))
     routed(scene)
     assert counts(scene)["in:source"] == 1
 
