@@ -13,7 +13,7 @@ ROOT = Path(speed_to_lead.__file__).parent
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
 _GROUND = {"core", *MIDDLE, "address", "settings", "spellings", "logs", "tracing"}
-_BELOW_TOP = {*_GROUND, "publication", "workplace", "flow", "arrivals", "auditor", "privacy"}
+_BELOW_TOP = {*_GROUND, "publication", "shadow", "workplace", "flow", "arrivals", "auditor", "privacy"}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"core", "spellings"},
     "forms": {"core", "spellings"},
     "publication": _GROUND,
-    "workplace": {*_GROUND, "publication"},  # opens the middle ones for flow and all above it
+    "shadow": {*_GROUND, "publication"},
+    "workplace": {*_GROUND, "publication", "shadow"},  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
     "auditor": {*_GROUND, "workplace"},  # its own way to what is kept: it does not ask those it audits
     "privacy": {*_GROUND, "workplace"},

@@ -22,6 +22,12 @@ from speed_to_lead.workplace import Workplace
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading is over at once, however busy the machine; tests that are about patience set their own."""
+    monkeypatch.setattr(publication, "PATIENCE", 30.0)
+
+
 def no_channel(_: str) -> Any:
     """Nobody is told anything here."""
     raise AssertionError

@@ -8,6 +8,7 @@
 - `config/`        config/*.toml → core objects
 - `address.py`     the server's address, Sentinels included
 - `publication.py`  the config that is published, as one process follows it
+- `shadow.py`      what would a candidate make of the leads that come now?
 - `workplace.py`   store, rules and destinations, opened once in each process
 - `worker/`        the only package that knows Celery
 - `web/`, `cli/`   HTTP and command line in

@@ -19,6 +19,7 @@ from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_cha
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.publication import Follower, Load, Unusable, Usable
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
+from speed_to_lead.shadow import ShadowRouter
 from speed_to_lead.store import ServerPolicy, Store, StoreUnavailable, open_store
 from speed_to_lead.store.encryption import UnusableKeys, Vault
 
@@ -41,6 +42,7 @@ class Workplace:
     fallback_destination: str = "console"
     public_url: str = ""
     follower: Follower | None = None
+    shadow: ShadowRouter | None = None
 
     def keep_up(self, *, wait: bool = False) -> None:
         """Go on with the published config, where it is another one and loaded; with `wait`, once it is. One command.
@@ -109,6 +111,7 @@ def open_workplace(settings: Settings, needs: Callable[[], Collection[str]] = tu
         settings.fallback_destination,
         settings.public_url,
         follower,
+        ShadowRouter(store.shadow, load, API_FORM),
     )
 
 

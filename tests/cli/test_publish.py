@@ -103,7 +103,7 @@ def test_of_two_at_once_one_is_told_that_the_other_came_first(
 ) -> None:
     """Both read version 1; whoever writes second hears of it, though nobody said what they expect."""
     edit(config_dir, "slas.toml", '"5m"', '"7m"')
-    read = publish._texts_of_directory
+    read = publish.texts_of_directory
     is_first = [True]
 
     def overtaken(directory: Path) -> dict[str, bytes]:
@@ -117,7 +117,7 @@ def test_of_two_at_once_one_is_told_that_the_other_came_first(
             thread.join()
         return texts
 
-    monkeypatch.setattr(publish, "_texts_of_directory", overtaken)
+    monkeypatch.setattr(publish, "texts_of_directory", overtaken)
     finished = published("config", "apply", "--by", "ana")
     assert (finished.code, "by ben: Mine is live" in finished.out) == (1, True)
     assert [version.by for version in published.place.store.configs.history(5)] == ["ben", "ana"]

@@ -18,7 +18,17 @@ from speed_to_lead.core.message import Message
 from speed_to_lead.core.response import record_response
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.submission import Form, Submission
-from speed_to_lead.store.contract import Audit, Configs, Leads, Operations, Outbox, Privacy, Queue, Store
+from speed_to_lead.store.contract import (
+    Audit,
+    Configs,
+    Leads,
+    Operations,
+    Outbox,
+    Privacy,
+    Queue,
+    Shadow,
+    Store,
+)
 from speed_to_lead.workplace import Workplace
 
 #: A Monday that is past, because a server believes no receipt that is later than its own clock.
@@ -63,6 +73,10 @@ class TimedStore:
     @property
     def configs(self) -> Configs:
         return self.within.configs
+
+    @property
+    def shadow(self) -> Shadow:
+        return self.within.shadow
 
     def now(self) -> datetime:
         return self.clock()

@@ -13,7 +13,7 @@ import speed_to_lead
 from speed_to_lead import flow
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.lead import Alert, AlertKind
-from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig
+from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -58,6 +58,8 @@ def used_keys(store: RedisStore) -> set[str]:
     store.audit.tell(Finding.OVERDUE, 1, told, timedelta(days=1))
     store.privacy.note_erasure(Erasure(scene.clock(), "ana", "R-1", {}, proven=True))
     store.configs.publish(ConfigVersion(1, "d", "ana", scene.clock()), {})
+    store.shadow.begin(ShadowConfig("s1", "d", "ana", scene.clock()), {})
+    store.shadow.note("s1", {"leads": 1}, ["{}"])
     store.configs.note_running("host:1", RunningConfig(1, "d"))
     look()
     return seen

@@ -163,3 +163,22 @@ def test_a_directory_that_is_broken_stops_nobody_once_something_is_published(
         check=False,
     )
     assert "differs from version 1, which is live" in status.stdout
+
+
+def test_a_shadow_is_decided_beside_live_traffic(site: Site, tmp_path: Path) -> None:
+    """The router counts what the candidate would do with every new lead, and each lead has the live rules."""
+    site.start("router", "beat")
+    candidate = rules(tmp_path / "candidate", "9s")
+    assert command(site, "shadow", str(candidate), "--by", "ana").returncode == 0
+    ids: list[str] = []
+
+    def counted() -> bool:
+        ids.extend(site.submit(1))
+        return site.store.shadow.report(1)[0].get("different", 0) >= 3
+
+    wait_until(counted, "the shadow differs", 30)
+    report = command(site, "shadow", "report", "--json")
+    said = json.loads(report.stdout)
+    assert (report.returncode, said["same"], said["by_kind"]["deadline"]) == (1, 0, said["different"])
+    wait_until(lambda: len(site.leads()) == len(ids), "all are routed")
+    assert {(lead.deadline - lead.received_at).total_seconds() for lead in site.leads()} == {4.0}

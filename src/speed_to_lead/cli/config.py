@@ -20,6 +20,7 @@ from speed_to_lead.cli.rules import (
     time_given,
 )
 from speed_to_lead.cli.schema import print_schema
+from speed_to_lead.cli.shadow import shadow
 from speed_to_lead.cli.simulate import simulate
 from speed_to_lead.config import ConfigError, Configuration, findings_of
 from speed_to_lead.config.deadlines import Wait
@@ -30,7 +31,7 @@ from speed_to_lead.core.message import span_text
 app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
 app.command("simulate")(simulate)
-for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback):
+for _command in (publish.apply, publish.history, publish.show, publish.diff, publish.rollback, shadow):
     app.command(_command.__name__)(_command)
 app.command("test")(run_expectations)
 app.command("schema")(print_schema)

@@ -67,13 +67,13 @@ def apply(
     and where a process cannot work with it.
     """
     directory = directory_of_rules(candidate or config)
-    author = _author(by)
+    author = author_named(by)
     _refuse_long(message)
-    with _opened_store() as store:
+    with store_of_this_shell() as store:
         live = store.configs.current()
         _refuse_unexpected(store, live, expect, as_json=as_json)
-        texts = _texts_of_directory(directory)
-        _refuse_mistakes(directory, lambda: read_rules(texts), is_there=directory.is_dir(), as_json=as_json)
+        texts = texts_of_directory(directory)
+        refuse_mistakes(directory, lambda: read_rules(texts), is_there=directory.is_dir(), as_json=as_json)
         _publish(store, live, texts, (author, message), wait, as_json=as_json)
 
 
@@ -86,13 +86,13 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Publish what version N said as a new version. Nothing is taken out of the history."""
-    author = _author(by)
+    author = author_named(by)
     _refuse_long(message)
-    with _opened_store() as store:
+    with store_of_this_shell() as store:
         live = store.configs.current()
         _refuse_unexpected(store, live, expect, as_json=as_json)
         _, texts = _version_and_texts(store, number)
-        _refuse_mistakes(f"version {number}", lambda: read_rules(texts), is_there=True, as_json=as_json)
+        refuse_mistakes(f"version {number}", lambda: read_rules(texts), is_there=True, as_json=as_json)
         why = (author, message or f"rollback to version {number}")
         _publish(store, live, texts, why, wait, as_json=as_json, restores=number)
 
@@ -104,9 +104,9 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Every version that was published: when, by whom, and why."""
-    from speed_to_lead.cli.rollout import version_as_json  # noqa: PLC0415 - as `_opened_store`
+    from speed_to_lead.cli.rollout import version_as_json  # noqa: PLC0415 - as `store_of_this_shell`
 
-    with _opened_store() as store:
+    with store_of_this_shell() as store:
         live, versions, size = store.configs.current(), store.configs.history(limit), store.configs.size()
     number = live.number if live else 0
     if as_json:
@@ -147,9 +147,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """What a version says, or its files as a directory: to edit them, or to explain and test with them."""
-    from speed_to_lead.cli.rollout import version_as_json, version_in_words  # noqa: PLC0415 - as `_opened_store`
+    from speed_to_lead.cli.rollout import version_as_json, version_in_words  # noqa: PLC0415 - as `store_of_this_shell`
 
-    with _opened_store() as store:
+    with store_of_this_shell() as store:
         version, texts = _version_and_texts(store, _number(store, which))
         now = store.now()
     if to is not None:
@@ -187,7 +187,7 @@ def diff(
     directory = directory_of_rules(config)
     first = old or "live"
     second = new or ("live" if old is not None and first != "live" else str(directory))
-    with _opened_store() as store:
+    with store_of_this_shell() as store:
         (before_name, before), (after_name, after) = (_side(store, side) for side in (first, second))
     changes = differences(before, after)
     lines = [] if summary else list(text_differences(before, after, before_name, after_name))
@@ -220,7 +220,7 @@ class Known:
 
     def line(self, directory: Path) -> str | None:
         """What must be said of that directory."""
-        from speed_to_lead.cli.rollout import directory_line  # noqa: PLC0415 - as `_opened_store`
+        from speed_to_lead.cli.rollout import directory_line  # noqa: PLC0415 - as `store_of_this_shell`
 
         return directory_line(directory, self.rollout)
 
@@ -255,14 +255,14 @@ def _change_as_json(change: Change) -> dict[str, Any]:
     }
 
 
-def _opened_store() -> "AbstractContextManager[Store]":
+def store_of_this_shell() -> "AbstractContextManager[Store]":
     """The store; what knows it takes as long to import as all the rest, and `config explain` is of this group too."""
     from speed_to_lead.cli.connect import opened_store  # noqa: PLC0415
 
     return opened_store()
 
 
-def _author(by: str | None) -> str:
+def author_named(by: str | None) -> str:
     """Who publishes. Raises typer.BadParameter where that cannot be told."""
     if by is None:
         try:
@@ -305,7 +305,7 @@ def _tell_overtaken(store: "Store", live: "ConfigVersion | None", *, as_json: bo
     raise typer.Exit(1)
 
 
-def _texts_of_directory(directory: Path) -> dict[str, bytes]:
+def texts_of_directory(directory: Path) -> dict[str, bytes]:
     """What the directory says now: exactly this is checked, and exactly this is published. Raises ConfigError."""
     notes = Notes([])
     texts = texts_in(directory, notes)
@@ -314,7 +314,7 @@ def _texts_of_directory(directory: Path) -> dict[str, bytes]:
     return {name: raw for name, raw in texts.items() if raw is not None}
 
 
-def _refuse_mistakes(what: Path | str, check: Callable[[], object], *, is_there: bool, as_json: bool) -> None:
+def refuse_mistakes(what: Path | str, check: Callable[[], object], *, is_there: bool, as_json: bool) -> None:
     """Say every mistake as `config check` does, and end with 1 (2 where there is nothing to check)."""
     try:
         try:
@@ -344,7 +344,7 @@ def _publish(
     as_json: bool,
     restores: int = 0,
 ) -> None:
-    from speed_to_lead.cli.rollout import (  # noqa: PLC0415 - as `_opened_store`
+    from speed_to_lead.cli.rollout import (  # noqa: PLC0415 - as `store_of_this_shell`
         rollout_as_json,
         rollout_lines,
         version_as_json,

@@ -218,6 +218,8 @@ def _settle_readings(
             if result is Result.APPLIED:
                 _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+                if place.shadow is not None and isinstance(settlement, Admit):
+                    place.shadow.note(reading, settlement.change.lead)
         settled += len(done)
         refused += not done
         done |= locked

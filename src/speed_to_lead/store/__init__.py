@@ -9,6 +9,7 @@ outbox.py     alerts waiting to be delivered
 operations.py ledger, health, server policy
 privacy.py    everything that is kept of people, and how it leaves; everything.py walks it
 configs.py    the config that is published, version after version
+shadow.py     the config that is tried beside it
 encryption.py what is personal as a token; resealing.py brings all of it under a new key
 intake.py     the web process's way in: concurrent requests share one write
 """

@@ -241,6 +241,17 @@ class RunningConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowConfig:
+    """A candidate that routers decide by beside the live config. `beside` is the version that was live when it began."""
+
+    id: str
+    digest: str
+    by: str
+    at: datetime
+    beside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resealed:
     """What one round of re-encryption came to. `in_flight`: submissions that wait for a router, left as they are."""
 
@@ -648,6 +659,28 @@ class Configs(Protocol):
         """Bytes that all published versions take, as they are kept."""
 
 
+class Shadow(Protocol):
+    """The shadow config, at most one, and what came of it. It ends by itself after two weeks."""
+
+    def begin(self, shadow: ShadowConfig, texts: Mapping[str, bytes]) -> None:
+        """Make this the shadow, in place of another one; nothing is counted yet."""
+
+    def current(self) -> ShadowConfig | None:
+        """The shadow, or None."""
+
+    def texts(self, shadow_id: str) -> dict[str, bytes] | None:
+        """What its files say; None where it was ended, or another one was begun. Raises UnreadableRecord."""
+
+    def note(self, shadow_id: str, counts: Mapping[str, int], examples: Sequence[str]) -> Result:
+        """Add to its counts, and keep the newest examples (lines, oldest first); STALE where it is not the shadow any more."""
+
+    def report(self, limit: int) -> tuple[dict[str, int], list[str]]:
+        """Every count by name, and the newest examples first."""
+
+    def end(self) -> Result:
+        """Have no shadow any more, and forget what it counted; GONE where there was none."""
+
+
 class Store(Protocol):
     """Everything that is kept."""
 
@@ -665,6 +698,8 @@ class Store(Protocol):
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property
     def configs(self) -> Configs: ...  # noqa: D102
+    @property
+    def shadow(self) -> Shadow: ...  # noqa: D102
 
     def now(self) -> datetime:
         """The server's time: one clock for all hosts. Raises StoreUnavailable."""

@@ -116,6 +116,21 @@ class Keys:
         return self._key("config", "contents")
 
     @cached_property
+    def config_shadow(self) -> str:
+        """Hash with expiry: the config that routers decide by beside the live one, assigning nothing."""
+        return self._key("config", "shadow")
+
+    @cached_property
+    def config_shadow_counts(self) -> str:
+        """Hash with expiry: how often the shadow agreed with the live config, and how often it differed in what."""
+        return self._key("config", "shadow", "counts")
+
+    @cached_property
+    def config_shadow_examples(self) -> str:
+        """List with expiry: one JSON line for each of the newest leads that the shadow would have routed otherwise."""
+        return self._key("config", "shadow", "examples")
+
+    @cached_property
     def heartbeats(self) -> str:
         """Sorted set: `stage@host:pid` by the UTC ms of its last sign of life."""
         return self._key("heartbeats")

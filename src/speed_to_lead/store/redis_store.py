@@ -14,6 +14,7 @@ from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
 from speed_to_lead.store.server import Server, connect, translated_errors
+from speed_to_lead.store.shadow import RedisShadow
 
 if TYPE_CHECKING:
     import redis
@@ -37,6 +38,7 @@ class RedisStore:
         self.audit = RedisAudit(self.server)
         self.privacy = RedisPrivacy(self.server)
         self.configs = RedisConfigs(self.server)
+        self.shadow = RedisShadow(self.server)
 
     def now(self) -> datetime:
         """The server's time. Raises StoreUnavailable."""

@@ -202,3 +202,5 @@ def _hint_after(place: Workplace, routed: flow.Routed) -> None:
         send_hint(app, place.store, "route")
     if routed.has_alerts:
         send_hint(app, place.store, "deliver")
+    if place.shadow is not None:  # when all that matters is done
+        place.shadow.work()

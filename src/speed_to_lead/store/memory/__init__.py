@@ -13,6 +13,7 @@ from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
 from speed_to_lead.store.memory.privacy import MemoryPrivacy
 from speed_to_lead.store.memory.queue import MemoryQueue
+from speed_to_lead.store.memory.shadow import MemoryShadow
 from speed_to_lead.store.memory.state import State
 
 __all__ = ["MemoryStore"]
@@ -31,6 +32,7 @@ class MemoryStore:
         self.audit = MemoryAudit(state)
         self.privacy = MemoryPrivacy(state)
         self.configs = MemoryConfigs(state)
+        self.shadow = MemoryShadow(state)
 
     def now(self) -> datetime:
         """The caller's clock."""

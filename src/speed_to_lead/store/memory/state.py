@@ -9,7 +9,7 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join
-from speed_to_lead.store.contract import Erasure, Result, RunningConfig
+from speed_to_lead.store.contract import Erasure, Result, RunningConfig, ShadowConfig
 
 
 def came_as(entry_id: str) -> str:
@@ -69,6 +69,9 @@ class State:
     config_versions: list[bytes] = field(default_factory=list)
     config_contents: dict[str, bytes] = field(default_factory=dict)
     config_running: dict[str, RunningConfig] = field(default_factory=dict)
+    shadow: tuple[ShadowConfig, dict[str, bytes]] | None = None
+    shadow_counts: Counter[str] = field(default_factory=Counter)
+    shadow_examples: list[str] = field(default_factory=list)
 
     def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
         """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
