@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.config.builders import ConfigDirectory
+from tests.config.test_fuzz import SCRAPS
 
 from speed_to_lead.config.expectations import Difference, Expectation, differences, read_expectations
 from speed_to_lead.config.mistakes import Notes
@@ -211,3 +212,19 @@ def test_a_directory_called_like_a_file_is_left_alone(config: ConfigDirectory, t
     """Only files are read."""
     (tmp_path / "tests" / "x.toml").mkdir(parents=True)
     assert read_expectations(config.directory, config.load(), Notes()) is None
+
+
+@pytest.mark.parametrize("scrap", SCRAPS)
+def test_whatever_stands_there_is_a_mistake_or_is_read(config: ConfigDirectory, scrap: str) -> None:
+    """Every value and every key replaced by what hands and editors leave behind: never another error."""
+    lines = f"{TOP}{GOOD}".split("\n")
+    (config.directory / "tests").mkdir()
+    configuration = config.load()
+    for number, line in enumerate(lines):
+        key, equals, value = line.partition("=")
+        for changed in (f"{key}= {scrap}", f"{scrap} ={value}") if equals else ():
+            text = "\n".join([*lines[:number], changed, *lines[number + 1 :]])
+            (config.directory / "tests" / "1.toml").write_bytes(text.encode())
+            notes = Notes()
+            read_expectations(config.directory, configuration, notes)
+            assert all(str(mistake).isprintable() for mistake in notes.found)

@@ -56,7 +56,8 @@ def impossible_deadlines(rulebook: Rulebook, now: datetime) -> Iterator[Mistake]
 
 def longest_waits(rulebook: Rulebook, now: datetime) -> tuple[Wait, ...]:
     """The longest wait of each team under each of its SLAs; of several as long, the first."""
-    first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    now = now.replace(microsecond=0)  # deadlines are counted to the millisecond, and so a moment shorter
+    first = now.astimezone(UTC).replace(minute=0, second=0)
     hours = [first + number * _HOUR for number in range(DAYS_AHEAD // _HOUR + 1)]
     hours = [now, *(hour for hour in hours if now < hour < now + DAYS_AHEAD)]
     found = []
