@@ -6,6 +6,7 @@
 - `store/`         the only package that knows Redis
 - `destinations/`  the only package that talks to people
 - `config/`        config/*.toml → core objects
+- `spellings/`     countries, phone numbers, addresses, domains: one meaning, many spellings
 - `address.py`     the server's address, Sentinels included
 - `workplace.py`   store, rules and destinations, opened once in each process
 - `worker/`        the only package that knows Celery
