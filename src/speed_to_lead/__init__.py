@@ -6,6 +6,7 @@
 - `store/`         the only package that knows Redis
 - `destinations/`  the only package that talks to people
 - `config/`        config/*.toml → core objects
+- `spellings/`     countries, phone numbers, addresses, domains: one meaning, many spellings
 - `address.py`     the server's address, Sentinels included
 - `publication.py`  the config that is published, as one process follows it
 - `shadow.py`      what would a candidate make of the leads that come now?

@@ -64,6 +64,8 @@ def test_every_form_names_the_variable_of_its_secret(shipped: Configuration) -> 
         ({"source": "Book a demo"}, "Demo request", "inbound-5m"),
         ({"source": "demo", "employees": "1,000+", "country": "us"}, "Enterprise demo", "inbound-5m"),
         ({"source": "demo", "employees": "201-500", "country": "us"}, "Demo request", "inbound-5m"),
+        ({"source": "demo", "employees": "über 1.000", "country": "Kanada"}, "Enterprise demo", "inbound-5m"),
+        ({"source": "demo", "employees": "lots", "country": "Atlantis"}, "Demo request", "inbound-5m"),
         ({"source": "referral"}, "Referral or partner", "same-day"),
         ({"source": "marketplace"}, "Referral or partner", "same-day"),
         ({"source": "outbound"}, "Outbound", "outbound-24bh"),
