@@ -5,9 +5,10 @@ from datetime import date, time, timedelta
 import pytest
 from tests.config.builders import NOW, ConfigDirectory
 
-from speed_to_lead.core.assignment import Assignment, Leave
+from speed_to_lead.core.assignment import Assignment
 from speed_to_lead.core.attribution import Motion, Source
 from speed_to_lead.core.delivery import Destination
+from speed_to_lead.core.reps import Leave
 from speed_to_lead.core.routing import route_of
 from speed_to_lead.core.sla import DEFAULT_STEPS, Clock
 from speed_to_lead.core.submission import Form, generic_lead

@@ -18,7 +18,7 @@ from speed_to_lead.core.message import Message
 from speed_to_lead.core.response import record_response
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.submission import Form, Submission
-from speed_to_lead.store.contract import Audit, Leads, Operations, Outbox, Privacy, Queue, Store
+from speed_to_lead.store.contract import Audit, Leads, Operations, Outbox, Privacy, Queue, Reps, Store
 from speed_to_lead.workplace import Workplace
 
 #: A Monday that is past, because a server believes no receipt that is later than its own clock.
@@ -43,6 +43,10 @@ class TimedStore:
     @property
     def leads(self) -> Leads:
         return self.within.leads
+
+    @property
+    def reps(self) -> Reps:
+        return self.within.reps
 
     @property
     def outbox(self) -> Outbox:

@@ -8,8 +8,9 @@ from typing import Any
 from speed_to_lead.config.calendars import read_calendar, read_date
 from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table, described
-from speed_to_lead.core.assignment import Assignment, Leave, Rep, Team
+from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.reps import Leave, Rep
 
 _REP_ID = re.compile(r"[A-Za-z0-9._-]+")
 _LEAVE = 'a day such as "2026-12-24" or days such as "2026-12-20..2027-01-02"'

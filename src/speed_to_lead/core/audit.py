@@ -266,6 +266,8 @@ def _alert_again(lead: Lead, told: Told, team: Team | None) -> Alert:
     step = lead.step(told.step.partition("~")[0])
     rep = team.rep(lead.rep) if team is not None else None
     is_for_rep = rep is not None and rep.notify == told.destination
+    had_it = (team.rep(one) for one in lead.reps_before) if team is not None else ()
+    is_for_rep |= any(one is not None and one.notify == told.destination for one in had_it)
     if step is None or (step.reassign and is_for_rep):  # a step no ladder knows: somebody passed it on
         kind = AlertKind.REASSIGNED
     elif step.alert and not is_for_rep:

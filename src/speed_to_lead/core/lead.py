@@ -141,6 +141,11 @@ class Lead:
         """Whether somebody is still waiting for a first response."""
         return self.state is LeadState.OPEN
 
+    @property
+    def waits_for_a_rep(self) -> bool:
+        """Whether it is nobody's, and somebody is to have it as soon as they are available."""
+        return self.rep is None and self.state is LeadState.OPEN
+
     def step(self, name: str) -> PlannedStep | None:
         """The planned step of that name, or None."""
         return next((step for step in self.steps if step.name == name), None)

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Pick, Tally, Team, assign, teams_asked
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
@@ -37,6 +37,11 @@ class Rulebook:
     def ready_rules(self) -> Rules:
         """The rules and the default, ready to be asked."""
         return Rules(self.rules, self.default)
+
+    @cached_property
+    def teams_asked(self) -> Mapping[str, tuple[str, ...]]:
+        """For each team, all teams that one of its leads may come to."""
+        return {name: teams_asked(team, self.teams) for name, team in self.teams.items()}
 
 
 class Route(NamedTuple):
@@ -103,14 +108,17 @@ def new_lead(
     parsed: ParsedSubmission,
     received_at: datetime,
     route: Route,
-    rotation: Rotation,
-    load: Mapping[str, int],
+    tally: Tally,
     rulebook: Rulebook,
     now: datetime,
     traceparent: str = "",
 ) -> LeadChange:
-    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
-    pick = pick_rep(route.team, rotation, load, now)
+    """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
+
+    A lead that waits for a rep is the team's that the rule named: it is asked first, again and again.
+    """
+    pick = assign(route.team, rulebook.teams, tally, route.attribution.facts, now)
+    team = pick.team if pick.rep else route.team
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
@@ -125,7 +133,7 @@ def new_lead(
         channel=route.attribution.channel,
         campaign=route.attribution.campaign,
         rule=route.rule.name,
-        team=route.team.name,
+        team=team.name,
         rep=pick.rep.id if pick.rep else None,
         sla=route.sla.name,
         deadline=route.deadline,
@@ -133,10 +141,10 @@ def new_lead(
         config_digest=rulebook.digest,
         next_at=next_instant(route.steps, steps_done, route.deadline),
         steps_done=steps_done,
-        trace=(*route.trace, *pick_trace(route.team, pick)),
+        trace=(*route.trace, *pick_trace(pick)),
         traceparent=traceparent,
     )
-    alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
+    alerts = _alerts_on_receipt(lead, on_receipt, team, now)
     routed = HistoryEntry(
         now,
         "lead.routed",
@@ -149,8 +157,9 @@ def new_lead(
             "told": {alert.destination: alert.step for alert in alerts},
         },
     )
+    history = (routed, HistoryEntry(now, "lead.waiting", {"team": team.name})) if pick.waits else (routed,)
     load_change = {lead.rep: 1} if lead.rep else {}
-    return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
+    return LeadChange(lead, history, alerts, load_change, pick.rotation, {"leads": 1})
 
 
 def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
@@ -181,7 +190,12 @@ def _alerts_on_receipt(
     return tuple(alerts.values())
 
 
-def pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:
+def pick_trace(pick: Pick) -> tuple[str, ...]:
     """The part of a trace that says which rep was picked, and why no other."""
-    who = f'rep is "{pick.rep.id}"' if pick.rep else "no rep could be picked"
+    who = "no rep could be picked"
+    if pick.rep:
+        who = f'rep is "{pick.rep.id}"'
+    elif pick.waits:
+        who = "no rep yet, it waits until somebody is available"
+    team = pick.team
     return (f'{who}: team "{team.name}", {team.assignment}', *(f"  {reason}" for reason in pick.reasons))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
 from speed_to_lead.core.routing import Route, Rulebook, add_touch, deadline_by_rules, new_lead, route_of
@@ -144,26 +144,6 @@ class Reading:
         return None
 
 
-@dataclass(slots=True)
-class Tally:
-    """Rotations and loads as they stand after the decisions made so far in one batch."""
-
-    rotations: dict[str, Rotation]
-    load: dict[str, int]
-
-    def rotation(self, team: str) -> Rotation:
-        """The rotation of a team; a new one for a team that never had a lead."""
-        return self.rotations.get(team, Rotation())
-
-    def note(self, change: LeadChange) -> None:
-        """Count a decision, so that the next one of the batch is made on it."""
-        if change.rotation is not None:
-            team = change.rotation.team
-            self.rotations[team] = change.rotation.applied_to(self.rotation(team))
-        for rep, moved in change.load.items():
-            self.load[rep] = self.load.get(rep, 0) + moved
-
-
 @dataclass(frozen=True, slots=True)
 class SubmissionFacts:
     """What a batch of submissions is decided on; each decision is noted, so that the next one is made on it.
@@ -261,8 +241,7 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
         parsed,
         submission.received_at,
         route,
-        tally.rotation(route.team.name),
-        tally.load,
+        tally,
         rulebook,
         now,
         submission.traceparent,

@@ -19,7 +19,6 @@ from speed_to_lead.core.settlement import (
     Reading,
     Settlement,
     SubmissionFacts,
-    Tally,
     can_wait,
     route_of_reading,
     settlement_of,
@@ -296,8 +295,9 @@ def _decide_round(
     routes = {
         r.entry_id: answer_or_error(route_of_reading, r, rulebook) for r in readings if r.parsed is not None
     }
-    teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
-    tally = Tally(store.leads.rotations(teams), store.leads.load())
+    asked = rulebook.teams_asked
+    teams = {name for route in routes.values() if isinstance(route, Route) for name in asked[route.team.name]}
+    tally = store.reps.tally(teams)
     facts = SubmissionFacts(known, by_person, records, routes, tally)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []

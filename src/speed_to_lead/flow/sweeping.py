@@ -8,10 +8,9 @@ from datetime import datetime
 import structlog
 
 from speed_to_lead import tracing
-from speed_to_lead.core.assignment import Assignment, Team
+from speed_to_lead.core.assignment import Assignment, Tally, Team
 from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange
-from speed_to_lead.core.settlement import Tally
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
@@ -65,10 +64,14 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
     store, begun = place.store, tracing.clock()
     records = store.leads.get_many(ids)
     now = store.now()  # after the records, as in routing
-    wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
-    rotations = store.leads.rotations(wanting) if wanting else {}
-    load = store.leads.load() if wanting else {}
-    tally = Tally(rotations, load)
+    asked = place.config.rulebook.teams_asked
+    wanting = {
+        name
+        for lead in records
+        if isinstance(lead, Lead) and wants_new_rep(lead, now)
+        for name in asked.get(lead.team, ())
+    }
+    tally = store.reps.tally(wanting) if wanting else Tally()
     changes: list[LeadChange] = []
     handled, locked = 0, 0
     for lead_id, record in zip(ids, records, strict=True):
@@ -103,7 +106,7 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
 
 
 def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
-    return escalate(lead, _team_of(place, lead), tally.rotation(lead.team), tally.load, now)
+    return escalate(lead, _team_of(place, lead), place.config.rulebook.teams, tally, now)
 
 
 def _team_of(place: Workplace, lead: Lead) -> Team:

@@ -1,4 +1,4 @@
-"""The store on Redis or Valkey: its five parts on one connection, and the server's clock."""
+"""The store on Redis or Valkey: its parts on one connection, and the server's clock."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
+from speed_to_lead.store.reps import RedisReps
 from speed_to_lead.store.server import Server, connect, translated_errors
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class RedisStore:
         self.server = Server(client, Keys(key_prefix), confirm_replicas, vault)
         self.queue = RedisQueue(self.server)
         self.leads = RedisLeads(self.server)
+        self.reps = RedisReps(self.server)
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)
