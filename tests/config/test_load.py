@@ -4,8 +4,9 @@ from datetime import date, time, timedelta
 
 import pytest
 from tests.config.builders import NOW, ConfigDirectory
+from tests.config.test_mistakes import BY_FIELD
 
-from speed_to_lead.core.assignment import Assignment
+from speed_to_lead.core.assignment import Assignment, WhenNobody
 from speed_to_lead.core.attribution import Motion, Source
 from speed_to_lead.core.delivery import Destination
 from speed_to_lead.core.reps import Leave
@@ -127,3 +128,25 @@ def test_the_digest_names_the_content(config: ConfigDirectory) -> None:
     (config.directory / "intake.toml").unlink()
     third = config.load().rulebook.digest
     assert len({first, second, third}) == 3
+
+
+def test_a_team_that_assigns_by_match(config: ConfigDirectory) -> None:
+    """Match, attributes, caps a day, cooldown and where leads go that nobody takes; what is given counts in all teams."""
+    config.append("teams.toml", BY_FIELD + '[[teams.world.reps]]\nid = "ben"\n')
+    config.replace("teams.toml", 'id = "ben"', 'id = "lea"')
+    teams = config.load().rulebook.teams
+    world = teams["world"]
+    lea = world.reps[0]
+    assert (world.assignment, world.when_nobody, world.overflow, world.unmatched) == (
+        *(Assignment.BY_FIELD, WhenNobody.QUEUE),
+        *("", "triage"),
+    )
+    assert [("language", "custom.language", ["de", "en"]), ("territory", "country", ["DE"])] == [
+        (match.attribute, match.field, [value for value, _ in match.values]) for match in world.match
+    ]
+    assert (20, timedelta(minutes=5), {"language": ("de", "en"), "territory": ("DE",)}) == (
+        *(lea.max_a_day, lea.cooldown),
+        lea.attributes,
+    )
+    assert [False, True] == [rep.is_paced for rep in teams["inbound"].reps]
+    assert [True, False] == [rep.is_paced for rep in world.reps]

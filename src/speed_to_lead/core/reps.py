@@ -74,7 +74,7 @@ class Rep:
     """One SDR: `notify` is a destination, `weight` their share. A cap that is None is none.
 
     `max_open` caps open leads, `max_a_day` those given on one day of their calendar's time zone; `cooldown` is the
-    least time between two. `attributes` are what they have (languages, territories) for teams that assign by it.
+    least time between two; `is_counted`: they have one of these in another team. `attributes` are what they have (languages, territories) for teams that assign by it.
     """
 
     id: str
@@ -87,6 +87,7 @@ class Rep:
     max_a_day: int | None = None
     cooldown: timedelta | None = None
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    is_counted: bool = False
     _last_presence: tuple[datetime, Presence] | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -94,7 +95,7 @@ class Rep:
     @property
     def is_paced(self) -> bool:
         """Whether what they were given lately matters, and so is counted."""
-        return self.max_a_day is not None or self.cooldown is not None
+        return self.is_counted or self.max_a_day is not None or self.cooldown is not None
 
     def with_one_more(self, given: Given | None, now: datetime) -> Given:
         """What they were given, once they are given a lead at `now`."""
