@@ -16,7 +16,7 @@ from speed_to_lead.core.sla import (
 )
 
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-_STEP_NAME = re.compile(r"(?!reassigned-|quarantined$)[^:~\s]{1,64}")
+_STEP_NAME = re.compile(r"(?!reassigned-|handed-out$|quarantined$)[^:~\s]{1,64}")
 _TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 #: The targets that are no destinations of their own.
 ROLES = ("rep", "manager")

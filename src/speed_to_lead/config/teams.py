@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from speed_to_lead.config.calendars import read_calendar, read_date
-from speed_to_lead.config.conditions import DETECTION_FIELDS, field_hint
-from speed_to_lead.config.mistakes import Names, hint, quoted
+from speed_to_lead.config.conditions import DETECTION_FIELDS
+from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.assignment import Assignment, Match, Team, WhenNobody, match_of
 from speed_to_lead.core.calendar import Calendar
@@ -151,7 +151,9 @@ def _read_match(
 def _is_field(field: str, place: str, table: Table) -> bool:
     if field in DETECTION_FIELDS or (field.startswith("custom.") and field != "custom."):
         return True
-    table.mistake(f"{place}: {quoted(field)} is no field of a lead; {field_hint(field, DETECTION_FIELDS)}")
+    near = nearest(field, DETECTION_FIELDS)
+    words = f'"{near}" or "custom.{field}"' if near else f'"custom.{field}"'
+    table.mistake(f"{place}: {quoted(field)} is no field of a lead; did you mean {words}?")
     return False
 
 

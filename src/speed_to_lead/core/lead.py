@@ -58,6 +58,10 @@ class AlertKind(StrEnum):
         return self.value.startswith("system.")
 
 
+#: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
+HANDED_OUT = "handed-out"
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`)."""

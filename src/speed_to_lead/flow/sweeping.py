@@ -14,6 +14,7 @@ from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.flow.waiting import hand_out
 from speed_to_lead.store import Result
 from speed_to_lead.store.contract import LockedRecord, UnreadableRecord
 from speed_to_lead.workplace import Workplace
@@ -38,6 +39,8 @@ class Swept:
 def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) -> Swept:
     """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
 
+    Then hand out those that wait for a rep (`waiting.py`), which is a matter of instants too: of a shift that opens.
+
     Any number of clocks may sweep at once: a decision made on an old version is refused, and passed over, since
     whoever won it wrote the index. `still_at_work` is called between batches: after an outage there may be
     tens of thousands due, the longest overdue first, and they take longer than a stage may be silent.
@@ -57,7 +60,8 @@ def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) ->
         refused += (
             len(ids) - decided
         )  # they may stand at the head of the index; those behind them must not wait
-    return total
+    given, has_alerts = hand_out(place)
+    return Swept(total.decided + given, total.has_alerts or has_alerts)
 
 
 def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
