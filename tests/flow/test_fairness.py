@@ -138,7 +138,7 @@ def test_who_returns_is_neither_flooded_nor_skipped(redis_store: RedisStore) -> 
     in_threads(*(_drain_of(place, f"router-{n}") for n in range(3)))
     assert {"ana": 20, "ben": 20} == counted(redis_store)
 
-    redis_store.reps.set_back("cy")
+    flow.set_back(place, "cy", "kim")
     for number in range(40, 49):
         submit(redis_store, number)
     in_threads(*(_drain_of(place, f"router-{n}") for n in range(3)))

@@ -33,6 +33,10 @@ def everybody_away(scene: Scene, *reps: str) -> None:
         scene.store.reps.set_away(one, Absence("kim", scene.clock()))
 
 
+def set_back(scene: Scene, rep_id: str) -> None:
+    assert flow.set_back(scene.place, rep_id, "kim")
+
+
 def owners(scene: Scene) -> dict[str, str | None]:
     return {str(lead.lead.get("email")).partition("@")[0]: lead.rep for lead in scene.leads()}
 
@@ -92,7 +96,7 @@ def test_the_hottest_deadline_goes_first(scene: Scene) -> None:
     scene.sweep()
     assert {"slow": None, "fast": None, "later": None} == owners(scene)
 
-    scene.store.reps.set_back("ana")
+    set_back(scene, "ana")
     handed: list[str] = []
     for _ in range(3):
         scene.sweep()
@@ -119,10 +123,10 @@ def test_whoever_waits_for_somebody_else_holds_nobody_up(
         scene.submit(email=f"p{number}@example.com", language=language)
         scene.later(0.1)
     scene.route()
-    scene.store.reps.set_back("ben")
+    set_back(scene, "ben")
     scene.sweep()
     assert {None: 5, "ben": 3} == Counter(owners(scene).values())
-    scene.store.reps.set_back("ana")
+    set_back(scene, "ana")
     scene.sweep()
     assert {"ana": 5, "ben": 3} == Counter(owners(scene).values())
     assert [] == scene.store.reps.waiting(10)
@@ -139,7 +143,7 @@ def test_a_step_may_find_somebody_in_another_team(scene: Scene) -> None:
     first, second = scene.submit(), scene.submit()
     scene.route()
     assert [("inbound", None)] * 2 == [(scene.lead(i).team, scene.lead(i).rep) for i in (first, second)]
-    scene.store.reps.set_back("ben")
+    set_back(scene, "ben")
     scene.sweep()
     assert [("night", "ben")] * 2 == [(scene.lead(i).team, scene.lead(i).rep) for i in (first, second)]
 
@@ -162,7 +166,7 @@ def test_what_waits_no_more_is_forgotten(scene: Scene, how: str) -> None:
     else:
         remove_lead(scene.place, lead_id, lead, "erased")
     assert [] == scene.store.reps.waiting(10)
-    scene.store.reps.set_back("ana")
+    set_back(scene, "ana")
     assert 0 == scene.sweep().decided
     assert [] == [one for one in scene.leads() if one.rep == "ana"]
 
@@ -174,7 +178,7 @@ def test_a_hint_without_a_lead_is_forgotten(scene: Scene) -> None:
     scene.store.reps.set_away("ana", Absence("kim", scene.clock()))
     waits = scene.submit()
     scene.route()
-    scene.store.reps.set_back("ana")
+    set_back(scene, "ana")
     with patch.object(
         type(scene.store.reps), "waiting", side_effect=[[(lead.id, "inbound"), ("gone", "inbound")], []]
     ):
@@ -191,7 +195,7 @@ def test_a_reassigning_step_gives_a_waiting_lead_to_whoever_is_there(scene: Scen
     everybody_away(scene, "ana", "ben")
     lead_id = scene.submit()
     scene.route()
-    scene.store.reps.set_back("ben")
+    set_back(scene, "ben")
     scene.live(10)
     assert "ben" == scene.lead(lead_id).rep
     assert 1 == sum(len(heard) for name, heard in scene.heard().items() if name == "ben-slack")
@@ -209,7 +213,7 @@ def test_clocks_that_race_hand_out_each_lead_once(redis_store: RedisStore, clock
     for _ in range(30):
         scene.submit()
     for one in ("ana", "ben", "cy"):
-        redis_store.reps.set_back(one)
+        set_back(scene, one)
 
     def sweeps() -> None:
         while redis_store.reps.waiting(1):
@@ -239,7 +243,7 @@ def test_a_waiting_lead_survives_kill_9(restartable_server: RealServer, clock: M
     scene.route()
     restartable_server.stop(kill=True)
     restartable_server.start()
-    scene.store.reps.set_back("ana")
+    set_back(scene, "ana")
     scene.sweep()
     assert ids == {lead.id for lead in scene.leads() if lead.rep == "ana"}
     store.close()

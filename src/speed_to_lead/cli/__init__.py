@@ -47,6 +47,7 @@ _PLACES = {
     "watchdog": _Place("serve", "watchdog", "Run the watchdog: is every part still working?", _RUN),
     "config": _Place("config", "app", "Check the rules, and see where a lead would go and why.", _RULES),
     "leads": _Place("leads", "app", "Show, respond, reassign, close; export or erase a person.", _LEADS),
+    "reps": _Place("reps", "app", "Who is available; set somebody away, or back.", _LEADS),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),

@@ -49,11 +49,15 @@ class Presence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Somebody said at run time that a rep is away: who said it, when, and until when (None: until they are back)."""
+    """Somebody said at run time that a rep is away: who said it, when, and until when (None: until they are back).
+
+    `back_by` is who said that they are back, at `until`; the last absence is kept to show it.
+    """
 
     by: str
     since: datetime
     until: datetime | None = None
+    back_by: str = ""
 
     def holds_at(self, now: datetime) -> bool:
         """Whether the rep is away by it at `now`; the end is not part of it."""

@@ -379,13 +379,10 @@ class Reps(Protocol):
         """What a pick in these teams is made on: their rotations, and of all reps loads, what was given, absences."""
 
     def absences(self) -> dict[str, Absence]:
-        """Who was set away at run time, those included whose time is over."""
+        """The last absence told of each rep, those included whose time is over."""
 
     def set_away(self, rep: str, absence: Absence) -> None:
         """That rep is away; it takes the place of what was said before."""
-
-    def set_back(self, rep: str) -> Result:
-        """That rep is back; GONE where nobody had said that they are away."""
 
     def waiting(self, limit: int, skip: int = 0) -> list[tuple[str, str]]:
         """Ids of open leads without a rep, nearest deadline first, with their teams. A hint: decide from the record."""

@@ -7,7 +7,6 @@ from datetime import date
 from speed_to_lead.core.assignment import Rotation, Tally, Turns
 from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.core.reps import Absence, Given
-from speed_to_lead.store.contract import Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -43,14 +42,14 @@ class RedisReps:
     def set_away(self, rep: str, absence: Absence) -> None:
         """That rep is away."""
         until = None if absence.until is None else to_ms(absence.until)
-        document = {"by": absence.by, "since": to_ms(absence.since), "until": until}
+        document = {
+            "by": absence.by,
+            "since": to_ms(absence.since),
+            "until": until,
+            "back_by": absence.back_by,
+        }
         with translated_errors():
             self._client.hset(self._keys.away, rep, dump(document))
-
-    def set_back(self, rep: str) -> Result:
-        """That rep is back."""
-        with translated_errors():
-            return Result.APPLIED if self._client.hdel(self._keys.away, rep) else Result.GONE
 
     def waiting(self, limit: int, skip: int = 0) -> list[tuple[str, str]]:
         """Leads without a rep, nearest deadline first, with their teams."""
@@ -106,4 +105,9 @@ def given_from(stored: str) -> Given:
 def _absence(stored: bytes) -> Absence:
     document = json.loads(stored)
     until = document.get("until")
-    return Absence(document["by"], from_ms(document["since"]), None if until is None else from_ms(until))
+    return Absence(
+        document["by"],
+        from_ms(document["since"]),
+        None if until is None else from_ms(until),
+        document.get("back_by", ""),
+    )

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from speed_to_lead.core.assignment import Rotation, Tally
 from speed_to_lead.core.reps import Absence
-from speed_to_lead.store.contract import Result
 from speed_to_lead.store.memory.state import State
 
 
@@ -31,10 +30,6 @@ class MemoryReps:
     def set_away(self, rep: str, absence: Absence) -> None:
         """That rep is away."""
         self._state.away[rep] = absence
-
-    def set_back(self, rep: str) -> Result:
-        """That rep is back."""
-        return Result.GONE if self._state.away.pop(rep, None) is None else Result.APPLIED
 
     def waiting(self, limit: int, skip: int = 0) -> list[tuple[str, str]]:
         """Leads without a rep, nearest deadline first."""
