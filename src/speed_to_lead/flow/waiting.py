@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 #: Leads looked at in one go. Few enough that routers, which pick in the same teams, do not get between each time.
 HAND_OUT_BATCH = 100
-#: A tick hands out no longer than this; the next one goes on.
-HAND_OUT_SECONDS = 5.0
+#: A tick hands out no longer than this, for the same clock decides what is due; the next tick goes on.
+HAND_OUT_SECONDS = 0.5
 
 
 def hand_out(place: Workplace) -> tuple[int, bool]:
