@@ -223,6 +223,8 @@ def assign(
     A team whose leads go on to another gives one away only while nobody of its own is available. `teams` are all there
     are; the rest is as for `pick_rep`.
     """
+    if not team.match and not team.overflow:  # most teams, for each lead
+        return pick_rep(team, tally, now, had_it=had_it, instead_of=instead_of)
     asked: set[str] = set()
     said: tuple[str, ...] = ()
     while True:

@@ -177,7 +177,7 @@ def candidate(
         if open_leads >= rep.max_open:
             why = f"at the cap, {open_leads} of {rep.max_open} open"
             return Candidate(rep, Standing.AT_CAP, since, why)
-    if rep.is_paced and (lately := given.get(rep.id)) is not None:
+    if given and rep.is_paced and (lately := given.get(rep.id)) is not None:
         return _paced(Candidate(rep, standing, since, why), lately, now)
     return Candidate(rep, standing, since, why)
 
