@@ -357,6 +357,8 @@ def test_what_is_passed_on_moves_nobodys_turn_but_the_new_reps(history: list[tup
         if what == "lost":
             continue
         before = {r: tally.rotation("inbound").turns.get(r, 0) for r in "abcd"}
+        if what == "pass on":
+            assert tally.rotation("inbound").clock == pick.rotation.clock
         tally.rotations["inbound"] = pick.rotation.applied_to(tally.rotation("inbound"))
         moved = {r for r in "abcd" if tally.rotation("inbound").turns.get(r, 0) != before[r]}
         assert {pick.rotation.rep} == moved
