@@ -127,6 +127,7 @@ def _spied(store: Any, look: Callable[[], None]) -> Any:
     return SimpleNamespace(
         queue=_Watched(store.queue, look),
         leads=_Watched(store.leads, look),
+        reps=_Watched(store.reps, look),
         outbox=_Watched(store.outbox, look),
         operations=store.operations,
         audit=store.audit,

@@ -140,6 +140,7 @@ class _Teller:
         self._team = team
         self._rep = rep
         self._had_it: list[str] = []
+        self._lost_by: str | None = None  # where whoever had it last hears that they have not
         self._steps: dict[str, Document] = {step["name"]: step for step in self._lead["steps"]}
         self._deadline = ms_of(self._lead["deadline"])
         self._is_breached = False
@@ -224,6 +225,7 @@ class _Teller:
             story.wrong.append(f"it came back to {new}, who had lost it")
         if self._rep is not None:
             self._had_it.append(self._rep)
+            self._lost_by = self._destination("rep")
         self._rep = new
         if by_hand and TEAMS[self._team].rep(new) is None:
             self._team = next((name for name, team in TEAMS.items() if team.rep(new)), self._team)
@@ -231,9 +233,8 @@ class _Teller:
             story.wrong.append(f"{new} is nobody of team {self._team}")
         story.reps.append((at, new))
         if by_hand:
-            self._expect(
-                f"reassigned-{len(self._had_it)}", self._destination("rep"), "lead.reassigned", at, None
-            )
+            for destination in {self._destination("rep"), self._lost_by} - {None}:
+                self._expect(f"reassigned-{len(self._had_it)}", str(destination), "lead.reassigned", at, None)
         return str(new)
 
     def _decide(self, at: int, decided: list[Document], new_rep: str | None, *, kept: bool) -> None:
@@ -285,6 +286,8 @@ class _Teller:
         if new_rep is not None and is_passing:
             destination = self._destination("rep")
             wanted[destination] = _stronger("lead.reassigned", wanted.get(destination))
+            if self._lost_by is not None:
+                wanted.setdefault(self._lost_by, "lead.reassigned")
         if kept and is_passing and not wanted:
             wanted = {self._destination("manager"): self._alarm(step_at)}
         told = set(event["details"]["told"])

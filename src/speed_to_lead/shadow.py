@@ -51,15 +51,15 @@ class ShadowRouter:
     _loading: "_Loading | None" = None
     _saved: float = 0.0
     _counted_at: float = field(default_factory=time.monotonic)
-    _waiting: list[tuple[Reading, Lead]] = field(default_factory=list)
+    _waiting: list[tuple[Reading, Lead, str]] = field(default_factory=list)
     _skipped: int = 0
 
-    def note(self, reading: Reading, lead: Lead) -> None:
-        """A lead was admitted: it waits to be decided here too, where there is a shadow."""
+    def note(self, reading: Reading, lead: Lead, team: str) -> None:
+        """A lead was admitted: it waits to be decided here too, where there is a shadow. `team`: that of the rule."""
         if self._config is None:
             return
         if len(self._waiting) < WAITING:
-            self._waiting.append((reading, lead))
+            self._waiting.append((reading, lead, team))
         else:
             self._skipped += 1
 
@@ -82,15 +82,15 @@ class ShadowRouter:
     def _decide(self, config: Configuration, until: float) -> None:
         counts: Counter[str] = Counter()
         examples: list[str] = []
-        for number, (reading, lead) in enumerate(self._waiting):
+        for number, (reading, lead, team) in enumerate(self._waiting):
             if time.monotonic() >= until:
                 counts["skipped"] += len(self._waiting) - number
                 break
-            differs, shadow = _decision(reading, lead, config, self.api_form)
+            differs, shadow = _decision(reading, lead, team, config, self.api_form)
             counts.update(["leads", f"beside:{lead.config_digest}", "different" if differs else "same"])
             counts.update(f"in:{name}" for name in differs)
             if differs:
-                examples.append(_example(lead, differs, shadow))
+                examples.append(_example(lead, team, differs, shadow))
         counts["skipped"] += self._skipped
         self._skipped = 0
         if self.store.note(self._id, +counts, examples) is Result.STALE:
@@ -137,7 +137,7 @@ class _Loading:
 
 
 def _decision(
-    reading: Reading, lead: Lead, config: Configuration, api_form: Form
+    reading: Reading, lead: Lead, team: str, config: Configuration, api_form: Form
 ) -> tuple[list[str], dict[str, Any]]:
     """In what the candidate differs, and what it says."""
     try:
@@ -149,20 +149,20 @@ def _decision(
         parsed = reading.parsed if form == live_form else forms.read(reading.submission, form)
         assert parsed is not None
         route = route_of(parsed.lead, form.name, form.source, reading.submission.received_at, config.rulebook)
-        return differs_in(lead, route), route_in_short(route)
+        return differs_in(lead, team, route), route_in_short(route)
     except UnreadableSubmission:
         return ["unreadable"], {"error": "it cannot read the submission"}
     except Exception as error:  # noqa: BLE001  counted: a candidate that fails is no reason for a lead to wait
         return ["error"], {"error": type(error).__name__}
 
 
-def _example(lead: Lead, differs: list[str], shadow: dict[str, Any]) -> str:
+def _example(lead: Lead, team: str, differs: list[str], shadow: dict[str, Any]) -> str:
     """One line for the report: ids and names of config, nothing of the person."""
     said = {
         "lead": lead.id,
         "received_at": to_iso(lead.received_at),
         "differs": differs,
-        "live": lead_in_short(lead),
+        "live": lead_in_short(lead, team),
         "shadow": shadow,
     }
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"))

@@ -182,12 +182,14 @@ def _waiting_lead() -> dict[str, Any]:
             line(11_150, "alert.delivered", step="-5s", to="gamma-desk", attempt=1),
             line(16_040, "lead.breached", rep="gail"),
             line(16_040, "lead.reassigned", from_="gail", to_="gus", because=["…"]),
-            line(16_040, "step.decided", step="100%", skipped=[], told=["gamma-mail", "head"]),
+            line(16_040, "step.decided", step="100%", skipped=[], told=["gamma-mail", "head", "gamma-desk"]),
             line(16_140, "alert.delivered", step="100%", to="head", attempt=1),
+            line(16_145, "alert.delivered", step="100%", to="gamma-desk", attempt=1),
             line(16_150, "alert.failed", step="100%", to="gamma-mail", attempt=1, why="SMTP 450"),
             line(17_200, "alert.delivered", step="100%", to="gamma-mail", attempt=2),
             line(22_050, "lead.reassigned", from_="gus", to_="guy", because=["…"]),
-            line(22_050, "step.decided", step="+6s", skipped=[], told=["gamma-desk"]),
+            line(22_050, "step.decided", step="+6s", skipped=[], told=["gamma-desk", "gamma-mail"]),
+            line(22_140, "alert.delivered", step="+6s", to="gamma-mail", attempt=1),
             line(
                 22_150, "alert.given_up", step="+6s", to="gamma-desk", why="HTTP 400", fallback="gamma-mail"
             ),
@@ -205,6 +207,7 @@ def _receipts_of_waiting() -> list[dict[str, Any]]:
         receipt("b1", "0%", "head", "lead.assigned", 85, **_said("gail", 16_000, 20, 0.02)),
         receipt("b1", "-5s", "gamma-desk", "sla.reminder", 11_100, **_said("gail", 16_000, 11_050, 0.05)),
         receipt("b1", "100%", "head", "sla.breached", 16_120, **_said("gus", 16_000, 16_040, 0.04)),
+        receipt("b1", "100%", "gamma-desk", "lead.reassigned", 16_125, **_said("gus", 16_000, 16_040, 0.04)),
         receipt("b1", "100%", "gamma-mail", "", 16_120, "refused", possible_repeat=False),
         receipt("b1", "100%", "gamma-mail", "", 17_180, possible_repeat=False),
         receipt(
@@ -216,6 +219,7 @@ def _receipts_of_waiting() -> list[dict[str, Any]]:
             "refused",
             **_said("guy", 16_000, 22_050, 0.05),
         ),
+        receipt("b1", "+6s", "gamma-mail", "", 22_120, possible_repeat=False),
         receipt("b1", "+6s~gamma-desk", "gamma-mail", "", 22_350, possible_repeat=False),
         receipt("b1", "+12s", "head", "sla.breached", 28_140, **_said("guy", 16_000, 28_060, 0.06)),
     ]

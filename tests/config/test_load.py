@@ -4,11 +4,13 @@ from datetime import date, time, timedelta
 
 import pytest
 from tests.config.builders import NOW, ConfigDirectory
+from tests.config.test_mistakes import BY_FIELD
 
 from speed_to_lead.config import warnings_of
-from speed_to_lead.core.assignment import Assignment, Leave
+from speed_to_lead.core.assignment import Assignment, WhenNobody
 from speed_to_lead.core.attribution import Motion, Source
 from speed_to_lead.core.delivery import Destination
+from speed_to_lead.core.reps import Leave
 from speed_to_lead.core.routing import route_of
 from speed_to_lead.core.sla import DEFAULT_STEPS, Clock
 from speed_to_lead.core.submission import Form, generic_lead
@@ -136,3 +138,25 @@ def test_a_rule_may_nurture(config: ConfigDirectory) -> None:
     rule = loaded.rulebook.rules[1]
     assert ("Referral", "", "", "desk") == (rule.name, rule.team, rule.sla, rule.nurture)
     assert () == warnings_of(loaded, NOW)
+
+
+def test_a_team_that_assigns_by_match(config: ConfigDirectory) -> None:
+    """Match, attributes, caps a day, cooldown and where leads go that nobody takes; what is given counts in all teams."""
+    config.append("teams.toml", BY_FIELD + '[[teams.world.reps]]\nid = "ben"\n')
+    config.replace("teams.toml", 'id = "ben"', 'id = "lea"')
+    teams = config.load().rulebook.teams
+    world = teams["world"]
+    lea = world.reps[0]
+    assert (world.assignment, world.when_nobody, world.overflow, world.unmatched) == (
+        *(Assignment.BY_FIELD, WhenNobody.QUEUE),
+        *("", "triage"),
+    )
+    assert [("language", "custom.language", ["de", "en"]), ("territory", "country", ["DE"])] == [
+        (match.attribute, match.field, [value for value, _ in match.values]) for match in world.match
+    ]
+    assert (20, timedelta(minutes=5), {"language": ("de", "en"), "territory": ("DE",)}) == (
+        *(lea.max_a_day, lea.cooldown),
+        lea.attributes,
+    )
+    assert [False, True] == [rep.is_paced for rep in teams["inbound"].reps]
+    assert [True, False] == [rep.is_paced for rep in world.reps]

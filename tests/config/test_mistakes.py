@@ -122,6 +122,22 @@ MISTAKES = [
      'teams.inbound.reps[1] "ana": away: "2027-12-20..2027-01-02" ends before it starts; write the earlier day first'),
     ("teams.toml", "2026-12-20..2027-01-02", "2026-12-20 to 2027-01-02",
      'teams.inbound.reps[1] "ana": away: the text "2026-12-20 to 2027-01-02" is no leave; it takes a day such as "2026-12-24" or days such as "2026-12-20..2027-01-02"'),
+    ("teams.toml", "max_open = 25", 'max_open = 25\ncooldown = "5 minutes"',
+     'teams.inbound.reps[1] "ana": cooldown: "5 minutes" is not a duration; expected one whole number and a unit, such as 90s, 5m, 24h or 3d'),
+    ("teams.toml", "max_open = 25", "max_open = 25\nmax_a_day = 0",
+     'teams.inbound.reps[1] "ana": max_a_day is the number 0; it takes a whole number from 1 to 1000000, without quotes'),
+    ("teams.toml", '"least_open"', '"least_open"\nwhen_nobody = "que"',
+     'teams.triage: when_nobody "que" is unknown; it takes "next_on_shift", "queue", or another team such as "team:triage"'),
+    ("teams.toml", '"least_open"', '"least_open"\nwhen_nobody = "team:inbund"',
+     'teams.triage: when_nobody: team "inbund" is unknown; did you mean "inbound"?'),
+    ("teams.toml", '"least_open"', '"least_open"\nwhen_nobody = "team:triage"',
+     "teams.triage: when_nobody: it names this team itself; name another one"),
+    ("teams.toml", '"least_open"', '"least_open"\nwhen_no_match = "anybody"',
+     'teams.triage: when_no_match only means something with assignment = "by_field"; remove it'),
+    ("teams.toml", '"least_open"', '"least_open"\nmatch = { language = "custom.language" }',
+     'teams.triage: match only means something with assignment = "by_field"; add that, or remove match'),
+    ("teams.toml", 'id = "cleo"', 'id = "cleo"\nattributes = { language = "de" }',
+     'teams.triage.reps[1] "cleo": attributes: match does not ask for "language"; the team has no match'),
     ("slas.toml", '"5m"', "5",
      'slas.fast: respond_within is the number 5; it takes a duration in quotes, such as "90s", "5m", "24h" or "3d"'),
     ("slas.toml", '"5m"', '"5 minutes"',
@@ -300,3 +316,81 @@ def test_two_points_of_one_name(config: ConfigDirectory) -> None:
     config.write({"scoring.toml": (SCORING + SCORING).encode()})
     why = "points 1 have the same name; traces need each name once"
     assert [f'scoring.toml: points[2] "Large": {why}'] == config.mistakes()
+
+
+#: A team that assigns by match, which loads.
+BY_FIELD = """
+[teams.world]
+calendar = "always"
+manager = "console"
+assignment = "by_field"
+match = { language = "custom.language", territory = "country" }
+when_no_match = "team:triage"
+when_nobody = "queue"
+[[teams.world.reps]]
+id = "lea"
+max_a_day = 20
+cooldown = "5m"
+attributes = { language = ["de", "en"], territory = "DE" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "{ language =",
+            "{ langage =",
+            'reps[1] "lea": attributes: match does not ask for "language"; did you mean "langage"?',
+        ),
+        (
+            '"custom.language"',
+            '"language"',
+            'match.language: "language" is no field of a lead; ',
+        ),
+        (
+            ', territory = "DE" }',
+            " }",
+            'match: no rep of this team has the attribute "territory"; write for example attributes = { territory = ["…"] } with a rep',
+        ),
+        ("team:triage", "nobody", 'when_no_match "nobody" is unknown; it takes "anybody", or another team'),
+        ('match = { language = "custom.language", territory = "country" }\n', "", '"match" is missing'),
+    ],
+)
+def test_mistakes_in_a_team_that_assigns_by_match(
+    config: ConfigDirectory, old: str, new: str, expected: str
+) -> None:
+    """What does not fit together between match and attributes is told, with what to write."""
+    config.append("teams.toml", BY_FIELD.replace(old, new, 1))
+    assert any(expected in mistake for mistake in config.mistakes())
+
+
+@pytest.mark.parametrize(
+    ("inbound", "triage", "loop"),
+    [
+        ("team:triage", "team:inbound", '"inbound" → "triage" → "inbound"'),
+        ("team:world", "team:inbound", '"inbound" → "world" → "triage" → "inbound"'),
+    ],
+)
+def test_teams_that_pass_leads_round_in_a_loop(
+    config: ConfigDirectory, inbound: str, triage: str, loop: str
+) -> None:
+    """A loop is told once, with the whole way round; a chain that ends is fine."""
+    config.append("teams.toml", BY_FIELD)
+    config.replace(
+        "teams.toml", "[[teams.inbound.reps]]", f'when_nobody = "{inbound}"\n[[teams.inbound.reps]]'
+    )
+    config.load()
+    config.replace("teams.toml", '"least_open"', f'"least_open"\nwhen_nobody = "{triage}"')
+    (mistake,) = config.mistakes()
+    assert mistake.startswith(
+        f"teams.toml: teams.inbound: leads that nobody takes would go round in a loop, {loop}"
+    )
+
+
+def test_a_cap_a_day_needs_one_day(config: ConfigDirectory) -> None:
+    """Somebody whose day begins twice, in two teams, is refused."""
+    config.append("teams.toml", BY_FIELD)
+    config.replace("teams.toml", 'id = "cleo"\ncalendar = "always"', 'id = "lea"\nmax_a_day = 3')
+    (mistake,) = config.mistakes()
+    assert 'rep "lea" has max_a_day and is in teams of two time zones (Europe/London, UTC)' in mistake

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from speed_to_lead.core.assignment import Assignment, Leave, Rep, Team
+from speed_to_lead.core.assignment import Assignment, Team, match_of
 from speed_to_lead.core.attribution import Motion, Source, Taxonomy
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.escalation import first_instant
 from speed_to_lead.core.lead import Lead, LeadState, PlannedStep, Response, ResponseKind
 from speed_to_lead.core.meanings import PLAIN, Spellings
+from speed_to_lead.core.reps import Leave, Rep
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA, Clock, Step, StepTime
@@ -43,11 +44,17 @@ def rep(
     calendar: Calendar = ALWAYS,
     away: Sequence[tuple[str, str]] = (),
     notify: str | None = "",
+    attributes: Mapping[str, Sequence[str]] | None = None,
+    max_a_day: int | None = None,
+    cooldown: timedelta | None = None,
 ) -> Rep:
     """A rep who is always on shift; `notify` is `{id}-slack` if not said. `away` are ISO dates, both included."""
     leaves = tuple(Leave(date.fromisoformat(first), date.fromisoformat(last)) for first, last in away)
     destination = f"{rep_id}-slack" if notify == "" else notify
-    return Rep(rep_id, rep_id.title(), calendar, destination, weight, max_open, leaves)
+    has = {name: tuple(values) for name, values in (attributes or {}).items()}
+    return Rep(
+        *(rep_id, rep_id.title(), calendar, destination, weight, max_open, leaves, max_a_day, cooldown, has)
+    )
 
 
 def team(
@@ -55,10 +62,14 @@ def team(
     name: str = "inbound",
     assignment: Assignment = Assignment.ROUND_ROBIN,
     manager: str = "managers",
+    match: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Team:
-    """A team that is always open, of these reps (a text is the id of a plain one)."""
+    """A team that is always open, of these reps (a text is the id of a plain one). With `match` it assigns by field."""
     members = tuple(rep(member) if isinstance(member, str) else member for member in reps)
-    return Team(name, ALWAYS, manager, assignment, members)
+    matches = tuple(match_of(attribute, asked, members) for attribute, asked in (match or {}).items())
+    way = Assignment.BY_FIELD if matches else assignment
+    return Team(name, ALWAYS, manager, way, members, matches, **more)
 
 
 def generic(**fields: Any) -> GenericLead:

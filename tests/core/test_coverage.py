@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speed_to_lead.core.assignment import Assignment, Leave, Rep, Team
+from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.coverage import gaps_in
+from speed_to_lead.core.reps import Leave, Rep
 
 SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
 TWO_WEEKS = timedelta(days=14)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.builders import after, ladder, lead, rep, response, step, team
 
-from speed_to_lead.core.assignment import Rotation, Team
+from speed_to_lead.core.assignment import Pick, Rotation, Tally, Team
 from speed_to_lead.core.escalation import (
     alerts_of_step,
     destination_of,
@@ -25,11 +25,13 @@ from speed_to_lead.core.lead import AlertKind, Lead, LeadChange, LeadState, Plan
 from speed_to_lead.core.response import record_response
 
 TEAM = team("ana", "ben")
+#: Ben has it now, and Ana has not.
+PASSED_ON = {"ben-slack": AlertKind.REASSIGNED, "ana-slack": AlertKind.REASSIGNED}
 KINDS = (AlertKind.ASSIGNED, AlertKind.REMINDER, AlertKind.REASSIGNED, AlertKind.BREACHED)
 
 
 def swept(given_lead: Lead, minutes: float, members: Team | None = TEAM) -> LeadChange | None:
-    return escalate(given_lead, members, Rotation(), {}, after(minutes))
+    return escalate(given_lead, members, {}, Tally(), after(minutes))
 
 
 def change_of(given_lead: Lead, minutes: float, members: Team | None = TEAM) -> LeadChange:
@@ -48,13 +50,13 @@ def told(change: LeadChange) -> dict[str, AlertKind]:
     [
         (5.999, ["0%"], None, (), 6),
         (6, ["0%"], {"ana-slack": AlertKind.REMINDER}, (), 10),
-        (10, ["0%", "60%"], {"managers": AlertKind.BREACHED, "ben-slack": AlertKind.REASSIGNED}, (), 20),
-        (11, ["0%"], {"managers": AlertKind.BREACHED, "ben-slack": AlertKind.REASSIGNED}, ("60%",), 20),
+        (10, ["0%", "60%"], {"managers": AlertKind.BREACHED, **PASSED_ON}, (), 20),
+        (11, ["0%"], {"managers": AlertKind.BREACHED, **PASSED_ON}, ("60%",), 20),
         (20, ["0%", "60%", "100%"], {"head-of-sales": AlertKind.BREACHED}, (), None),
         (
             99,
             ["0%"],
-            {"head-of-sales": AlertKind.BREACHED, "ben-slack": AlertKind.REASSIGNED},
+            {"head-of-sales": AlertKind.BREACHED, **PASSED_ON},
             ("60%", "100%"),
             None,
         ),
@@ -185,9 +187,10 @@ def test_a_destination_hears_the_strongest_once(first: AlertKind, second: AlertK
     """A destination that a step names twice hears of it once, as the strongest of what it was named for."""
     targets = {AlertKind.ASSIGNED: "tell", AlertKind.REMINDER: "remind", AlertKind.BREACHED: "alert"}
     named: dict[str, Any] = {targets[kind]: ("ben-slack",) for kind in (first, second) if kind in targets}
-    new_rep = TEAM.rep("ben") if AlertKind.REASSIGNED in (first, second) else None
+    is_passed_on = AlertKind.REASSIGNED in (first, second)
+    passed = Pick(TEAM.rep("ben"), (), None, TEAM) if is_passed_on else None
     strongest = max(first, second, key=KINDS.index)
-    alerts = alerts_of_step(lead(), PlannedStep("100%", after(10), **named), TEAM, after(10), new_rep=new_rep)
+    alerts = alerts_of_step(lead(), PlannedStep("100%", after(10), **named), TEAM, after(10), passed=passed)
     assert [("ben-slack", strongest)] == [(alert.destination, alert.kind) for alert in alerts]
 
 
@@ -258,7 +261,7 @@ def run(
         if answer_at is not None and now >= answer_at and current.is_open:
             change = record_response(current, replace(response(), at=answer_at, recorded_at=now), now)
         else:
-            change = escalate(current, TRIO, rotation, counts, now)
+            change = escalate(current, TRIO, {}, Tally({TRIO.name: rotation}, dict(counts)), now)
         if change is None:
             continue
         assert current.version + 1 == change.lead.version
@@ -342,6 +345,6 @@ def test_steps_of_one_instant_are_all_decided() -> None:
         PlannedStep("60%", after(6), remind=("rep",)),
         PlannedStep("-4m", after(6), alert=("head-of-sales",)),
     )
-    change = escalate(lead(together, done=[]), TRIO, Rotation(), {}, after(6))
+    change = escalate(lead(together, done=[]), TRIO, {}, Tally(), after(6))
     assert change is not None
     assert [("60%", ()), ("-4m", ())] == [(alert.step, alert.skipped_steps) for alert in change.alerts]

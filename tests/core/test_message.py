@@ -6,10 +6,11 @@ from typing import cast
 
 import pytest
 
-from speed_to_lead.core.assignment import Assignment, Rep, Team
+from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
 from speed_to_lead.core.message import Message, compose, compose_system, span_text
+from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.submission import GenericLead
 
 RECEIVED = datetime(2026, 11, 22, 9, 55, tzinfo=UTC)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.core.builders import MONDAY, after, form, lead, parsed, response, rulebook, team
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import Alert, AlertKind, LeadChange, ResponseKind, Touch
 from speed_to_lead.core.metrics import (
@@ -26,7 +26,7 @@ TEAM = team("ana", "ben")
 
 def swept(minutes: float, **changes: object) -> LeadChange:
     """What the clock decides about the lead so many minutes after receipt."""
-    change = escalate(replace(lead(), **changes), TEAM, Rotation(), {}, after(minutes))  # type: ignore[arg-type]
+    change = escalate(replace(lead(), **changes), TEAM, {}, Tally(), after(minutes))  # type: ignore[arg-type]
     assert change is not None
     return change
 
@@ -36,7 +36,7 @@ def routed() -> Admit:
     rules = rulebook()
     route = route_of(parsed(source="referral").lead, "demo", None, MONDAY, rules)
     change = new_lead(
-        "lead-1", form(), parsed(source="referral"), MONDAY, route, Rotation(), {}, rules, after(2 / 60)
+        "lead-1", form(), parsed(source="referral"), MONDAY, route, Tally(), rules, after(2 / 60)
     )
     return Admit("1-0", change)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.builders import MONDAY, after, form, lead, parsed, rep, response, rulebook, team
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import AlertKind, Lead, LeadChange, LeadState, Response, ResponseKind
 from speed_to_lead.core.response import ImpossibleChange, close_lead, reassign_lead, record_response
@@ -171,7 +171,7 @@ def test_close(minutes: float) -> None:
     assert (after(10) if late else None) == change.lead.breached_at
     assert ({"ana": -1}, {"closed": 1} | ({"breaches": 1} if late else {})) == (change.load, change.counters)
     assert close_lead(change.lead, "spam", "mia", after(minutes)) is None
-    assert escalate(change.lead, TEAMS["inbound"], Rotation(), {}, after(99)) is None
+    assert escalate(change.lead, TEAMS["inbound"], TEAMS, Tally(), after(99)) is None
 
 
 def test_closing_an_answered_lead() -> None:
@@ -187,15 +187,18 @@ def test_closing_an_answered_lead() -> None:
     [("ben", "inbound", "ben-slack"), ("mute", "inbound", "managers"), ("cy", "outbound", "cy-slack")],
 )
 def test_reassign(rep_id: str, team_name: str, destination: str) -> None:
-    """The new rep is told, the count moves, the team follows the rep, and the clock does not restart."""
+    """Both reps are told, the count moves, the team follows the rep, and the clock does not restart."""
     before = lead(acknowledged_at=after(1))
     change = reassign_lead(before, TEAMS, rep_id, "mia", after(5))
     assert change is not None
     assert (rep_id, team_name, ("ana",), None) == (
         change.lead.rep, change.lead.team, change.lead.reps_before, change.lead.acknowledged_at,
     )  # fmt: skip
-    assert [(destination, AlertKind.REASSIGNED)] == [
+    assert [(destination, AlertKind.REASSIGNED), ("ana-slack", AlertKind.REASSIGNED)] == [
         (alert.destination, alert.kind) for alert in change.alerts
+    ]
+    assert ["", f"Ana need not answer it any more: {rep_id.title()} has it now."] == [
+        alert.note for alert in change.alerts
     ]
     assert {"ana": -1, rep_id: 1} == change.load
     clock = (before.deadline, before.steps, before.steps_done, before.next_at, before.sla)
@@ -227,7 +230,7 @@ def test_reassign_to_and_fro() -> None:
         assert change is not None
         keys += [alert.key for alert in change.alerts]
         current = change.lead
-    assert len(set(keys)) == 4
+    assert 7 == len(keys) == len(set(keys))
 
 
 def test_reassign_refuses() -> None:
@@ -252,7 +255,7 @@ def test_load_is_the_number_of_open_leads(actions: list[tuple[str, int, str, int
     book = rulebook(teams=list(TEAMS.values()))
     leads: list[Lead] = []
     load: Counter[str] = Counter()
-    rotations = dict.fromkeys(TEAMS, Rotation())
+    tally = Tally()
     minutes = 0
     for action, which, rep_id, wait in actions:
         minutes += wait
@@ -260,25 +263,21 @@ def test_load_is_the_number_of_open_leads(actions: list[tuple[str, int, str, int
         change: LeadChange | None = None
         if action == "new":
             route = route_of(parsed().lead, "demo", None, now, book)
-            rotation = rotations[route.team.name]
-            change = new_lead(f"l{len(leads)}", form(), parsed(), now, route, rotation, load, book, now)
+            change = new_lead(f"l{len(leads)}", form(), parsed(), now, route, tally, book, now)
             leads.append(change.lead)
         elif which < len(leads):
-            change = _changed(action, leads[which], rep_id, minutes, rotations, load)
+            change = _changed(action, leads[which], rep_id, minutes, tally)
             if change is not None:
                 assert leads[which].version + 1 == change.lead.version
                 leads[which] = change.lead
         if change is not None:
             load.update(change.load)
-            if change.rotation:
-                rotations[change.rotation.team] = change.rotation.applied_to(rotations[change.rotation.team])
+            tally.note(change)
         assert Counter(one.rep for one in leads if one.is_open and one.rep) == +load
         assert min(load.values(), default=0) >= 0
 
 
-def _changed(
-    action: str, one: Lead, rep_id: str, minutes: float, rotations: dict[str, Rotation], load: Counter[str]
-) -> LeadChange | None:
+def _changed(action: str, one: Lead, rep_id: str, minutes: float, tally: Tally) -> LeadChange | None:
     now = after(minutes)
     if action in ("answer", "acknowledge"):
         kind = ResponseKind.CONNECTED if action == "answer" else ResponseKind.ACKNOWLEDGED
@@ -287,4 +286,4 @@ def _changed(
         return close_lead(one, "spam", "mia", now)
     if action == "reassign":
         return reassign_lead(one, TEAMS, rep_id, "mia", now) if one.is_open else None
-    return escalate(one, TEAMS[one.team], rotations[one.team], load, now)
+    return escalate(one, TEAMS[one.team], TEAMS, tally, now)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.core.builders import MONDAY, after, form, generic, lead, parsed, rep, rule, rulebook, sla, team
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.lead import AlertKind, LeadChange, LeadState, Touch
 from speed_to_lead.core.routing import Rulebook, add_touch, facts_for_rules, new_lead, route_of
 from speed_to_lead.core.sla import Step, StepTime
@@ -15,7 +15,7 @@ from speed_to_lead.core.sla import Step, StepTime
 def routed(book: Rulebook, minutes_late: float = 0, **fields: Any) -> LeadChange:
     submission = parsed(**fields)
     route = route_of(submission.lead, "demo", None, MONDAY, book)
-    return new_lead("lead-1", form(), submission, MONDAY, route, Rotation(), {}, book, after(minutes_late))
+    return new_lead("lead-1", form(), submission, MONDAY, route, Tally(), book, after(minutes_late))
 
 
 def test_a_new_lead() -> None:

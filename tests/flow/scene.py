@@ -26,6 +26,7 @@ from speed_to_lead.store.contract import (
     Outbox,
     Privacy,
     Queue,
+    Reps,
     Shadow,
     Store,
 )
@@ -53,6 +54,10 @@ class TimedStore:
     @property
     def leads(self) -> Leads:
         return self.within.leads
+
+    @property
+    def reps(self) -> Reps:
+        return self.within.reps
 
     @property
     def outbox(self) -> Outbox:

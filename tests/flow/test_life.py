@@ -64,7 +64,14 @@ def test_a_lead_nobody_answers_climbs_the_whole_ladder(scene: Scene) -> None:
     scene.forget()
     scene.live(4)
     lead = scene.lead(lead_id)
-    assert scene.heard() == {"ben-slack": ["lead.reassigned 100%"], "managers": ["sla.breached 100%"]}
+    assert scene.heard() == {
+        "ana-slack": ["lead.reassigned 100%"],
+        "ben-slack": ["lead.reassigned 100%"],
+        "managers": ["sla.breached 100%"],
+    }
+    assert ["Ana need not answer it any more: Ben has it now."] == [
+        message.note for message in scene.people["ana-slack"].heard
+    ]
     assert ("ben", ("ana",), lead.deadline) == (lead.rep, lead.reps_before, lead.breached_at)
     assert scene.store.leads.load() == {"ben": 1}
 
@@ -84,6 +91,7 @@ def test_a_lead_nobody_answers_climbs_the_whole_ladder(scene: Scene) -> None:
         "lead.breached",
         "lead.reassigned",
         "step.decided",
+        "alert.delivered",
         "alert.delivered",
         "alert.delivered",
         "step.decided",
@@ -200,7 +208,11 @@ def test_after_an_outage_there_is_one_alert_at_the_highest_step_that_names_the_o
 
     scene.live(21)
 
-    assert scene.heard() == {"head-of-sales": ["sla.breached +10m"], "ben-slack": ["lead.reassigned +10m"]}
+    assert scene.heard() == {
+        "head-of-sales": ["sla.breached +10m"],
+        "ana-slack": ["lead.reassigned +10m"],
+        "ben-slack": ["lead.reassigned +10m"],
+    }
     said = scene.people["head-of-sales"].heard[0]
     assert (said.skipped_steps, said.late_seconds) == (("60%", "100%"), 60.0)
     assert (scene.lead(lead.id).rep, scene.lead(lead.id).next_at) == ("ben", None)

@@ -20,6 +20,9 @@ OPERATIONS = (
     "POST /v1/leads/{lead_id}/responses",
     "POST /v1/leads/{lead_id}/reassign",
     "POST /v1/leads/{lead_id}/close",
+    "GET /v1/reps",
+    "POST /v1/reps/{rep}/away",
+    "POST /v1/reps/{rep}/back",
     "GET /v1/ledger",
     "GET /v1/status",
 )

@@ -84,7 +84,9 @@ def test_routers_admit_each_person_once_and_count_every_pick(both: tuple[RedisSt
 
     at_once(both, route)
     assert dict.fromkeys((f"p{n}" for n in range(people)), 1) == Counter(admitted_by)
-    assert {"inbound": Rotation(people, 0, {"ana": 10 * people})} == store.leads.rotations(["inbound"])
+    assert {"inbound": Rotation(people, 0, {"ana": 10 * people}, {"ana": people})} == store.leads.rotations(
+        ["inbound"]
+    )
     ledger = store.operations.ledger()
     assert (60, people, 48, 0, 0) == (
         ledger.received,

@@ -1,18 +1,22 @@
 """docs/redis-keys.md is the whole truth: every key of a used store matches one of its rows, and every row says its bound."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
 import tests.test_privacy as life
-from tests.flow.scene import REFUSED, new_scene
+from tests.core.builders import rep, rulebook, team
+from tests.flow.scene import REFUSED, Scene, new_scene
 from tests.servers import ManualClock
 
 import speed_to_lead
 from speed_to_lead import flow
+from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.reps import Absence
 from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
@@ -35,6 +39,22 @@ def matches(row: str, name: str) -> bool:
     return re.fullmatch(pattern, name) is not None
 
 
+def waiting_and_paced(scene: Scene) -> None:
+    """Nobody is there, so a lead waits; somebody with a cooldown speaks its language, and is set away."""
+    paced = replace(
+        rep("cy", attributes={"language": ("de",)}, notify="ana-slack"), cooldown=timedelta(minutes=5)
+    )
+    members = team(
+        paced, "dan", match={"language": "custom.language"}, when_nobody=WhenNobody.QUEUE, name="others"
+    )
+    others = scene.with_rules(rulebook(teams=[members]))
+    others.submit(custom={"language": "de"}, email=f"lea-{len(others.leads())}@example.com")
+    others.route()
+    others.store.reps.set_away("cy", Absence("kim", scene.clock()))
+    others.submit(custom={"language": "de"}, email=f"lea-{len(others.leads())}@example.com")
+    others.route()
+
+
 def used_keys(store: RedisStore) -> set[str]:
     """The keys of a store in which everything has happened at some time."""
     scene, seen = new_scene(store, ManualClock()), set[str]()
@@ -43,6 +63,7 @@ def used_keys(store: RedisStore) -> set[str]:
     def look() -> None:
         seen.update(key.decode().removeprefix(start) for key in store.server.client.scan_iter(f"{start}*"))
 
+    waiting_and_paced(scene)
     lead = scene.routed()
     scene.people["ana-slack"].always = scene.people["ben-slack"].always = REFUSED
     life.a_life_of_kim(scene)

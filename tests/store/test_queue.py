@@ -95,7 +95,9 @@ def test_admit_writes_everything_at_once(store: Store) -> None:
     assert [lead.next_at] == store.leads.indexed_at(["lead1"])
     assert [(alert, alert.decided_at)] == store.outbox.waiting(10)
     assert store.leads.load() == {"ana": 1}
-    assert {"inbound": Rotation(1, 2**60, {"ana": 2**60 + 1})} == store.leads.rotations(["inbound"])
+    assert {"inbound": Rotation(1, 2**60, {"ana": 2**60 + 1}, {"ana": 1})} == store.leads.rotations(
+        ["inbound"]
+    )
     assert (
         store.queue.lead_of(["s1", "x"]),
         store.leads.of_people(["p1", "x"]),
@@ -220,7 +222,7 @@ def test_two_decisions_on_one_turn_admit_one(store: Store) -> None:
         [admit(e, new_lead(store.now(), e.submission.id), rotation=turn) for e in entries]
     )
     assert results == [Result.APPLIED, Result.STALE]
-    assert {"inbound": Rotation(1, 0, {"ana": 7})} == store.leads.rotations(["inbound"])
+    assert {"inbound": Rotation(1, 0, {"ana": 7}, {"ana": 1})} == store.leads.rotations(["inbound"])
 
 
 def test_seen_keys_expire(store: Store, clock: ManualClock) -> None:

@@ -446,6 +446,9 @@ def test_openapi_and_its_page_are_served(web: Web) -> None:
         "/v1/leads/{lead_id}",
         "/v1/leads/{lead_id}/responses",
         "/v1/leads/{lead_id}/reassign",
+        "/v1/reps",
+        "/v1/reps/{rep}/away",
+        "/v1/reps/{rep}/back",
     }
     assert paths | {"/v1/leads/{lead_id}/close", "/v1/ledger", "/v1/status"} == set(described["paths"])
     assert described["components"]["securitySchemes"]
@@ -501,3 +504,41 @@ def test_a_program_that_hangs_up_stores_nothing(web: Web) -> None:
     assert check() == 200
     assert web.stored() == []
     assert [entry["event"] for entry in logs if entry["log_level"] != "debug"] == []
+
+
+# --- reps ------------------------------------------------------------------------------------------------------
+
+
+def test_a_rep_is_set_away_and_back(web: Web) -> None:
+    """The answer has how the rep stands now; who said so is the key where nobody is named; saying it twice is no harm."""
+    known = [one["id"] for one in get(web, "/v1/reps").json()["reps"]]
+    rep = known[0]
+    away = post(web, f"/v1/reps/{rep}/away", {"until": "2999-01-01T00:00:00Z", "by": "kim"})
+    assert (200, "away", "kim", "2999-01-01T00:00:00Z") == (
+        *(away.status_code, away.json()["result"]),
+        *(away.json()["rep"]["away"]["by"], away.json()["rep"]["away"]["until"]),
+    )
+    nameless = web.http.post(f"/v1/reps/{rep}/away", headers=AUTHORIZED)
+    assert ("plain-1", None) == (
+        nameless.json()["rep"]["away"]["by"],
+        nameless.json()["rep"]["away"]["until"],
+    )
+    (listed,) = [one for one in get(web, "/v1/reps").json()["reps"] if one["id"] == rep]
+    assert (False, "away until they are back, says plain-1") == (listed["available"], listed["why"])
+    assert "back" == post(web, f"/v1/reps/{rep}/back", {"by": "kim"}).json()["result"]
+    again = post(web, f"/v1/reps/{rep}/back", {"by": "kim"}).json()
+    assert ("already_back", None, "kim") == (
+        *(again["result"], again["rep"]["away"]),
+        again["rep"]["last_away"]["back_by"],
+    )
+
+
+def test_a_rep_who_is_none_and_a_time_that_is_past(web: Web) -> None:
+    """404 for a rep that config does not have, 422 for an end that is past, and nothing is stored."""
+    rep = get(web, "/v1/reps").json()["reps"][0]["id"]
+    assert 404 == post(web, "/v1/reps/nobody/away", {}).status_code
+    assert 404 == post(web, "/v1/reps/nobody/back", {}).status_code
+    past = post(web, f"/v1/reps/{rep}/away", {"until": "2020-01-01T00:00:00Z"})
+    assert past.status_code == 422
+    assert "which is past" in past.json()["error"]
+    assert {} == web.place.store.reps.absences()

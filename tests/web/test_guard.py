@@ -36,6 +36,9 @@ REQUESTS = [
     ("POST", "/v1/leads/x/responses", WRITE),
     ("POST", "/v1/leads/x/reassign", WRITE),
     ("POST", "/v1/leads/x/close", WRITE),
+    ("GET", "/v1/reps", READ),
+    ("POST", "/v1/reps/x/away", WRITE),
+    ("POST", "/v1/reps/x/back", WRITE),
     ("DELETE", "/v1/leads/x", ADMIN),
     ("POST", "/v1/leads/x/erase", ADMIN),
     ("POST", "/v1/leads/x/y/close", ADMIN),
@@ -116,7 +119,7 @@ def test_every_change_that_is_served_has_a_line(scoped: Web) -> None:
     assert len(changes) >= 4
     assert [one for one in changes if scope_needed(*one) is ADMIN] == []
     assert {path for _, path, _ in NEEDS} == {"/healthz", "/readyz"} | {
-        path.replace("{lead_id}", "*") for _, path in changes
+        path.replace("{lead_id}", "*").replace("{rep}", "*") for _, path in changes
     }
 
 

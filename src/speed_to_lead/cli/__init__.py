@@ -58,6 +58,7 @@ _PLACES = {
         "sources", "app", "Audit the taxonomy: unknown words, blanks, who brings no leads any more.", _RULES
     ),
     "leads": _Place("leads", "app", "Show, respond, reassign, close; export or erase a person.", _LEADS),
+    "reps": _Place("reps", "app", "Who is available; set somebody away, or back.", _LEADS),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),

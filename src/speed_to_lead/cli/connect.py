@@ -149,6 +149,8 @@ def sentence_of(error: Exception) -> str | None:
             text = f"{error}\nNothing was done. `speed-to-lead config check` lists mistakes as you mend them."
         case flow.UnknownLead():
             text = f'there is no lead "{safe(error.args[0])}"; `speed-to-lead leads list` shows the newest'
+        case flow.UnknownRep():
+            text = f'teams.toml has no rep "{safe(error.args[0])}"; `speed-to-lead reps list` shows them'
         case flow.Contended():
             text = "the lead kept changing while this was decided; nothing was written, so try again"
         case UnreadableRecord():

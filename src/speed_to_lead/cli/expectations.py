@@ -25,8 +25,8 @@ from speed_to_lead.config.expectations import (
     read_expectations,
 )
 from speed_to_lead.config.mistakes import Notes
-from speed_to_lead.core.assignment import Standing
 from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.reps import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def verdict_of(expectation: Expectation, configuration: Configuration) -> Verdic
         return Verdict(expectation, problem=str(error))
     on_shift = [
         rep.id
-        for rep in explanation.route.team.reps
+        for rep in explanation.team.reps
         if rep.presence(explanation.received_at).standing is Standing.AVAILABLE
     ]
     found = differences(expectation, explanation.as_json(), on_shift)

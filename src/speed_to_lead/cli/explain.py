@@ -23,7 +23,7 @@ from speed_to_lead.cli.rules import (
 )
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
-from speed_to_lead.core.assignment import Pick, Rotation, pick_rep
+from speed_to_lead.core.assignment import Pick, Tally, Team, assign
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
 from speed_to_lead.core.escalation import destination_of
 from speed_to_lead.core.lead import PlannedStep
@@ -38,8 +38,8 @@ _NO_FORM = Form(name="api", provider="generic", auth="none")
 _LEAST_MS = 10**11
 
 STATELESS = (
-    "this is the first pick of an empty rotation: whose turn it is and who has how many open leads "
-    "is known to the server only"
+    "this is the first pick of an empty rotation: whose turn it is, who has how many leads and who was set away "
+    "by hand is known to the server only"
 )
 
 
@@ -58,16 +58,16 @@ class Explanation:
     pick: Pick
 
     @property
+    def team(self) -> Team:
+        """The team whose rep gets it; else the one the rule names."""
+        return self.pick.team if self.pick.rep else self.route.team
+
+    @property
     def trace(self) -> tuple[str, ...]:
         """The whole reasoning, in order."""
         if self.route.nurture:
             return (*_test_line(self.parsed), *self.route.trace)
-        return (
-            *_test_line(self.parsed),
-            *self.route.trace,
-            *pick_trace(self.route.team, self.pick),
-            f"  {STATELESS}",
-        )
+        return (*_test_line(self.parsed), *self.route.trace, *pick_trace(self.pick), f"  {STATELESS}")
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
@@ -78,7 +78,7 @@ class Explanation:
             "channel": route.attribution.channel,
             "campaign": route.attribution.campaign,
             "rule": route.rule.name,
-            "team": route.team.name or None,
+            "team": self.team.name or None,
             "rep": self.pick.rep.id if self.pick.rep else None,
             "sla": route.sla.name or None,
             "received_at": to_iso(self.received_at),
@@ -147,9 +147,10 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     form = form_named(given.pop("form", None), configuration)
     touches = _touches(given.pop("touches", 0))
     parsed = parsed_as(given, form, received_at)
+    rulebook = configuration.rulebook
     try:
-        route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook, touches)
-        pick = pick_rep(route.team, Rotation(), {}, received_at)
+        route = route_of(parsed.lead, form.name, form.source, received_at, rulebook, touches)
+        pick = assign(route.team, rulebook.teams, Tally(), route.attribution.facts, received_at)
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
     return Explanation(lead_id, parsed, received_at, route, pick)
@@ -226,7 +227,7 @@ def _tell_error(line: LeadLine, error: str, *, as_json: bool) -> None:
 
 
 def _tell(explanation: Explanation, line: LeadLine) -> None:
-    route, team, rep = explanation.route, explanation.route.team, explanation.pick.rep
+    route, team, rep = explanation.route, explanation.team, explanation.pick.rep
     label = f'Lead "{explanation.id}"' if explanation.id is not None else f"Lead on line {line.number}"
     source, campaign = route.attribution.source, route.attribution.campaign
     left = span_text(route.deadline - explanation.received_at)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from speed_to_lead.config.deadlines import team_and_sla_pairs
 from speed_to_lead.config.mistakes import Mistake, quoted
-from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.assignment import Team, stand_ins
 from speed_to_lead.core.escalation import destination_of
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.sla import SLA, Step
@@ -13,10 +13,14 @@ from speed_to_lead.core.sla import SLA, Step
 def ladder_warnings(rulebook: Rulebook) -> Iterator[Mistake]:
     """Steps that tell nobody or pass the lead on to nobody, and breaches nobody but the rep hears of."""
     told_of_breach: set[str] = set()
+    climbed: set[tuple[str, str]] = set()
     for team, sla in team_and_sla_pairs(rulebook):
         place = f"slas.{sla.name}"
-        yield from _silent_steps(team, sla, place)
-        yield from _nobody_to_pass_on_to(team, sla, place)
+        for name in rulebook.teams_asked[team.name]:
+            if (name, sla.name) not in climbed:
+                climbed.add((name, sla.name))
+                yield from _silent_steps(rulebook.teams[name], sla, place)
+        yield from _nobody_to_pass_on_to(stand_ins(team, rulebook.teams), sla, place)
         if sla.name not in told_of_breach:
             told_of_breach.add(sla.name)
             yield from _unheard_breach(sla, place)
@@ -39,12 +43,19 @@ def _silent_steps(team: Team, sla: SLA, place: str) -> Iterator[Mistake]:
             )
 
 
-def _nobody_to_pass_on_to(team: Team, sla: SLA, place: str) -> Iterator[Mistake]:
-    """A rep who had the lead never gets it again, so a team can pass it on once less often than it has reps."""
+def _nobody_to_pass_on_to(teams: tuple[Team, ...], sla: SLA, place: str) -> Iterator[Mistake]:
+    """A rep who had the lead never gets it again, so a team can pass it on once less often than it has reps.
+
+    Those of the teams its leads go on to count as its own.
+    """
     passing_on = [step for step in sla.steps if step.reassign]
-    left = len(team.reps) - 1
+    team = teams[0]
+    reps = {rep.id for one in teams for rep in one.reps}
+    left = len(reps) - 1
     if len(passing_on) > max(left, 0) and team.reps:
-        has = "has one rep" if left == 0 else f"has {len(team.reps)} reps, each of whom gets it once"
+        has = "has one rep" if left == 0 else f"has {len(reps)} reps, each of whom gets it once"
+        if len(teams) > 1:
+            has = f"{has}, those of the teams it goes on to included"
         yield Mistake(
             "slas.toml",
             place,

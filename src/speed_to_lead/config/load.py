@@ -119,7 +119,7 @@ def _read_teams(
     if file is None:
         return {}, {}
     calendars = read_calendars(file, now)
-    return calendars, read_teams(file, calendars, names.calendars, names.destinations)
+    return calendars, read_teams(file, calendars, names.calendars, names.destinations, names.teams)
 
 
 def _read_slas(files: Files, notes: Notes, names: _AllNames) -> dict[str, SLA]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from speed_to_lead.core.assignment import Assignment
+from speed_to_lead.core.assignment import Assignment, WhenNobody
 from speed_to_lead.core.attribution import Motion
 from speed_to_lead.core.calendar import SPAN
 from speed_to_lead.core.retention import Retention
@@ -25,7 +25,7 @@ REP_ID = re.compile(r"[A-Za-z0-9._-]+")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-STEP_NAME = re.compile(r"(?!reassigned-|quarantined$)[^:~\s]{1,64}")
+STEP_NAME = re.compile(r"(?!reassigned-|handed-out$|quarantined$)[^:~\s]{1,64}")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
@@ -35,6 +35,8 @@ ROLES = ("rep", "manager")
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_OPEN = 1_000_000
+#: How another team is named where a word could stand too.
+TO_TEAM = "team:"
 #: No single fact says more of a lead, and sums stay readable.
 MOST_POINTS = 1000
 
@@ -127,6 +129,14 @@ _INSTANT = text('a time such as "2026-11-27 16:30 Europe/London" or "2026-11-27T
 _DUE = text('a time such as "2026-11-27 16:30 Europe/London", or one after receipt such as "+5m"')
 #: As dates come in ISO 8601, and two of them with dots between.
 _DAY = r"[0-9][0-9W-]{6,9}"
+
+
+def _word_or_team(description: str, *words: str) -> Schema:
+    """One of these words, or another team."""
+    team = {"type": "string", "pattern": rf"^{TO_TEAM}\s*\S", "examples": [f"{TO_TEAM}triage"]}
+    return _described({"anyOf": [{"enum": [str(word) for word in words]}, team]}, description)
+
+
 _TARGETS = texts('"rep", "manager" or destinations', name_of("target"))
 CONDITIONS = {"$ref": "#/$defs/conditions"}
 
@@ -205,6 +215,15 @@ REP = Shape(
             1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"
         ),
         "max_open": whole_number(1, MOST_OPEN, "no more leads above so many open ones; no cap when left out"),
+        "max_a_day": whole_number(
+            1, MOST_OPEN, "no more leads on one day of this rep's own than so many; no cap when left out"
+        ),
+        "cooldown": _described(_DURATION_TEXT, "the least time between two leads"),
+        "attributes": {
+            "type": "object",
+            "description": 'what the rep has, for a team that assigns by match: { language = ["de", "en"] }',
+            "additionalProperties": texts("", text()),
+        },
         "calendar": name_of("calendar", "this rep's own shift; the team's when left out"),
         "away": texts(
             "days, or spans of days with both ends included",
@@ -218,9 +237,25 @@ TEAM = Shape(
         "calendar": name_of("calendar", "the hours SLAs count for this team"),
         "manager": name_of("destination", "who hears of breaches"),
         "assignment": choice(Assignment, "how leads are shared out; round_robin when left out"),
+        "match": {
+            "type": "object",
+            "description": 'attributes of reps, each with the field of the lead it must fit: { language = "custom.language" }',
+            "additionalProperties": text(),
+            "minProperties": 1,
+        },
+        "when_no_match": _word_or_team("where nobody has the attributes", "anybody"),
+        "when_nobody": _word_or_team("while nobody is available", WhenNobody.NEXT_ON_SHIFT, WhenNobody.QUEUE),
         "reps": listed(REP, "who gets its leads"),
     },
     required=("calendar", "manager"),
+    more={
+        "if": {
+            "properties": {"assignment": {"const": Assignment.BY_FIELD.value}},
+            "required": ["assignment"],
+        },
+        "then": {"required": ["match"]},
+        "else": {"properties": {"match": False, "when_no_match": False}},
+    },
 )
 
 # --- slas.toml -------------------------------------------------------------------------------------------------

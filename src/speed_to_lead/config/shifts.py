@@ -1,12 +1,14 @@
 """Is somebody there whenever a lead waits? Every stretch of the coming two weeks in which nobody of a team is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.config.mistakes import Mistake, quoted
+from speed_to_lead.core.assignment import Team, WhenNobody, stand_ins
 from speed_to_lead.core.coverage import Gap, gaps_in
 from speed_to_lead.core.message import span_text
+from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.sla import Clock
 
@@ -24,15 +26,24 @@ class TeamGap:
 
 
 def gaps_of(rulebook: Rulebook, now: datetime) -> tuple[TeamGap, ...]:
-    """The gaps of every team that has reps."""
+    """The gaps of every team that has reps; where its leads go on to other teams meanwhile, nobody of those is there either."""
     since = now.replace(second=0, microsecond=0)
     awaited_always = _elapsed_slas(rulebook)
     return tuple(
         TeamGap(team.name, gap, team.calendar.local_span_text(*gap.stretch))
         for team in rulebook.teams.values()
         if team.reps
-        for gap in gaps_in(team, since, since + DAYS_AHEAD, day_and_night=team.name in awaited_always)
+        for gap in gaps_in(
+            replace(team, reps=_who_may_get_it(team, rulebook)),
+            since,
+            since + DAYS_AHEAD,
+            day_and_night=team.name in awaited_always,
+        )
     )
+
+
+def _who_may_get_it(team: Team, rulebook: Rulebook) -> tuple[Rep, ...]:
+    return tuple(rep for one in stand_ins(team, rulebook.teams) for rep in one.reps)
 
 
 def gap_warnings(rulebook: Rulebook, gaps: tuple[TeamGap, ...]) -> Iterator[Mistake]:
@@ -42,13 +53,18 @@ def gap_warnings(rulebook: Rulebook, gaps: tuple[TeamGap, ...]) -> Iterator[Mist
         awaited = [gap for gap in gaps if gap.team == team.name and gap.gap.is_awaited]
         if not awaited:
             continue
+        chain = stand_ins(team, rulebook.teams)
+        others = ", nor of ".join(f"team {quoted(other.name)}" for other in chain[1:])
+        who = f"nobody of this team, nor of {others}," if others else "nobody of this team"
         if team.name in slas:
             named = " and ".join(map(quoted, slas[team.name]))
-            why = f"SLA {named} runs day and night, and nobody of this team is on shift"
+            why = f"SLA {named} runs day and night, and {who} is on shift"
             mend = 'add shifts, or use clock = "business"'
         else:
-            why = "leads wait on its calendar's hours, and nobody of this team is on shift"
+            why = f"leads wait on its calendar's hours, and {who} is on shift"
             mend = "add shifts, or close its calendar then"
+        if chain[-1].when_nobody is WhenNobody.QUEUE:
+            mend += '; until then these leads have no rep (when_nobody = "queue")'
         yield Mistake("teams.toml", f"teams.{team.name}", f"{why} {_listed(awaited)}; {mend}")
 
 

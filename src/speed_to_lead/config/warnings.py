@@ -102,6 +102,8 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
         for step in sla.steps
         for name in (*step.tell, *step.remind, *step.alert)
     }
+    sent_to = {rule.team for rule in rules}
+    sent_to |= {other for team in teams for other in (team.overflow, team.unmatched)}
     sections = (
         (
             "teams.toml",
@@ -110,7 +112,7 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
             calendars,
             "no team, no rep and no [received] uses it",
         ),
-        ("teams.toml", "teams", rulebook.teams, {rule.team for rule in rules}, "no rule sends it leads"),
+        ("teams.toml", "teams", rulebook.teams, sent_to, "no rule sends it leads"),
         ("slas.toml", "slas", rulebook.slas, {rule.sla for rule in rules}, "no rule uses it"),
         (
             "alerts.toml",

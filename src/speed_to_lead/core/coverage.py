@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from speed_to_lead.core.assignment import Rep, Team
+from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.reps import Rep
 
 #: A calendar open for so long without a break is a way to count ("this time on the next business day"), not a shift.
 _LONGEST_SHIFT = timedelta(hours=24)

@@ -8,9 +8,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from speed_to_lead.core.assignment import Pick, Rep, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Pick, Tally, Team, assign
+from speed_to_lead.core.attribution import facts_of
 from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, PlannedStep
+from speed_to_lead.core.meanings import PLAIN_MEANINGS, Meanings
+from speed_to_lead.core.reps import Rep
 
 #: Where a destination appears more than once in a step, it hears the strongest of them, once.
 _STRENGTH = (AlertKind.BREACHED, AlertKind.REASSIGNED, AlertKind.REMINDER, AlertKind.ASSIGNED)
@@ -50,13 +54,19 @@ def wants_new_rep(lead: Lead, now: datetime) -> bool:
 
 
 def escalate(
-    lead: Lead, team: Team | None, rotation: Rotation, load: Mapping[str, int], now: datetime
+    lead: Lead,
+    team: Team | None,
+    teams: Mapping[str, Team],
+    tally: Tally,
+    now: datetime,
+    meanings: Meanings = PLAIN_MEANINGS,
 ) -> LeadChange | None:
     """The change that a lead's due instants call for at `now`; None where nothing is due.
 
     `team` is the lead's team as config has it now, None where config no longer has it: the alerts to named
     destinations still go out then, and the lead keeps its rep. A lead that nobody else can take is told of to
-    the manager where the step tells nobody.
+    the manager where the step tells nobody. `teams` are all of config's: one of them may get what this one cannot take.
+    `meanings` is how a match reads the lead's values.
     """
     if not lead.is_open:
         return None
@@ -73,11 +83,13 @@ def escalate(
     counters = {"breaches": 1} if breach else {}
     pick: Pick | None = None
     if any(step.reassign for step in due):
-        pick = _pick_for(lead, team, rotation, load, now)
-        changed = _passed_on(changed, pick)
-        event = "lead.reassigned" if pick.rep else "lead.kept"
-        details = {"from": lead.rep, "to": changed.rep, "because": list(pick.reasons)}
-        history.append(HistoryEntry(now, event, details))
+        because = [f"team {lead.team} is no longer in the config"]
+        if team is not None:
+            had_it, facts = lead.reps_before, facts_of_record(lead, meanings)
+            pick = assign(team, teams, tally, facts, now, had_it=had_it, instead_of=lead.rep)
+            changed, because = given_to(changed, pick), list(pick.reasons)
+        event = "lead.kept" if changed.rep == lead.rep else "lead.reassigned"
+        history.append(HistoryEntry(now, event, {"from": lead.rep, "to": changed.rep, "because": because}))
     alerts: tuple[Alert, ...] = ()
     if due:
         alerts, decided = _decide_steps(changed, due, team, pick, now)
@@ -102,9 +114,9 @@ def _decide_steps(
     alerts: tuple[Alert, ...] = ()
     history: list[HistoryEntry] = []
     for step in highest:
-        new_rep = pick.rep if pick is not None and step is passing_on else None
-        told = alerts_of_step(lead, step, team, now, skipped=skipped, new_rep=new_rep)
-        if pick is not None and pick.rep is None and step is passing_on:
+        passed = pick if step is passing_on else None
+        told = alerts_of_step(lead, step, team, now, skipped=skipped, passed=passed)
+        if passing_on.reassign and step is passing_on and (pick is None or pick.rep is None):
             told = told or alerts_of_step(lead, step._replace(alert=("manager",)), team, now, skipped=skipped)
             told = tuple(replace(alert, note=_NOBODY_LEFT) for alert in told)
         details = {"step": step.name, "skipped": list(skipped), "told": [alert.destination for alert in told]}
@@ -132,9 +144,11 @@ def alerts_of_step(
     now: datetime,
     *,
     skipped: tuple[str, ...] = (),
-    new_rep: Rep | None = None,
+    passed: Pick | None = None,
 ) -> tuple[Alert, ...]:
-    """One alert for each destination the step names, deduplicated; the lead's new rep is told in any case.
+    """One alert for each destination the step names, deduplicated.
+
+    Where the lead was passed on, its new rep is told in any case, and so is the one who had it.
 
     `alert` before the deadline is a reminder: nothing is breached yet. Decided late, on a lead that has been
     breached since, it is a breach like any other.
@@ -148,18 +162,37 @@ def alerts_of_step(
         (alarm, step.alert),
     ):
         for target in targets:
-            destination = destination_of(target, team, lead.rep)
+            home = passed.team if passed is not None and passed.rep and target == "rep" else team
+            destination = destination_of(target, home, lead.rep)
             if destination is not None:
                 wanted[destination] = _stronger(kind, wanted.get(destination))
-    if new_rep is not None:
-        destination = destination_of("rep", team, new_rep.id)
-        if destination is not None:
-            wanted[destination] = _stronger(AlertKind.REASSIGNED, wanted.get(destination))
+    notes: dict[str, str] = {}
+    if passed is not None and passed.rep is not None:
+        destination = passed.rep.notify or passed.team.manager
+        wanted[destination] = _stronger(AlertKind.REASSIGNED, wanted.get(destination))
+        before = lead.reps_before[-1] if lead.reps_before else None
+        old = told_of_loss(before, team, passed.rep)
+        if old is not None and old[0] not in wanted:
+            wanted[old[0]] = AlertKind.REASSIGNED
+            notes[old[0]] = old[1]
     late = max((now - step.at).total_seconds(), 0.0)
     return tuple(
-        Alert(lead.id, step.name, destination, kind, now, late, skipped, lead.team, lead.rep)
+        Alert(
+            *(lead.id, step.name, destination, kind, now, late, skipped, lead.team, lead.rep),
+            note=notes.get(destination, ""),
+        )
         for destination, kind in wanted.items()
     )
+
+
+def told_of_loss(before: str | None, team: Team | None, now_theirs: Rep) -> tuple[str, str] | None:
+    """Where the rep who had the lead hears that it was passed on, and in what words. None where nobody had it."""
+    destination = destination_of("rep", team, before) if before else None
+    if destination is None:
+        return None
+    rep = team.rep(before) if team else None
+    name = rep.name if rep else before
+    return destination, f"{name} need not answer it any more: {now_theirs.name} has it now."
 
 
 def destination_of(target: str, team: Team | None, rep_id: str | None) -> str | None:
@@ -179,19 +212,19 @@ def _stronger(kind: AlertKind, other: AlertKind | None) -> AlertKind:
     return kind if other is None else min(kind, other, key=_STRENGTH.index)
 
 
-def _pick_for(
-    lead: Lead, team: Team | None, rotation: Rotation, load: Mapping[str, int], now: datetime
-) -> Pick:
-    if team is None:
-        return Pick(None, (f"team {lead.team} is no longer in the config",), None)
-    return pick_rep(team, rotation, load, now, had_it=lead.reps_before, instead_of=lead.rep)
+def facts_of_record(lead: Lead, meanings: Meanings) -> Facts:
+    """What a match of assignment can ask of a lead that was routed before, its values read as when it came."""
+    known = {"form": lead.form, "channel": lead.channel, "campaign": lead.campaign or None}
+    derived = meanings.derived(lead.lead, lead.received_at)
+    return Facts(facts_of(lead.lead) | known | derived, spellings=meanings.spellings)
 
 
-def _passed_on(lead: Lead, pick: Pick) -> Lead:
+def given_to(lead: Lead, pick: Pick) -> Lead:
+    """The lead with the rep who was picked, in that rep's team; as it is where nobody was."""
     if pick.rep is None:
         return lead
     before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
-    return replace(lead, rep=pick.rep.id, reps_before=before, acknowledged_at=None)
+    return replace(lead, team=pick.team.name, rep=pick.rep.id, reps_before=before, acknowledged_at=None)
 
 
 def _load_change(old: str | None, new: str | None) -> dict[str, int]:

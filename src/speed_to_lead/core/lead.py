@@ -66,6 +66,10 @@ class AlertKind(StrEnum):
         return self.value.startswith("system.")
 
 
+#: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
+HANDED_OUT = "handed-out"
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`)."""
@@ -152,6 +156,11 @@ class Lead:
     def is_nurtured(self) -> bool:
         """Whether it went to a sequence instead of a team: nobody has it, no clock runs, it was closed when it came."""
         return not self.team
+
+    @property
+    def waits_for_a_rep(self) -> bool:
+        """Whether it is nobody's, and somebody is to have it as soon as they are available."""
+        return self.rep is None and self.state is LeadState.OPEN
 
     def step(self, name: str) -> PlannedStep | None:
         """The planned step of that name, or None."""

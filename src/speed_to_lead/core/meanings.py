@@ -143,6 +143,10 @@ class Meanings:
         return found
 
 
+#: Texts are texts, and nobody asks for more.
+PLAIN_MEANINGS = Meanings()
+
+
 def email_kind(lead: GenericLead, spellings: Spellings) -> str:
     """`work`, or `free` where anybody can have a mailbox there; "" without an address that can be read."""
     address = spellings.email(str(lead.get("email") or ""))

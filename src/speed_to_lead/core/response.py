@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.clock import to_iso, to_ms
-from speed_to_lead.core.escalation import breach_noted, destination_of
+from speed_to_lead.core.escalation import breach_noted, told_of_loss
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, Response
 
 #: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
@@ -99,13 +99,21 @@ def reassign_lead(
     changed = replace(
         lead, version=lead.version + 1, team=team.name, rep=rep_id, reps_before=before, acknowledged_at=None
     )
-    destination = destination_of("rep", team, rep_id) or team.manager
+    new_rep = team.rep(rep_id)
+    assert new_rep is not None
+    told = {new_rep.notify or team.manager: ""}
+    old = told_of_loss(lead.rep, next((t for t in candidates if t.rep(lead.rep)), own), new_rep)
+    if old is not None:
+        told.setdefault(*old)
     step = f"reassigned-{len(before)}"
-    alert = Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id)
-    details = {"from": lead.rep, "to": rep_id, "by": by, "step": step, "told": [destination]}
+    alerts = tuple(
+        Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id, note=note)
+        for destination, note in told.items()
+    )
+    details = {"from": lead.rep, "to": rep_id, "by": by, "step": step, "told": list(told)}
     entry = HistoryEntry(now, "lead.reassigned", details)
     load = {rep_id: 1} | ({lead.rep: -1} if lead.rep else {})
-    return LeadChange(changed, (entry,), (alert,), load)
+    return LeadChange(changed, (entry,), alerts, load)
 
 
 def _same(new: Response, known: Response) -> bool:

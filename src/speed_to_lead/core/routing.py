@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from speed_to_lead.core.assignment import Assignment, Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Assignment, Pick, Tally, Team, assign, teams_asked
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.clock import to_iso
@@ -56,6 +56,7 @@ class Rulebook:
         """How the values of leads are read, with the derived fields that anything here asks for."""
         asking: tuple[Conditional, ...] = (*self.rules, *self.scoring, *self.taxonomy.detections)
         asked = {condition.field for one in asking for condition in (*one.when, *one.unless)}
+        asked |= {match.field for team in self.teams.values() for match in team.match}
         return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
 
     @cached_property
@@ -67,6 +68,11 @@ class Rulebook:
     def ready_scoring(self) -> Scoring | None:
         """The points, ready to be asked; None where there are none, and every score is 0."""
         return Scoring(self.scoring) if self.scoring else None
+
+    @cached_property
+    def teams_asked(self) -> Mapping[str, tuple[str, ...]]:
+        """For each team, all teams that one of its leads may come to."""
+        return {name: teams_asked(team, self.teams) for name, team in self.teams.items()}
 
 
 class Route(NamedTuple):
@@ -217,19 +223,20 @@ def new_lead(
     parsed: ParsedSubmission,
     received_at: datetime,
     route: Route,
-    rotation: Rotation,
-    load: Mapping[str, int],
+    tally: Tally,
     rulebook: Rulebook,
     now: datetime,
     traceparent: str = "",
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
 
-    One to be nurtured is closed at once, and told of to its destination.
+    A lead that waits for a rep is the team's that the rule named: it is asked first, again and again. One to be
+    nurtured is closed at once, and told of to its destination.
     """
     if route.nurture:
         return _nurtured_lead(lead_id, form, parsed, received_at, route, rulebook, now, traceparent)
-    pick = pick_rep(route.team, rotation, load, now)
+    pick = assign(route.team, rulebook.teams, tally, route.attribution.facts, now)
+    team = pick.team if pick.rep else route.team
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
@@ -244,7 +251,7 @@ def new_lead(
         channel=route.attribution.channel,
         campaign=route.attribution.campaign,
         rule=route.rule.name,
-        team=route.team.name,
+        team=team.name,
         rep=pick.rep.id if pick.rep else None,
         sla=route.sla.name,
         deadline=route.deadline,
@@ -252,10 +259,10 @@ def new_lead(
         config_digest=rulebook.digest,
         next_at=next_instant(route.steps, steps_done, route.deadline),
         steps_done=steps_done,
-        trace=(*route.trace, *pick_trace(route.team, pick)),
+        trace=(*route.trace, *pick_trace(pick)),
         traceparent=traceparent,
     )
-    alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
+    alerts = _alerts_on_receipt(lead, on_receipt, team, now)
     routed = HistoryEntry(
         now,
         "lead.routed",
@@ -268,8 +275,9 @@ def new_lead(
             "told": {alert.destination: alert.step for alert in alerts},
         },
     )
+    history = (routed, HistoryEntry(now, "lead.waiting", {"team": team.name})) if pick.waits else (routed,)
     load_change = {lead.rep: 1} if lead.rep else {}
-    return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
+    return LeadChange(lead, history, alerts, load_change, pick.rotation, {"leads": 1})
 
 
 def _nurtured_lead(
@@ -341,7 +349,12 @@ def _alerts_on_receipt(
     return tuple(alerts.values())
 
 
-def pick_trace(team: Team, pick: Pick) -> tuple[str, ...]:
+def pick_trace(pick: Pick) -> tuple[str, ...]:
     """The part of a trace that says which rep was picked, and why no other."""
-    who = f'rep is "{pick.rep.id}"' if pick.rep else "no rep could be picked"
+    who = "no rep could be picked"
+    if pick.rep:
+        who = f'rep is "{pick.rep.id}"'
+    elif pick.waits:
+        who = "no rep yet, it waits until somebody is available"
+    team = pick.team
     return (f'{who}: team "{team.name}", {team.assignment}', *(f"  {reason}" for reason in pick.reasons))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
 from speed_to_lead.core.routing import (
     Route,
@@ -49,12 +49,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """A new lead. `people` are the person keys, each with the lead it pointed to when this was decided (None: nobody)."""
+    """A new lead. `people` are the person keys, each with the lead it pointed to when this was decided (None: nobody).
+
+    `team` is the one that the rule named; assignment may have gone on to another.
+    """
 
     entry_id: str
     change: LeadChange
     seen: tuple[Seen, ...] = ()
     people: tuple[tuple[str, str | None], ...] = ()
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +153,6 @@ class Reading:
         if isinstance(taken, Lead) and self.form is not None and taken.form != self.form.name:
             return self.other_id if records.get(self.other_id) is None else None
         return None
-
-
-@dataclass(slots=True)
-class Tally:
-    """Rotations and loads as they stand after the decisions made so far in one batch."""
-
-    rotations: dict[str, Rotation]
-    load: dict[str, int]
-
-    def rotation(self, team: str) -> Rotation:
-        """The rotation of a team; a new one for a team that never had a lead."""
-        return self.rotations.get(team, Rotation())
-
-    def note(self, change: LeadChange) -> None:
-        """Count a decision, so that the next one of the batch is made on it."""
-        if change.rotation is not None:
-            team = change.rotation.team
-            self.rotations[team] = change.rotation.applied_to(self.rotation(team))
-        for rep, moved in change.load.items():
-            self.load[rep] = self.load.get(rep, 0) + moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +252,14 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
         parsed,
         submission.received_at,
         route,
-        tally.rotation(route.team.name),
-        tally.load,
+        tally,
         rulebook,
         now,
         submission.traceparent,
     )
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     facts.note(reading, change)
-    return Admit(entry_id, change, (key,), people)
+    return Admit(entry_id, change, (key,), people, route.team.name)
 
 
 def _touch(submission: Submission, parsed: ParsedSubmission, form: Form, rulebook: Rulebook) -> Touch:

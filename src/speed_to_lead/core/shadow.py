@@ -10,8 +10,11 @@ from speed_to_lead.core.routing import Route
 COMPARED = ("source", "channel", "campaign", "rule", "team", "sla", "deadline", "steps")
 
 
-def differs_in(lead: Lead, route: Route) -> list[str]:
-    """In what the route differs from that of the lead as it was admitted: names of COMPARED."""
+def differs_in(lead: Lead, team: str, route: Route) -> list[str]:
+    """In what the route differs from that of the lead as it was admitted: names of COMPARED.
+
+    `team` is the one that the lead's rule named: which team its rep is in is a matter of who was there, as the rep is.
+    """
     attribution = route.attribution
     would_be = (
         attribution.source.name,
@@ -23,12 +26,13 @@ def differs_in(lead: Lead, route: Route) -> list[str]:
         route.deadline,
         route.steps,
     )
-    return [name for name, other in zip(COMPARED, would_be, strict=True) if getattr(lead, name) != other]
+    was = {name: getattr(lead, name) for name in COMPARED} | {"team": team}
+    return [name for name, other in zip(COMPARED, would_be, strict=True) if was[name] != other]
 
 
-def lead_in_short(lead: Lead) -> dict[str, Any]:
+def lead_in_short(lead: Lead, team: str) -> dict[str, Any]:
     """What the live rules made of it, in names of config alone: a campaign may be anybody's word."""
-    return _in_short(lead.source, lead.rule, lead.team, lead.sla) | {"deadline": to_iso(lead.deadline)}
+    return _in_short(lead.source, lead.rule, team, lead.sla) | {"deadline": to_iso(lead.deadline)}
 
 
 def route_in_short(route: Route) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from speed_to_lead.core.assignment import Rotation, pick_rep
+from speed_to_lead.core.assignment import Tally, assign
 from speed_to_lead.core.routing import Rulebook, route_of
 from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form, GenericLead
@@ -28,7 +28,7 @@ ASSUMPTIONS = (
     "both configs begin with empty rotations and nobody's open leads, and are asked in the order of receipt, each lead at "
     "the instant it came: what is called before is what the running config gives here, not who had the lead then; "
     "a lead counts as its rep's open lead until it was answered or closed where that is known, else until the deadline "
-    "of the running config, in both alike; nobody passes a lead on; what was a touch or a duplicate stays one; "
+    "of the running config, in both alike; nobody passes a lead on, and a lead that waits for a rep waits on; nobody is set away by hand; what was a touch or a duplicate stays one; "
     "a day is a day in UTC"
 )
 
@@ -126,8 +126,7 @@ class _Side:
     """One config's world: its rules, whose turn it is, and who has how many open leads."""
 
     rules: Rulebook
-    rotations: dict[str, Rotation] = field(default_factory=dict)
-    load: dict[str, int] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
 
     def place(self, asked: Asked | str, at: datetime) -> tuple[Placement, SLA | None]:
         """Where this config sends the lead, and who gets it now."""
@@ -138,16 +137,15 @@ class _Side:
             route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
             if route.nurture:
                 return Placement(route.attribution.source.name, route.rule.name), None
-            team = route.team
-            rotation = self.rotations.get(team.name, Rotation())
-            pick = pick_rep(team, rotation, self.load, at)
+            pick = assign(route.team, self.rules.teams, self.tally, route.attribution.facts, at)
         except (
             ArithmeticError,
             ValueError,
         ) as error:  # a calendar that never opens again, the end of all years
             return Placement(problem=f"no deadline can be counted: {error}"), None
         if pick.rotation is not None:
-            self.rotations[team.name] = pick.rotation.applied_to(rotation)
+            self.tally.turn(pick.rotation)
+        team = pick.team if pick.rep is not None else route.team
         rep = pick.rep.id if pick.rep is not None else None
         self.add(rep, 1)
         source = route.attribution.source.name
@@ -156,7 +154,7 @@ class _Side:
     def add(self, rep: str | None, number: int) -> None:
         """Change a rep's number of open leads."""
         if rep is not None:
-            self.load[rep] = self.load.get(rep, 0) + number
+            self.tally.load[rep] = self.tally.load.get(rep, 0) + number
 
 
 class Simulation:

@@ -3,12 +3,14 @@
     receive   is it genuine?                          web      → a submission, stored before it is answered
     route     same person? which team, rep, deadline? router   → a lead (or a touch, duplicate, test, dead letter)
     sweep     whose instant has come?                 clock    → the next step of the ladder, its alerts in the outbox
+    hand out  who waited, and has a rep now?          clock    → that rep, told of it
     deliver   did they hear us?                       courier  → delivered, tried again later, or given up loudly
     respond   somebody answered                       web, cli → the clock stops
 
 Beside it, on its own: does anything contradict the promises? `auditor.py` repairs it from the record, or tells somebody.
 
-Each stage is a module (intake, routing, sweeping, delivery, responses), and its verb is called here: `flow.route(…)`.
+Each stage is a module (intake, routing, sweeping, waiting, delivery, responses), and its verb is called here: `flow.route(…)`.
+Who is away though their calendar says otherwise is told in availability.
 They share how a decision is made again (contention), how one bad lead is kept from the others (isolation), and what
 is logged of a change (changes). By heartbeat, each says that it is working.
 
@@ -16,6 +18,7 @@ Every stage is gather → decide → apply: read facts, ask a pure function of `
 What was decided on facts that changed meanwhile is refused by the store and decided again.
 """
 
+from speed_to_lead.flow.availability import UnknownRep, all_reps, set_away, set_back
 from speed_to_lead.flow.contention import Contended
 from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due
 from speed_to_lead.flow.heartbeat import SILENT_AFTER, beat
@@ -37,6 +40,10 @@ __all__ = [  # noqa: RUF022  in the order a lead meets them
     "LEASE",
     "change_lead",
     "UnknownLead",
+    "all_reps",
+    "set_away",
+    "set_back",
+    "UnknownRep",
     "Contended",
     "beat",
     "SILENT_AFTER",

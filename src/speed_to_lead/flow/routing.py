@@ -19,7 +19,6 @@ from speed_to_lead.core.settlement import (
     Reading,
     Settlement,
     SubmissionFacts,
-    Tally,
     can_wait,
     route_of_reading,
     settlement_of,
@@ -219,7 +218,7 @@ def _settle_readings(
                 _tell(settlement, spans.get(reading.entry_id))
                 has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
                 if place.shadow is not None and isinstance(settlement, Admit):
-                    place.shadow.note(reading, settlement.change.lead)
+                    place.shadow.note(reading, settlement.change.lead, settlement.team)
         settled += len(done)
         refused += not done
         done |= locked
@@ -318,7 +317,7 @@ def _decisions(
     # Hardly any id is taken, so the other one is hardly ever asked for.
     taken = [reading for reading in readings if records.get(reading.submission.id) is not None]
     records |= _records(place, {reading.other_id for reading in taken})
-    facts = SubmissionFacts(known, by_person, records, {}, Tally({}, store.leads.load()))
+    facts = SubmissionFacts(known, by_person, records, {}, store.reps.tally(()))
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     for start in range(0, len(readings), ROUTED_AT_ONCE):
         some = readings[start : start + ROUTED_AT_ONCE]
@@ -346,7 +345,13 @@ def _note_routes(place: Workplace, readings: list[Reading], facts: SubmissionFac
         if reading.parsed is not None
     }
     facts.routes.update(routes)
-    teams = {route.team.name for route in routes.values() if isinstance(route, Route) and not route.nurture}
+    asked = place.config.rulebook.teams_asked
+    teams = {
+        name
+        for route in routes.values()
+        if isinstance(route, Route) and not route.nurture
+        for name in asked[route.team.name]
+    }
     rotations = facts.tally.rotations
     rotations.update(place.store.leads.rotations(teams - rotations.keys()))
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 
 from speed_to_lead import tracing
-from speed_to_lead.core.assignment import Assignment, Team
+from speed_to_lead.core.assignment import Assignment, Tally, Team
 from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange
-from speed_to_lead.core.settlement import Tally
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.flow.waiting import hand_out
 from speed_to_lead.store import Result
 from speed_to_lead.store.contract import LockedRecord, UnreadableRecord
 from speed_to_lead.workplace import Workplace
@@ -39,6 +39,8 @@ class Swept:
 def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) -> Swept:
     """Decide every lead whose instant has come: 1 ask the index, 2 read the records, 3 decide from them, 4 write.
 
+    Then hand out those that wait for a rep (`waiting.py`), which is a matter of instants too: of a shift that opens.
+
     Any number of clocks may sweep at once: a decision made on an old version is refused, and passed over, since
     whoever won it wrote the index. `still_at_work` is called between batches: after an outage there may be
     tens of thousands due, the longest overdue first, and they take longer than a stage may be silent.
@@ -58,17 +60,22 @@ def sweep(place: Workplace, still_at_work: Callable[[], None] = lambda: None) ->
         refused += (
             len(ids) - decided
         )  # they may stand at the head of the index; those behind them must not wait
-    return total
+    given, has_alerts = hand_out(place)
+    return Swept(total.decided + given, total.has_alerts or has_alerts)
 
 
 def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
     store, begun = place.store, tracing.clock()
     records = store.leads.get_many(ids)
     now = store.now()  # after the records, as in routing
-    wanting = {lead.team for lead in records if isinstance(lead, Lead) and wants_new_rep(lead, now)}
-    rotations = store.leads.rotations(wanting) if wanting else {}
-    load = store.leads.load() if wanting else {}
-    tally = Tally(rotations, load)
+    asked = place.config.rulebook.teams_asked
+    wanting = {
+        name
+        for lead in records
+        if isinstance(lead, Lead) and wants_new_rep(lead, now)
+        for name in asked.get(lead.team, ())
+    }
+    tally = store.reps.tally(wanting) if wanting else Tally()
     changes: list[LeadChange] = []
     handled, locked = 0, 0
     for lead_id, record in zip(ids, records, strict=True):
@@ -103,7 +110,8 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
 
 
 def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
-    return escalate(lead, _team_of(place, lead), tally.rotation(lead.team), tally.load, now)
+    rulebook = place.config.rulebook
+    return escalate(lead, _team_of(place, lead), rulebook.teams, tally, now, rulebook.meanings)
 
 
 def _team_of(place: Workplace, lead: Lead) -> Team:

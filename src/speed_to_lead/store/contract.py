@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Rotation, Tally
 from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, Ledger, LoadFacts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
+from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.settlement import DeadLetter, Settlement
 from speed_to_lead.core.submission import Submission
 
@@ -420,6 +421,25 @@ class Leads(Protocol):
         """A batch of the ids of open leads, and the cursor for the next; "" begins and ends a round."""
 
 
+class Reps(Protocol):
+    """What assignment asks about reps, and the leads that wait for one of them."""
+
+    def tally(self, teams: Iterable[str]) -> Tally:
+        """What a pick in these teams is made on: their rotations, and of all reps loads, what was given, absences."""
+
+    def absences(self) -> dict[str, Absence]:
+        """The last absence told of each rep, those included whose time is over."""
+
+    def set_away(self, rep: str, absence: Absence) -> None:
+        """That rep is away; it takes the place of what was said before."""
+
+    def waiting(self, limit: int, skip: int = 0) -> list[tuple[str, str]]:
+        """Ids of open leads without a rep, nearest deadline first, with their teams. A hint: decide from the record."""
+
+    def forget_waiting(self, lead_id: str) -> None:
+        """That lead has a rep, is not open, or is gone. It never waits again."""
+
+
 class Outbox(Protocol):
     """Alerts waiting to be delivered. Each destination has its own, so that none waits for another."""
 
@@ -688,6 +708,8 @@ class Store(Protocol):
     def queue(self) -> Queue: ...  # noqa: D102
     @property
     def leads(self) -> Leads: ...  # noqa: D102
+    @property
+    def reps(self) -> Reps: ...  # noqa: D102
     @property
     def outbox(self) -> Outbox: ...  # noqa: D102
     @property

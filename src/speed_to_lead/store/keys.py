@@ -66,6 +66,26 @@ class Keys:
         return self._key("load", "changes")
 
     @cached_property
+    def given(self) -> str:
+        """Hash: rep id → what assignment gave them lately, for caps a day and cooldowns."""
+        return self._key("reps", "given")
+
+    @cached_property
+    def away(self) -> str:
+        """Hash: rep id → who said that they are away, since when, until when."""
+        return self._key("reps", "away")
+
+    @cached_property
+    def waiting(self) -> str:
+        """Sorted set: open lead without a rep by the UTC ms of its deadline. A hint; the record decides."""
+        return self._key("leads", "waiting")
+
+    @cached_property
+    def waiting_teams(self) -> str:
+        """Hash: open lead without a rep → its team."""
+        return self._key("leads", "waiting", "teams")
+
+    @cached_property
     def ledger(self) -> str:
         """Hash: counter → count."""
         return self._key("ledger")

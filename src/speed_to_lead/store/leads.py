@@ -14,6 +14,7 @@ from speed_to_lead.store.documents import alert_document, dump
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys, place_of
 from speed_to_lead.store.records import line_of, read_history, read_record, record_of
+from speed_to_lead.store.reps import given_text, rotation_of
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: Leads read in one go while looking for those that fit a filter.
@@ -127,7 +128,7 @@ class RedisLeads:
             pipe = self._client.pipeline(transaction=False)
             for name in names:
                 pipe.hgetall(self._keys.rotation(name))
-            return {name: _rotation(fields) for name, fields in zip(names, pipe.execute(), strict=True)}
+            return {name: rotation_of(fields) for name, fields in zip(names, pipe.execute(), strict=True)}
 
     def load(self) -> dict[str, int]:
         """Open leads by rep."""
@@ -253,6 +254,9 @@ def change_call(
         keys.open_leads,
         keys.metrics,
         keys.load_changes,
+        keys.waiting,
+        keys.waiting_teams,
+        keys.given,
     ]
 
     def number_of(key: str) -> int:
@@ -291,6 +295,10 @@ def change_call(
             for a in change.alerts
         ],
     }
+    if lead.waits_for_a_rep:
+        plan |= {"waits": lead.team, "deadline": str(to_ms(lead.deadline))}
+    elif lead.version > 1:  # most leads have a rep from the first
+        plan["waits"] = False
     # What is a document already stands by itself: inside the plan it would be written and read as JSON once more.
     documents = [alert_document(alert, vault) for alert in change.alerts]
     lines = [line_of(entry, vault) for entry in change.history]
@@ -331,9 +339,16 @@ def _rotation_plan(change: LeadChange) -> dict[str, Any] | bool:
     if turn is None:
         return False
     # As text: a Lua number would come back rounded past 2^53.
-    return {"version": turn.version, "clock": str(turn.clock), "rep": turn.rep, "turn": str(turn.turn)}
-
-
-def _rotation(fields: dict[bytes, bytes]) -> Rotation:
-    turns = {text(name[5:]): int(turn) for name, turn in fields.items() if name.startswith(b"turn:")}
-    return Rotation(int(fields.get(b"version", 0)), int(fields.get(b"clock", 0)), turns)
+    plan: dict[str, Any] = {
+        "version": turn.version,
+        "clock": str(turn.clock),
+        "rep": turn.rep,
+        "turn": f"{turn.turn} {turn.version + 1}",
+    }
+    if turn.group:
+        plan["group"] = turn.group
+    if turn.given is not None:
+        plan |= {"given": given_text(turn.given), "before": given_text(turn.given_before)}
+    if turn.max_open is not None:
+        plan["max"] = turn.max_open
+    return plan

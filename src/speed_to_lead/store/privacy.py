@@ -85,6 +85,7 @@ class RedisPrivacy:
         names = [
             keys.lead(lead_id), keys.due, keys.all_leads, keys.open_leads, keys.quarantine, keys.ledger,
             keys.load, keys.alerts, keys.attempts, keys.dead_alerts, keys.load_changes,
+            keys.waiting, keys.waiting_teams,
         ]  # fmt: skip
 
         def number_of(key: str) -> int:

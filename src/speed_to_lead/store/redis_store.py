@@ -13,6 +13,7 @@ from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
+from speed_to_lead.store.reps import RedisReps
 from speed_to_lead.store.server import Server, connect, translated_errors
 from speed_to_lead.store.shadow import RedisShadow
 
@@ -33,6 +34,7 @@ class RedisStore:
         self.server = Server(client, Keys(key_prefix), confirm_replicas, vault)
         self.queue = RedisQueue(self.server)
         self.leads = RedisLeads(self.server)
+        self.reps = RedisReps(self.server)
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBasic, HTTPBearer
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -92,6 +93,23 @@ class ClosingGiven(_Strict):
     by: Word
 
 
+class AwayGiven(_Strict):
+    """The rep gets no leads until `until`, or until they are set back where it is left out."""
+
+    until: Instant | None = None
+    by: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = Field(
+        "", description="Who says so; the name of the key where it is left out."
+    )
+
+
+class BackGiven(_Strict):
+    """The rep gets leads again."""
+
+    by: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = Field(
+        "", description="Who says so; the name of the key where it is left out."
+    )
+
+
 class LeadFilter(_Strict):
     """Which leads to list, newest first."""
 
@@ -143,6 +161,10 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 #: What is certainly taken. More is: a form may write an address or a number in many ways.
 _ADDRESS = r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$"
 _NUMBER = r"^\+?[1-9][0-9 ()/.-]*$"
+RepId = Annotated[str, Path(description="Id of the rep, as in teams.toml.")]
+_UNKNOWN_REP: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "teams.toml has no such rep."}
+}
 _LEADS_BODY = {
     "requestBody": {
         "required": True,
@@ -196,6 +218,7 @@ def v1(place: Workplace, intake: Intake) -> APIRouter:
     _add_leads_in(router, intake)
     _add_leads_out(router, place)
     _add_changes(router, place)
+    _add_reps(router, place)
     _add_operations(router, place)
     return router
 
@@ -326,6 +349,35 @@ def _add_changes(router: APIRouter, place: Workplace) -> None:
         return JSONResponse(
             {"result": applied if is_changed else unchanged, "lead": lead_as_json(lead, history)}
         )
+
+
+def _add_reps(router: APIRouter, place: Workplace) -> None:
+    @router.get("/reps", tags=["reps"], summary="Who is available, and why not")
+    def list_reps() -> Response:
+        """Every rep of teams.toml as they stand now: shift, leave, caps, cooldown, and what was told of them here."""
+        return JSONResponse({"reps": flow.all_reps(place)})
+
+    @router.post("/reps/{rep}/away", tags=["reps"], summary="A rep is away", responses=_UNKNOWN_REP)
+    def away(rep: RepId, given: AwayGiven | None = None) -> Response:
+        """They get no more leads, from the next batch of every router on. The leads they have stay theirs."""
+        said = given or AwayGiven()
+        flow.set_away(place, rep, said.by or _name_of_key(), said.until)
+        return JSONResponse({"result": "away", "rep": _rep(place, rep)})
+
+    @router.post("/reps/{rep}/back", tags=["reps"], summary="A rep is back", responses=_UNKNOWN_REP)
+    def back(rep: RepId, given: BackGiven | None = None) -> Response:
+        """They get leads again within their shift, and take part from where the others are."""
+        was_away = flow.set_back(place, rep, (given or BackGiven()).by or _name_of_key())
+        return JSONResponse({"result": "back" if was_away else "already_back", "rep": _rep(place, rep)})
+
+
+def _rep(place: Workplace, rep_id: str) -> dict[str, Any]:
+    return next(rep for rep in flow.all_reps(place) if rep["id"] == rep_id)
+
+
+def _name_of_key() -> str:
+    """The name of the key that this request came with."""
+    return str(structlog.contextvars.get_contextvars().get("api_key", "api"))
 
 
 def _add_operations(router: APIRouter, place: Workplace) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from speed_to_lead.core.response import ImpossibleChange
-from speed_to_lead.flow import Contended, UnknownLead
+from speed_to_lead.flow import Contended, UnknownLead, UnknownRep
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.contract import UnreadableRecord
 
@@ -51,6 +51,7 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _on_refused)
     app.add_exception_handler(ImpossibleChange, _on_impossible)
     app.add_exception_handler(UnknownLead, _on_unknown_lead)
+    app.add_exception_handler(UnknownRep, _on_unknown_rep)
     app.add_exception_handler(StoreUnavailable, _on_store_away)
     app.add_exception_handler(Contended, _on_contended)
     app.add_exception_handler(UnreadableRecord, _on_unreadable_record)
@@ -97,6 +98,10 @@ def _on_impossible(_request: Request, error: Exception) -> Response:
 
 def _on_unknown_lead(_request: Request, _error: Exception) -> Response:
     return error_answer(404, "there is no lead of that id: stored but not routed yet, a test, or unknown")
+
+
+def _on_unknown_rep(_request: Request, _error: Exception) -> Response:
+    return error_answer(404, "teams.toml has no rep of that id; GET /v1/reps lists them")
 
 
 def _on_store_away(_request: Request, error: Exception) -> Response:

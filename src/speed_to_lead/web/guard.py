@@ -38,6 +38,8 @@ NEEDS: Final[tuple[tuple[str, str, KeyScope | None], ...]] = (
     ("POST", "/v1/leads/*/responses", KeyScope.WRITE),
     ("POST", "/v1/leads/*/reassign", KeyScope.WRITE),
     ("POST", "/v1/leads/*/close", KeyScope.WRITE),
+    ("POST", "/v1/reps/*/away", KeyScope.WRITE),
+    ("POST", "/v1/reps/*/back", KeyScope.WRITE),
 )
 _LOOKING: Final = ("GET", "HEAD")
 _NEEDS: Final = [

@@ -13,6 +13,7 @@ from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
 from speed_to_lead.store.memory.privacy import MemoryPrivacy
 from speed_to_lead.store.memory.queue import MemoryQueue
+from speed_to_lead.store.memory.reps import MemoryReps
 from speed_to_lead.store.memory.shadow import MemoryShadow
 from speed_to_lead.store.memory.state import State
 
@@ -27,6 +28,7 @@ class MemoryStore:
         state = State(clock)
         self.queue = MemoryQueue(state)
         self.leads = MemoryLeads(state)
+        self.reps = MemoryReps(state)
         self.outbox = MemoryOutbox(state)
         self.operations = MemoryOperations(state)
         self.audit = MemoryAudit(state)

@@ -74,6 +74,7 @@ class MemoryPrivacy:
         state.leads.pop(lead_id, None)
         state.history.pop(lead_id, None)
         state.due.pop(lead_id, None)
+        state.waiting.pop(lead_id, None)
         state.quarantined.pop(lead_id, None)
         state.listed.discard(lead_id)
         state.listed_open.discard(lead_id)

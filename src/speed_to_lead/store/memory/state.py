@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Rotation, RotationChange
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
+from speed_to_lead.core.reps import Absence, Given
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join
 from speed_to_lead.store.contract import Erasure, Result, RunningConfig, ShadowConfig
 
@@ -54,6 +55,9 @@ class State:
     people: dict[str, str] = field(default_factory=dict)
     due: dict[str, datetime] = field(default_factory=dict)
     rotations: dict[str, Rotation] = field(default_factory=dict)
+    given: dict[str, Given] = field(default_factory=dict)
+    away: dict[str, Absence] = field(default_factory=dict)
+    waiting: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     load: Counter[str] = field(default_factory=Counter)
     load_changes: Counter[str] = field(default_factory=Counter)
     listed: set[str] = field(default_factory=set)
@@ -87,6 +91,12 @@ class State:
         self.people.update((person, lead.id) for person, _ in people)
         if turn is not None:
             self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
+            if turn.given is not None:
+                self.given[turn.rep] = turn.given
+        if lead.waits_for_a_rep:
+            self.waiting[lead.id] = lead.deadline, lead.team
+        else:
+            self.waiting.pop(lead.id, None)
         self.ledger.update(change.counters)
         self.load.update(change.load)
         self.metrics.update(counts_of_settlement(settlement) if settlement else counts_of_change(change))
@@ -115,9 +125,17 @@ class State:
         if any(self.people.get(person) != expected for person, expected in people):
             return Result.STALE
         turn = change.rotation
-        if turn is not None and self.rotations.get(turn.team, Rotation()).version != turn.version:
+        if turn is not None and not self._still_holds(turn):
             return Result.STALE
         return None
+
+    def _still_holds(self, turn: RotationChange) -> bool:
+        """Whether nobody picked in that team, or gave that rep a lead, since the pick was decided."""
+        return (
+            self.rotations.get(turn.team, Rotation()).version == turn.version
+            and (turn.given is None or self.given.get(turn.rep) == turn.given_before)
+            and (turn.max_open is None or self.load[turn.rep] < turn.max_open)
+        )
 
     def index(self, lead_id: str, next_at: datetime | None) -> None:
         """Make the deadline index say when the lead is next due."""

@@ -2,13 +2,17 @@
 --
 -- KEYS  1 lead  2 due  3 all leads  4 ledger  5 load  6 alerts  7 attempts  8 outboxes  9 queue
 --       10 rotation of the team (unused where the plan has none)  11 open leads
---       12 metrics  13 changes of load  14… those the plan names by number
+--       12 metrics  13 changes of load  14 leads that wait for a rep  15 their teams  16 what reps were given
+--       17… those the plan names by number
 -- ARGV  1 plan (JSON)  2 the lead's new record  3… a document for each alert of the plan, then new lines of its history
 -- plan  id, open (whether the lead is), expected (version decided on, "0" = must not exist), received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
 --       guards   [[key, value expected or false for none]]     seen by the decision, must still hold
 --       sets     [[key, value, ms to keep or false]]
---       rotation {version, clock, rep, turn} or false
+--       rotation {version, clock, rep, turn (and the version it makes), group, given, before, max} or false. group: left out for the whole team's. given: what the
+--                rep was given, once this is written, and before: what was seen of it (false for nothing); max: the rep
+--                must have fewer open leads; both only where they count
+--       waits    the team whose rep the lead waits for; false: it waits no more; left out: it never did
 --       counters {name: n}   load {rep: n}   metrics {field: n}
 --       alerts   [[outbox key, destination, alert key, due ms]]
 -- answers  applied | settled (the queue entry is gone: somebody wrote it) | stale | gone (no such lead)
@@ -31,6 +35,12 @@ end
 if plan.rotation then
   local turned = tonumber(redis.call('HGET', KEYS[10], 'version') or '0')
   if turned ~= plan.rotation.version then return 'stale' end
+  if plan.rotation.given and redis.call('HGET', KEYS[16], plan.rotation.rep) ~= plan.rotation.before then
+    return 'stale'
+  end
+  if plan.rotation.max and tonumber(redis.call('HGET', KEYS[5], plan.rotation.rep) or '0') >= plan.rotation.max then
+    return 'stale'
+  end
 end
 for _, counts in ipairs({plan.counters, plan.load, plan.metrics}) do
   for name, n in pairs(counts) do
@@ -64,8 +74,17 @@ for _, set in ipairs(plan.sets) do
   end
 end
 if plan.rotation then
-  redis.call('HSET', KEYS[10], 'version', plan.rotation.version + 1, 'clock', plan.rotation.clock,
-    'turn:' .. plan.rotation.rep, plan.rotation.turn)
+  local group = plan.rotation.group
+  redis.call('HSET', KEYS[10], 'version', plan.rotation.version + 1,
+    group and 'clock:' .. group or 'clock', plan.rotation.clock,
+    'turn:' .. (group and group .. '/' or '') .. plan.rotation.rep, plan.rotation.turn)
+  if plan.rotation.given then redis.call('HSET', KEYS[16], plan.rotation.rep, plan.rotation.given) end
+end
+if plan.waits then
+  redis.call('ZADD', KEYS[14], plan.deadline, plan.id)
+  redis.call('HSET', KEYS[15], plan.id, plan.waits)
+elseif plan.waits == false and redis.call('ZREM', KEYS[14], plan.id) == 1 then
+  redis.call('HDEL', KEYS[15], plan.id)
 end
 for name, n in pairs(plan.counters) do
   redis.call('HINCRBY', KEYS[4], name, n)

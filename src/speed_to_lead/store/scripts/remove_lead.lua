@@ -2,7 +2,8 @@
 --
 -- KEYS  1 lead  2 due  3 all leads  4 open leads  5 quarantine  6 ledger  7 load
 --       8 alerts  9 attempts  10 dead alerts  11 changes of load
---       12… outboxes, leases and pointers, as the plan names them by number
+--       12 leads that wait for a rep  13 their teams
+--       14… outboxes, leases and pointers, as the plan names them by number
 -- ARGV  1 plan (JSON)
 -- plan  id, expected (version decided on; false: whatever is there), counter, rep (whose load it counts in, or false)
 --       alerts   [[outbox key, leases key, alert key]]   pointers [key]   deleted where they still name this lead
@@ -23,6 +24,7 @@ end
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], plan.id)
 redis.call('ZREM', KEYS[3], plan.id)
+if redis.call('ZREM', KEYS[12], plan.id) == 1 then redis.call('HDEL', KEYS[13], plan.id) end
 if redis.call('SREM', KEYS[4], plan.id) == 1 and plan.rep then
   if redis.call('HINCRBY', KEYS[7], plan.rep, -1) == 0 then redis.call('HDEL', KEYS[7], plan.rep) end
   redis.call('HINCRBY', KEYS[11], plan.rep, 1)
