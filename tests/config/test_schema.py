@@ -125,7 +125,8 @@ ONLY_THE_LOADER_SAYS = (
     'country "G8"', 'subdivision "EGN"', 'calendar "allways"', 'destination "', "is twice in this team",
     "ends before it starts", "two steps are named", "has the same name", 'team "inbond"', 'SLA "fats"', 'motion "',
     "is a label or alias", "no source is named like", "does not fit", "selects nothing",
-    "the date ", "the number inf", "the number nan",
+    "the date ", "the number inf", "the number nan", 'calendar "londn"',
+    'received.weekday "', "received.hour is never", "touches is always a number", 'email_kind "',
 )  # fmt: skip
 #: What a schema says of these all the same.
 BUT_THESE = ('motion "inbund"', '"thurs" is not', 'the source "unknown" is built in', 'destination of type "')
@@ -172,6 +173,9 @@ def test_every_key_the_loader_takes_is_in_a_schema(
 
     monkeypatch.setattr(Table, "refuse_keys_except", note)
     (config.directory / "retention.toml").write_text('[keep]\nclosed = "90d"')
+    (config.directory / "scoring.toml").write_text('[[points]]\nname = "a"\npoints = 5')
+    config.replace("routing.toml", "[default]", '[received]\ncalendar = "always"\n[default]')
+    config.append("sources.toml", "[audit]\nsilent_at = 5\n")
     config.append(
         "alerts.toml",
         '[destinations.a]\ntype = "console"\n[destinations.b]\ntype = "webhook"\nurl_env = "A"\nsecret_env = "B"',

@@ -20,7 +20,7 @@ SCORE_FIELDS = (*DETECTION_FIELDS, "motion", "touches")
 #: What a rule may ask about: the same, and the score.
 RULE_FIELDS = (*SCORE_FIELDS, "score")
 #: Fields of a few words.
-_WORDS: Mapping[str, Sequence[str]] = {
+WORDS: Mapping[str, Sequence[str]] = {
     "motion": [motion.value for motion in Motion],
     WEEKDAY: WEEKDAYS,
     EMAIL_KIND: ("work", "free"),
@@ -125,18 +125,18 @@ def _single_problem(value: Any) -> str | None:
 
 def _word_problem(name: str, raw: Any, sources: Names, taxonomy: Taxonomy) -> str | None:
     """What is wrong with the words asked of a field that has only a few; tables of comparisons are let through."""
-    if (name != "source" and name not in _WORDS) or isinstance(raw, Mapping):
+    if (name != "source" and name not in WORDS) or isinstance(raw, Mapping):
         return None
     for value in raw if isinstance(raw, list) else [raw]:
         if not isinstance(value, str):
             return f"{described(value)} is no {name}; write its name in quotes"
         if name == "source":
             problem = _source_problem(value, sources, taxonomy)
-        elif any(fnmatchcase(word, _pattern(value)) for word in _WORDS[name]):
+        elif any(fnmatchcase(word, _pattern(value)) for word in WORDS[name]):
             problem = None
         else:
             word = value[:3] if name == WEEKDAY else value
-            problem = f"{name} {quoted(value)} is unknown; {hint(word, _WORDS[name])}"
+            problem = f"{name} {quoted(value)} is unknown; {hint(word, WORDS[name])}"
         if problem is not None:
             return problem
     return None

@@ -9,10 +9,10 @@ from typing import Any
 
 from speed_to_lead.config import shapes
 from speed_to_lead.config.alerts import CONSOLE
-from speed_to_lead.config.conditions import DETECTION_FIELDS, RULE_FIELDS, SCORE_FIELDS
+from speed_to_lead.config.conditions import DETECTION_FIELDS, RULE_FIELDS, SCORE_FIELDS, WORDS
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.shapes import Schema, Shape, text
-from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Motion
+from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.conditions import OPERATORS
 from speed_to_lead.core.delivery import KindOptions
 
@@ -138,9 +138,9 @@ def _conditions(fields: tuple[str, ...], names: Mapping[str, list[str]]) -> dict
         known = list(map(str, words))
         return {"anyOf": [{"enum": known}, text()]} if known else text()
 
-    named: dict[str, Schema] = {}
+    named = {field: names_of(words) for field, words in WORDS.items() if field in fields}
     if "motion" in fields:  # in rules; to a detection a source is what the lead itself says
-        named = {"source": names_of(names.get("source", ())), "motion": names_of(Motion)}
+        named["source"] = names_of(names.get("source", ()))
     table: Schema = {"type": "object", "properties": {}, "additionalProperties": False, "minProperties": 1}
     for field in fields:
         kind = f"{field}_condition" if field in named else "condition"
