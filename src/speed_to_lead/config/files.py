@@ -16,7 +16,7 @@ SECTIONS = {
     "sources.toml": ("sources", "detect"),
     "teams.toml": ("calendars", "teams"),
     "slas.toml": ("slas",),
-    "routing.toml": ("rules", "default"),
+    "routing.toml": ("rules", "default", "same_person"),
     "intake.toml": ("forms",),
     "alerts.toml": ("destinations",),
     "retention.toml": ("keep",),

@@ -10,7 +10,7 @@ from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
-from speed_to_lead.config.routing import read_rules
+from speed_to_lead.config.routing import read_rules, read_same_person
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
@@ -19,7 +19,7 @@ from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
 from speed_to_lead.core.retention import Retention
-from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.routing import SAME_PERSON_WITHIN, Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form
@@ -54,6 +54,8 @@ def load_config(
     calendars, teams = _read_teams(files, notes, names, now)
     slas = _read_slas(files, notes, names)
     rules, default = _read_rules(files, notes, names, taxonomy)
+    routing = files.table("routing.toml", notes)
+    within = read_same_person(routing) if routing else SAME_PERSON_WITHIN
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
@@ -64,7 +66,7 @@ def load_config(
     retention = read_retention(ages) if ages else Retention()
     if notes.found or default is None:
         raise ConfigError(notes.found)
-    rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest)
+    rulebook = Rulebook(taxonomy, calendars, teams, slas, rules, default, files.digest, within)
     return Configuration(rulebook, forms, destinations, retention)
 
 

@@ -1,10 +1,14 @@
-"""routing.toml → the rules in their order, and the default that catches the rest."""
+"""routing.toml → the rules in their order, the default that catches the rest, and who counts as the same person."""
+
+from datetime import timedelta
 
 from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
+from speed_to_lead.core.routing import SAME_PERSON_WITHIN
 from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.sla import parse_duration
 
 DEFAULT_RULE = "default"
 
@@ -13,7 +17,7 @@ def read_rules(
     file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
-    file.refuse_keys_except("rules", "default")
+    file.refuse_keys_except("rules", "default", "same_person")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
@@ -31,6 +35,20 @@ def read_rules(
         if name is not None and team is not None and sla is not None:
             rules.append(Rule(name, team, sla, when, unless))
     return tuple(rules), _read_default(file, teams, slas)
+
+
+def read_same_person(file: Table) -> timedelta:
+    """How far apart two submissions of one person may be; what is usual where nothing, or nothing readable, is said."""
+    table = file.table("same_person", 'a table: write [same_person] and under it within = "90d"')
+    if table is None:
+        return SAME_PERSON_WITHIN
+    table.refuse_keys_except("within")
+    text = table.text("within", 'a duration in quotes, such as "90d"', required=True)
+    try:
+        return parse_duration(text) if text is not None else SAME_PERSON_WITHIN
+    except ValueError as error:
+        table.mistake(f"within: {error}")
+        return SAME_PERSON_WITHIN
 
 
 def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:

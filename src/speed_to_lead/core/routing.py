@@ -1,8 +1,8 @@
 """The route of a lead: which rule matched, and the team, SLA, deadline and ladder it gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
-from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep, Touch
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep
 from speed_to_lead.core.rules import Rule, Rules
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 
-#: Touches a lead's record holds.
-MAX_TOUCHES = 20
+#: How far apart two submissions of one e-mail address or phone number may be, and be one person's, unless config says.
+SAME_PERSON_WITHIN = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Rulebook:
     rules: tuple[Rule, ...]
     default: Rule
     digest: str
+    same_person_within: timedelta = SAME_PERSON_WITHIN
 
     @cached_property
     def ready_rules(self) -> Rules:
@@ -136,7 +137,7 @@ def new_lead(
         trace=(*route.trace, *pick_trace(route.team, pick)),
         traceparent=traceparent,
     )
-    alerts = _alerts_on_receipt(lead, on_receipt, route.team, now)
+    alerts = alerts_on_receipt(lead, on_receipt, route.team, now)
     routed = HistoryEntry(
         now,
         "lead.routed",
@@ -153,24 +154,10 @@ def new_lead(
     return LeadChange(lead, (routed,), alerts, load_change, pick.rotation, {"leads": 1})
 
 
-def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
-    """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it.
-
-    The newest MAX_TOUCHES are kept whole, so that nobody can make a record grow without end; history has a line of each.
-    """
-    touches = (*lead.touches, touch)[-MAX_TOUCHES:]
-    dropped = lead.touches_dropped + len(lead.touches) + 1 - len(touches)
-    changed = replace(lead, version=lead.version + 1, touches=touches, touches_dropped=dropped)
-    entry = HistoryEntry(
-        now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source}
-    )
-    return LeadChange(changed, (entry,), counters={"touches": 1})
-
-
-def _alerts_on_receipt(
+def alerts_on_receipt(
     lead: Lead, steps: tuple[PlannedStep, ...], team: Team, now: datetime
 ) -> tuple[Alert, ...]:
-    """Nothing is late yet, so no step stands in for another: each tells whom the ones before it did not.
+    """The alerts of steps that come with a submission. Nothing is late yet, so each tells whom the ones before it did not.
 
     There are several where a step such as `-10m` would come before receipt; the rep must hear of the lead even so.
     """

@@ -9,7 +9,8 @@ from typing import Any
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
-from speed_to_lead.core.routing import Route, Rulebook, add_touch, deadline_by_rules, new_lead, route_of
+from speed_to_lead.core.routing import Route, Rulebook, deadline_by_rules, new_lead, route_of
+from speed_to_lead.core.same_person import add_touch, is_same_person, superseded
 from speed_to_lead.core.submission import (
     Form,
     GenericLead,
@@ -79,6 +80,13 @@ class Bury:
     error: str
     at: datetime
     is_of_known_form: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFirst:
+    """An open lead whose person was silent for too long: it is closed, and only then the submission is a lead. Ask again."""
+
+    change: LeadChange
 
 
 Settlement = Admit | Join | Drop | Bury
@@ -218,7 +226,7 @@ def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
 
 def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true of it
     reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
-) -> Settlement | None:
+) -> Settlement | CloseFirst | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
 
     None for one that repeats another of this batch: ask again when that one is written. Dropped now, it would stay
@@ -245,13 +253,18 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
     lead_id = reading.lead_id(facts.records)
     if lead_id is None:
         return Drop(entry_id, "duplicates", submission.id, submission.id, form.name)
+    route = facts.routes[entry_id]
     for person in reading.people:
         lead = facts.records.get(facts.by_person.get(person, ""))
-        if isinstance(lead, Lead) and lead.is_open:
-            change = add_touch(lead, _touch(submission, parsed, form, rulebook), now)
-            facts.note(reading, change)
-            return Join(entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
-    route = facts.routes[entry_id]
+        if not isinstance(lead, Lead) or not lead.is_open:
+            continue
+        if not is_same_person(lead, submission.received_at, rulebook.same_person_within):
+            closing = superseded(lead, now)
+            return CloseFirst(closing) if closing is not None else None
+        own_route = route if isinstance(route, Route) else None
+        change = add_touch(lead, _touch(submission, parsed, form, rulebook), own_route, rulebook, now)
+        facts.note(reading, change)
+        return Join(entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
     if isinstance(route, Exception):
         raise route
     tally = facts.tally

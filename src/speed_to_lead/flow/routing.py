@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from speed_to_lead import forms, tracing
+from speed_to_lead.core.lead import LeadChange
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
     Admit,
     Bury,
+    CloseFirst,
     Drop,
     Join,
     Reading,
@@ -25,6 +27,7 @@ from speed_to_lead.core.settlement import (
     settlement_of,
 )
 from speed_to_lead.core.submission import UnreadableSubmission
+from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import Lane, QueueEntry, Result, StoreUnavailable
@@ -219,12 +222,21 @@ def _settle_readings(
             settled += 1
             if result is Result.APPLIED:
                 _tell(settlement, spans.get(reading.entry_id))
-                has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+                has_alerts = has_alerts or (
+                    isinstance(settlement, (Admit, Join)) and bool(settlement.change.alerts)
+                )
         refused += len(later) == len(waiting)
         waiting = [reading for reading in later if reading.entry_id not in locked]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
     return Routed(settled, has_alerts=has_alerts)
+
+
+def _close(place: Workplace, changes: list[LeadChange]) -> None:
+    """Close leads that make room for their person's new one. Where that is refused, it is decided again."""
+    for change, result in zip(changes, place.store.leads.change(changes), strict=True):
+        if result is Result.APPLIED:
+            tell_change("route", change, tracing.clock())
 
 
 def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
@@ -301,6 +313,7 @@ def _decide_round(
     facts = SubmissionFacts(known, by_person, records, routes, tally)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []
+    to_close: list[LeadChange] = []
     for reading in readings:
         if _needs_a_key(reading, facts):
             locked.add(reading.entry_id)
@@ -311,7 +324,12 @@ def _decide_round(
             kind = type(settlement).__name__
             log.error("submission.undecidable", lead_id=reading.submission.id, error=kind)
             settlement = Bury(reading.entry_id, reading.submission, f"{kind} while deciding its route", now)
+        elif isinstance(settlement, CloseFirst):
+            to_close.append(settlement.change)
+            settlement = None
         decisions.append((reading, settlement))
+    if to_close:
+        _close(place, to_close)
     return decisions
 
 
@@ -366,6 +384,8 @@ def _log_settlement(settlement: Settlement) -> None:
             )
         case Join(change=change):
             log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))
+            if any(entry.event == "lead.due_sooner" for entry in change.history):
+                log.info("lead.due_sooner", lead_id=change.lead.id, sla=change.lead.sla)
         case Drop():
             event = "submission.duplicate" if settlement.kind == "duplicates" else "submission.test"
             log.info(event, lead_id=settlement.lead_id or settlement.submission_id)
