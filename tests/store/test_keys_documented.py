@@ -1,11 +1,13 @@
 """docs/redis-keys.md is the whole truth: every key of a used store matches one of its rows, and every row says its bound."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
 import tests.test_privacy as life
+from tests.core.builders import rulebook
 from tests.flow.scene import REFUSED, new_scene
 from tests.servers import ManualClock
 
@@ -13,6 +15,7 @@ import speed_to_lead
 from speed_to_lead import flow
 from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.store.contract import Erasure
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
@@ -51,6 +54,8 @@ def used_keys(store: RedisStore) -> set[str]:
     look()
     (destination, *_) = flow.destinations_due(scene.place)
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    by_company = replace(rulebook(), default=replace(rulebook().default, keep_with=KeepWith.COMPANY))
+    scene.with_rules(by_company).routed()
     store.leads.quarantine(lead.id, "damaged")
     store.operations.beat("router@host:1", scene.clock())
     store.operations.claim_hint("route")

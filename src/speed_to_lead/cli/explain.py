@@ -16,12 +16,15 @@ from speed_to_lead.cli.output import counted, hint, safe, say, say_facts, say_js
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules, time_given
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
-from speed_to_lead.core.assignment import Pick, Rotation, pick_rep
+from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
 from speed_to_lead.core.escalation import destination_of
 from speed_to_lead.core.lead import PlannedStep
 from speed_to_lead.core.message import span_text
-from speed_to_lead.core.routing import Route, pick_trace, route_of
+from speed_to_lead.core.owner import NOTHING_EARLIER
+from speed_to_lead.core.routing import Assigned, Route, Rulebook, assign, route_of
+from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.core.sla import format_duration
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, UnreadableSubmission
 
 #: As `workplace.API_FORM`, which is slow to import.
@@ -49,25 +52,27 @@ class Explanation:
     parsed: ParsedSubmission
     received_at: datetime
     route: Route
-    pick: Pick
+    assigned: Assigned
+    known_to_the_server: tuple[str, ...]
 
     @property
     def trace(self) -> tuple[str, ...]:
         """The whole reasoning, in order."""
         test = ("the lead is marked as a test, so the router would drop it",) if self.parsed.is_test else ()
-        return (*test, *self.route.trace, *pick_trace(self.route.team, self.pick), f"  {STATELESS}")
+        said = (f"  {line}" for line in self.known_to_the_server)
+        return (*test, *self.route.trace, *self.assigned.trace, *said)
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
-        route = self.route
+        route, rep = self.route, self.assigned.pick.rep
         return {
             "id": self.id,
             "source": route.attribution.source.name,
             "channel": route.attribution.channel,
             "campaign": route.attribution.campaign,
             "rule": route.rule.name,
-            "team": route.team.name,
-            "rep": self.pick.rep.id if self.pick.rep else None,
+            "team": self.assigned.team.name,
+            "rep": rep.id if rep else None,
             "sla": route.sla.name,
             "received_at": to_iso(self.received_at),
             "deadline": to_iso(route.deadline),
@@ -131,10 +136,26 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     parsed = _parsed(given, form, received_at)
     try:
         route = route_of(parsed.lead, form.name, form.source, received_at, configuration.rulebook)
-        pick = pick_rep(route.team, Rotation(), {}, received_at)
+        assigned = assign(
+            parsed.lead, route, NOTHING_EARLIER, Rotation(), {}, configuration.rulebook, received_at
+        )
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
-    return Explanation(lead_id, parsed, received_at, route, pick)
+    known = _known_to_the_server(route, assigned, configuration.rulebook)
+    return Explanation(lead_id, parsed, received_at, route, assigned, known)
+
+
+def _known_to_the_server(route: Route, assigned: Assigned, rulebook: Rulebook) -> tuple[str, ...]:
+    """What the router would look up first, and this cannot."""
+    is_named = assigned.pick.rotation is None and assigned.pick.rep is not None
+    window = format_duration(rulebook.same_person_within)
+    asked = [f"an open lead of this person, within {window}, would have this as a touch"]
+    if not is_named and route.rule.keep_with is not KeepWith.NOBODY:
+        asked.append("the rep of an answered one would get it")
+    if not is_named and route.rule.keep_with is KeepWith.COMPANY:
+        asked.append("else the rep who has the company's newest open or answered lead")
+    earlier = f"earlier leads are known to the server only: {'; '.join(asked)}"
+    return (earlier,) if is_named else (STATELESS, earlier)
 
 
 def _received_at(given: Any, now: datetime) -> datetime:
@@ -202,7 +223,7 @@ def _tell_error(line: LeadLine, error: str, *, as_json: bool) -> None:
 
 
 def _tell(explanation: Explanation, line: LeadLine) -> None:
-    route, team, rep = explanation.route, explanation.route.team, explanation.pick.rep
+    route, team, rep = explanation.route, explanation.assigned.team, explanation.assigned.pick.rep
     label = f'Lead "{explanation.id}"' if explanation.id is not None else f"Lead on line {line.number}"
     source, campaign = route.attribution.source, route.attribution.campaign
     left = span_text(route.deadline - explanation.received_at)

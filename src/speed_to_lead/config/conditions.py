@@ -33,7 +33,7 @@ def read_conditions(
     conditions = []
     for name, raw in _fields_of(section):
         place = f"{key}.{name}"
-        problem = _field_problem(name, fields) or _value_problem(raw)
+        problem = field_problem(name, fields) or _value_problem(raw)
         if problem is None and "motion" in fields:
             problem = _name_problem(name, raw, sources, taxonomy)
         if problem is not None:
@@ -58,7 +58,8 @@ def _fields_of(section: Table) -> Iterator[tuple[str, Any]]:
             yield name, raw
 
 
-def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
+def field_problem(name: str, fields: tuple[str, ...]) -> str | None:
+    """Why `name` is none of these fields, nor a custom one; None where it is."""
     if name in fields or (name.startswith("custom.") and name != "custom."):
         return None
     if name in ("custom", "custom."):

@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 
-from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
+from speed_to_lead.config.conditions import DETECTION_FIELDS, RULE_FIELDS, field_problem, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.routing import SAME_PERSON_WITHIN
-from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.rules import KeepWith, Rule
 from speed_to_lead.core.sla import parse_duration
 
 DEFAULT_RULE = "default"
+#: What a rule gives the leads that match it.
+_TARGET = ("team", "sla", "keep_with", "owner_from")
 
 
 def read_rules(
@@ -21,7 +23,7 @@ def read_rules(
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
-        table.refuse_keys_except("name", "when", "unless", "team", "sla")
+        table.refuse_keys_except("name", "when", "unless", *_TARGET)
         name = table.text("name", "a text that people will read in traces", required=True)
         if name == DEFAULT_RULE:
             table.mistake('the name "default" belongs to [default]; choose another')
@@ -31,9 +33,9 @@ def read_rules(
             )
         when = read_conditions(table, "when", RULE_FIELDS, sources, taxonomy)
         unless = read_conditions(table, "unless", RULE_FIELDS, sources, taxonomy)
-        team, sla = _read_target(table, teams, slas)
+        team, sla, keep_with, owner_from = _read_target(table, teams, slas)
         if name is not None and team is not None and sla is not None:
-            rules.append(Rule(name, team, sla, when, unless))
+            rules.append(Rule(name, team, sla, when, unless, keep_with, owner_from))
     return tuple(rules), _read_default(file, teams, slas)
 
 
@@ -62,12 +64,27 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
         table.mistake(
             f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead"
         )
-    table.refuse_keys_except("team", "sla", *conditions)
-    team, sla = _read_target(table, teams, slas)
-    return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
+    table.refuse_keys_except(*_TARGET, *conditions)
+    team, sla, keep_with, owner_from = _read_target(table, teams, slas)
+    if team is None or sla is None:
+        return None
+    return Rule(DEFAULT_RULE, team, sla, keep_with=keep_with, owner_from=owner_from)
 
 
-def _read_target(table: Table, teams: Names, slas: Names) -> tuple[str | None, str | None]:
+def _read_target(
+    table: Table, teams: Names, slas: Names
+) -> tuple[str | None, str | None, KeepWith, str | None]:
     team = table.reference("team", teams, "the name of a team", required=True)
     sla = table.reference("sla", slas, "the name of an SLA", required=True)
-    return team, sla
+    keep_with = table.choice("keep_with", [whom.value for whom in KeepWith])
+    return team, sla, KeepWith(keep_with or KeepWith.PERSON), _read_owner_from(table)
+
+
+def _read_owner_from(table: Table) -> str | None:
+    field = table.text("owner_from", 'the field that names the rep, such as "custom.owner"')
+    if field is None or (problem := field_problem(field, DETECTION_FIELDS)) is None:
+        return field
+    if "custom" not in field:  # what nobody's generic lead has, a form asks by itself: `owner`, most likely
+        problem = f'{quoted(field)} is no field of a lead; did you mean "custom.{field}"?'
+    table.mistake(f"owner_from: {problem}")
+    return None

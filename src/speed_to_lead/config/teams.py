@@ -12,6 +12,7 @@ from speed_to_lead.core.assignment import Assignment, Leave, Rep, Team
 from speed_to_lead.core.calendar import Calendar
 
 _REP_ID = re.compile(r"[A-Za-z0-9._-]+")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _LEAVE = 'a day such as "2026-12-24" or days such as "2026-12-20..2027-01-02"'
 _MOST_WEIGHT = 100
 _MOST_OPEN = 1_000_000
@@ -68,7 +69,7 @@ def _read_rep(
     known_calendars: Names,
     destinations: Names,
 ) -> Rep | None:
-    table.refuse_keys_except("id", "name", "notify", "weight", "max_open", "calendar", "away")
+    table.refuse_keys_except("id", "name", "notify", "weight", "max_open", "calendar", "away", "email")
     rep_id = table.text("id", 'a short name such as "ana"', required=True)
     if rep_id is not None:
         _claim_id(rep_id, ids, table)
@@ -78,10 +79,11 @@ def _read_rep(
     max_open = table.whole_number("max_open", 1, _MOST_OPEN)
     own_calendar = table.reference("calendar", known_calendars, "the name of a calendar")
     away = _read_leave(table)
+    email = _read_email(table)
     calendar = calendars.get(own_calendar or "") if "calendar" in table else team_calendar
     if rep_id is None or calendar is None:
         return None
-    return Rep(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away)
+    return Rep(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away, email)
 
 
 def _claim_id(rep_id: str, ids: set[str], table: Table) -> None:
@@ -91,6 +93,15 @@ def _claim_id(rep_id: str, ids: set[str], table: Table) -> None:
     elif rep_id in ids:
         table.mistake(f"rep {quoted(rep_id)} is twice in this team; give the other one an id of their own")
     ids.add(rep_id)
+
+
+def _read_email(table: Table) -> str | None:
+    expected = "an e-mail address: by it too a lead may name this rep as its owner"
+    email = table.text("email", expected)
+    if email is not None and not _ADDRESS.fullmatch(email):
+        table.wrong("email", email, expected)
+        return None
+    return email
 
 
 def _read_leave(table: Table) -> tuple[Leave, ...]:

@@ -62,7 +62,10 @@ class Presence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rep:
-    """One SDR: `notify` is a destination, `weight` their share, `max_open` a cap on open leads, None for no cap."""
+    """One SDR: `notify` is a destination, `weight` their share, `max_open` a cap on open leads, None for no cap.
+
+    `email` is only what leads may name them by.
+    """
 
     id: str
     name: str
@@ -71,6 +74,7 @@ class Rep:
     weight: int = 1
     max_open: int | None = None
     away: tuple[Leave, ...] = ()
+    email: str | None = None
     _last_presence: tuple[datetime, Presence] | None = field(
         default=None, init=False, repr=False, compare=False
     )

@@ -6,16 +6,18 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from speed_to_lead.core.assignment import Pick, Rotation, Team, pick_rep
+from speed_to_lead.core.assignment import Pick, Rep, Rotation, Team, pick_rep
 from speed_to_lead.core.attribution import Attribution, Taxonomy, attribute
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState, PlannedStep
-from speed_to_lead.core.rules import Rule, Rules
+from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier, owner_of
+from speed_to_lead.core.rules import KeepWith, Rule, Rules
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
+from speed_to_lead.core.values import folded
 
 #: How far apart two submissions of one e-mail address or phone number may be, and be one person's, unless config says.
 SAME_PERSON_WITHIN = timedelta(days=90)
@@ -38,6 +40,26 @@ class Rulebook:
     def ready_rules(self) -> Rules:
         """The rules and the default, ready to be asked."""
         return Rules(self.rules, self.default)
+
+    @cached_property
+    def keeps_companies(self) -> bool:
+        """Whether a rule asks who has the company, so that each company's newest lead is kept in mind."""
+        return any(rule.keep_with is KeepWith.COMPANY for rule in (*self.rules, self.default))
+
+    @cached_property
+    def reps_by_id(self) -> Mapping[str, Rep]:
+        """A rep by id, of whatever team."""
+        return {rep.id: rep for team in self.teams.values() for rep in team.reps}
+
+    @cached_property
+    def reps_by_word(self) -> Mapping[str, frozenset[str]]:
+        """The ids of the reps whom a word can mean: their id, name or e-mail address, folded."""
+        found: dict[str, set[str]] = {}
+        for team in self.teams.values():
+            for rep in team.reps:
+                for word in filter(None, (rep.id, rep.name, rep.email)):
+                    found.setdefault(folded(word), set()).add(rep.id)
+        return {word: frozenset(ids) for word, ids in found.items()}
 
 
 class Route(NamedTuple):
@@ -98,6 +120,34 @@ def facts_for_rules(attribution: Attribution) -> Facts:
     return attribution.facts.with_changed({"source": source.name, "motion": source.motion.value})
 
 
+class Assigned(NamedTuple):
+    """The team and the pick of a new lead; `trace` says whose it is and why. A pick by a claim takes no turn."""
+
+    team: Team
+    pick: Pick
+    trace: tuple[str, ...]
+
+
+def assign(
+    lead: GenericLead,
+    route: Route,
+    earlier: Earlier,
+    rotation: Rotation,
+    load: Mapping[str, int],
+    rulebook: Rulebook,
+    now: datetime,
+) -> Assigned:
+    """Who gets a new lead: whoever has a claim on it, else the rep whom the rule's team picks."""
+    owner = owner_of(lead, route, earlier, rulebook, load, now)
+    if owner is not None and owner.rep is not None:
+        trace = (f'rep is "{owner.rep.id}": team "{owner.team.name}"', *(f"  {r}" for r in owner.reasons))
+        return Assigned(owner.team, Pick(owner.rep, owner.reasons, None), trace)
+    pick = pick_rep(route.team, rotation, load, now)
+    who, *reasons = pick_trace(route.team, pick)
+    claims = (f"  {reason}" for reason in owner.reasons) if owner is not None else ()
+    return Assigned(route.team, pick, (who, *claims, *reasons))
+
+
 def new_lead(
     lead_id: str,
     form: Form,
@@ -109,9 +159,10 @@ def new_lead(
     rulebook: Rulebook,
     now: datetime,
     traceparent: str = "",
+    earlier: Earlier = NOTHING_EARLIER,
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt."""
-    pick = pick_rep(route.team, rotation, load, now)
+    team, pick, why = assign(parsed.lead, route, earlier, rotation, load, rulebook, now)
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
@@ -126,7 +177,7 @@ def new_lead(
         channel=route.attribution.channel,
         campaign=route.attribution.campaign,
         rule=route.rule.name,
-        team=route.team.name,
+        team=team.name,
         rep=pick.rep.id if pick.rep else None,
         sla=route.sla.name,
         deadline=route.deadline,
@@ -134,10 +185,10 @@ def new_lead(
         config_digest=rulebook.digest,
         next_at=next_instant(route.steps, steps_done, route.deadline),
         steps_done=steps_done,
-        trace=(*route.trace, *pick_trace(route.team, pick)),
+        trace=(*route.trace, *why),
         traceparent=traceparent,
     )
-    alerts = alerts_on_receipt(lead, on_receipt, route.team, now)
+    alerts = alerts_on_receipt(lead, on_receipt, team, now)
     routed = HistoryEntry(
         now,
         "lead.routed",

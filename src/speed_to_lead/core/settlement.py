@@ -8,7 +8,9 @@ from typing import Any
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
+from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
+from speed_to_lead.core.owner import Earlier
 from speed_to_lead.core.routing import Route, Rulebook, deadline_by_rules, new_lead, route_of
 from speed_to_lead.core.same_person import add_touch, is_same_person, superseded
 from speed_to_lead.core.submission import (
@@ -43,12 +45,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """A new lead. `people` are the person keys, each with the lead it pointed to when this was decided (None: nobody)."""
+    """A new lead. `people` are the person keys, each with the lead it pointed to when this was decided (None: nobody).
+
+    `company` is the same for the company's key; None where config has no rule that asks who has a company.
+    """
 
     entry_id: str
     change: LeadChange
     seen: tuple[Seen, ...] = ()
     people: tuple[tuple[str, str | None], ...] = ()
+    company: tuple[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,11 @@ class Reading:
         return person_keys(self.parsed.lead) if self.parsed is not None else ()
 
     @cached_property
+    def company(self) -> str:
+        """The key of the company they ask for; "" where they tell none."""
+        return company_key(self.parsed.lead) if self.parsed is not None else ""
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Under what the same submission may be known."""
         key = self.key
@@ -179,6 +190,7 @@ class SubmissionFacts:
     Where the store refuses one of them, it refuses those made on it too, and they are decided again.
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
+    `by_company`: the same by company key; None where no rule asks for it.
     `records`: those leads, any whose id is a submission's own, and where there is one, any that has its other id; an
     error stands for one that cannot be read.
     `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
@@ -191,6 +203,19 @@ class SubmissionFacts:
     routes: Mapping[str, Route | Exception]
     tally: Tally
     hoped_for: set[str] = field(default_factory=set)
+    by_company: dict[str, str] | None = None
+
+    def earlier(self, reading: Reading, rulebook: Rulebook) -> Earlier:
+        """The leads that person and company of a new lead had before: the person's not open, else it were a touch."""
+        known = (self.records.get(self.by_person.get(key, "")) for key in reading.people)
+        person = next((lead for lead in known if lead is not None), None)
+        if isinstance(person, Lead) and not is_same_person(
+            person, reading.submission.received_at, rulebook.same_person_within
+        ):
+            person = None
+        if self.by_company is None:
+            return Earlier(person)
+        return Earlier(person, self.records.get(self.by_company.get(reading.company, "")))
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
@@ -253,18 +278,10 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
     lead_id = reading.lead_id(facts.records)
     if lead_id is None:
         return Drop(entry_id, "duplicates", submission.id, submission.id, form.name)
+    existing = _of_open_lead(reading, parsed, form, key, facts, rulebook, now)
+    if existing is not None:
+        return existing
     route = facts.routes[entry_id]
-    for person in reading.people:
-        lead = facts.records.get(facts.by_person.get(person, ""))
-        if not isinstance(lead, Lead) or not lead.is_open:
-            continue
-        if not is_same_person(lead, submission.received_at, rulebook.same_person_within):
-            closing = superseded(lead, now)
-            return CloseFirst(closing) if closing is not None else None
-        own_route = route if isinstance(route, Route) else None
-        change = add_touch(lead, _touch(submission, parsed, form, rulebook), own_route, rulebook, now)
-        facts.note(reading, change)
-        return Join(entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
     if isinstance(route, Exception):
         raise route
     tally = facts.tally
@@ -279,10 +296,41 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
         rulebook,
         now,
         submission.traceparent,
+        facts.earlier(reading, rulebook),
     )
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
+    company = None
+    if facts.by_company is not None and reading.company:
+        company = (reading.company, facts.by_company.get(reading.company))
+        facts.by_company[reading.company] = change.lead.id
     facts.note(reading, change)
-    return Admit(entry_id, change, (key,), people)
+    return Admit(entry_id, change, (key,), people, company)
+
+
+def _of_open_lead(
+    reading: Reading,
+    parsed: ParsedSubmission,
+    form: Form,
+    key: Seen,
+    facts: SubmissionFacts,
+    rulebook: Rulebook,
+    now: datetime,
+) -> Join | CloseFirst | None:
+    """A touch of the lead that its person has open; None where there is none, and it is a new lead."""
+    submission = reading.submission
+    open_leads = (facts.records.get(facts.by_person.get(person, "")) for person in reading.people)
+    lead = next((lead for lead in open_leads if isinstance(lead, Lead) and lead.is_open), None)
+    if lead is None:
+        return None
+    if not is_same_person(lead, submission.received_at, rulebook.same_person_within):
+        closing = superseded(lead, now)
+        assert closing is not None  # it is open
+        return CloseFirst(closing)
+    route = facts.routes[reading.entry_id]
+    own_route = route if isinstance(route, Route) else None
+    change = add_touch(lead, _touch(submission, parsed, form, rulebook), own_route, rulebook, now)
+    facts.note(reading, change)
+    return Join(reading.entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
 
 
 def _touch(submission: Submission, parsed: ParsedSubmission, form: Form, rulebook: Rulebook) -> Touch:

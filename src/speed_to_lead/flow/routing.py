@@ -244,6 +244,7 @@ def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
 
     A second change was decided on what the first would make of the lead. Where the first is refused, so is the
     second, unsent: the version it expects may be there all the same, written by somebody else, and it would undo that.
+    So it is with a lead whose company has another one in the same round: it was to follow that one's rep.
     """
     results = [Result.STALE] * len(settlements)
     rounds: list[list[int]] = [[]]
@@ -251,14 +252,19 @@ def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
     for number, settlement in enumerate(settlements):
         earlier = 0
         if (lead_id := _lead_of(settlement)) is not None:
-            earlier = changes_of.get(lead_id, 0)
+            earlier = max(changes_of.get(behind, 0) for behind in (lead_id, *_followed(settlement)))
             changes_of[lead_id] = earlier + 1
         if earlier == len(rounds):
             rounds.append([])
         rounds[earlier].append(number)
     refused: set[str] = set()
     for numbers in rounds:
-        sent = [number for number in numbers if _lead_of(settlements[number]) not in refused]
+        sent = [
+            number
+            for number in numbers
+            if _lead_of(settlements[number]) not in refused
+            and refused.isdisjoint(_followed(settlements[number]))
+        ]
         answers = place.store.queue.settle([settlements[number] for number in sent])
         for number, answer in zip(sent, answers, strict=True):
             results[number] = answer
@@ -267,6 +273,13 @@ def _write(place: Workplace, settlements: list[Settlement]) -> list[Result]:
             if lead_id is not None and answer is not Result.APPLIED:
                 refused.add(lead_id)
     return results
+
+
+def _followed(settlement: Settlement) -> tuple[str, ...]:
+    """The lead of the same company that a new lead was decided on, if any."""
+    if not isinstance(settlement, Admit) or settlement.company is None or settlement.company[1] is None:
+        return ()
+    return (settlement.company[1],)
 
 
 def _lead_of(settlement: Settlement) -> str | None:
@@ -301,7 +314,9 @@ def _decide_round(
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
-    records = _records(place, {*by_person.values(), *(reading.submission.id for reading in readings)})
+    by_company = _newest_of_companies(place, readings) if rulebook.keeps_companies else None
+    wanted = {*by_person.values(), *(by_company or {}).values()}
+    records = _records(place, {*wanted, *(reading.submission.id for reading in readings)})
     # Hardly any id is taken, so the other one is hardly ever asked for.
     taken = [reading for reading in readings if records.get(reading.submission.id) is not None]
     records |= _records(place, {reading.other_id for reading in taken})
@@ -310,7 +325,7 @@ def _decide_round(
     }
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
-    facts = SubmissionFacts(known, by_person, records, routes, tally)
+    facts = SubmissionFacts(known, by_person, records, routes, tally, by_company=by_company)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []
     to_close: list[LeadChange] = []
@@ -331,6 +346,11 @@ def _decide_round(
     if to_close:
         _close(place, to_close)
     return decisions
+
+
+def _newest_of_companies(place: Workplace, readings: list[Reading]) -> dict[str, str]:
+    """The newest lead of each company in the batch."""
+    return place.store.leads.of_companies([reading.company for reading in readings if reading.company])
 
 
 def _records(place: Workplace, ids: set[str]) -> "dict[str, Lead | Exception | None]":
