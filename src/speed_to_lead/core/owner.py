@@ -61,6 +61,8 @@ def owner_of(
 ) -> Owner | None:
     """Who has a claim on a lead at `now`; None where nobody could have one. `load` is open leads by rep id."""
     rule, reasons = route.rule, list[str]()
+    if earlier is NOTHING_EARLIER and rule.owner_from is None:  # most leads there are
+        return None
     if rule.owner_from is not None:
         owner = _named_owner(lead, rule.owner_from, route, rulebook, now, reasons)
         if owner is not None:

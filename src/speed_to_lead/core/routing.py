@@ -143,9 +143,10 @@ def assign(
         trace = (f'rep is "{owner.rep.id}": team "{owner.team.name}"', *(f"  {r}" for r in owner.reasons))
         return Assigned(owner.team, Pick(owner.rep, owner.reasons, None), trace)
     pick = pick_rep(route.team, rotation, load, now)
-    who, *reasons = pick_trace(route.team, pick)
-    claims = (f"  {reason}" for reason in owner.reasons) if owner is not None else ()
-    return Assigned(route.team, pick, (who, *claims, *reasons))
+    trace = pick_trace(route.team, pick)
+    if owner is not None:  # a claim that does not hold is told first
+        trace = (trace[0], *(f"  {reason}" for reason in owner.reasons), *trace[1:])
+    return Assigned(route.team, pick, trace)
 
 
 def new_lead(

@@ -10,7 +10,7 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
-from speed_to_lead.core.owner import Earlier
+from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier
 from speed_to_lead.core.routing import Route, Rulebook, deadline_by_rules, new_lead, route_of
 from speed_to_lead.core.same_person import add_touch, is_same_person, superseded
 from speed_to_lead.core.submission import (
@@ -213,9 +213,10 @@ class SubmissionFacts:
             person, reading.submission.received_at, rulebook.same_person_within
         ):
             person = None
-        if self.by_company is None:
-            return Earlier(person)
-        return Earlier(person, self.records.get(self.by_company.get(reading.company, "")))
+        company = None
+        if self.by_company is not None:
+            company = self.records.get(self.by_company.get(reading.company, ""))
+        return NOTHING_EARLIER if person is None and company is None else Earlier(person, company)
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
