@@ -124,6 +124,29 @@ def test_a_batch_of_one_company(scene: Scene) -> None:
     assert {"leads": 20} == scene.counts()
 
 
+@pytest.mark.parametrize("spam", [1, 3])
+def test_spam_from_a_company_does_not_make_it_forgotten(scene: Scene, spam: int) -> None:
+    """Closed without an answer they do not count: the company is still whose the newest lead is that does."""
+    scene = by_company(scene)
+    first = scene.routed(email="kim@acme.example")
+    for number in range(spam):
+        close(scene, scene.routed(email=f"robot{number}@acme.example"))
+    scene.routed()
+    again = scene.routed(email="lee@acme.example")
+    assert ["ana", "ana"] == [first.rep, again.rep]
+    assert f"has lead {first.id} of this company, open" in "\n".join(again.trace)
+
+
+def test_a_company_with_nothing_but_spam(scene: Scene) -> None:
+    """Then nobody has it, and the trace says why."""
+    scene = by_company(scene)
+    close(scene, scene.routed(email="robot@acme.example"))
+    close(scene, scene.routed(email="robot2@acme.example"))
+    lead = scene.routed(email="kim@acme.example")
+    assert "cleo" == lead.rep
+    assert "was closed without an answer" in "\n".join(lead.trace)
+
+
 def test_free_mail_is_no_company(scene: Scene) -> None:
     """People who share nothing but a mail provider are shared out in turn."""
     scene = by_company(scene)

@@ -37,6 +37,15 @@ class Earlier:
 NOTHING_EARLIER = Earlier()
 
 
+#: Leads of one company that are looked through for the newest that counts.
+COMPANY_DEPTH = 10
+
+
+def gives_company(lead: Lead) -> bool:
+    """Whether the company is its rep's: somebody there waits for the rep's answer, or got it."""
+    return lead.is_open or lead.answered_at is not None
+
+
 class Owner(NamedTuple):
     """Whose the lead is by a claim, in which team; no rep where no claim holds. `reasons` says why, one line for each."""
 

@@ -1,7 +1,7 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.attribution import attribute
 from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
-from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier
+from speed_to_lead.core.owner import COMPANY_DEPTH, NOTHING_EARLIER, Earlier, gives_company
 from speed_to_lead.core.routing import Route, Rulebook, deadline_by_rules, new_lead, route_of
 from speed_to_lead.core.same_person import add_touch, is_same_person, superseded
 from speed_to_lead.core.submission import (
@@ -213,10 +213,33 @@ class SubmissionFacts:
             person, reading.submission.received_at, rulebook.same_person_within
         ):
             person = None
-        company = None
-        if self.by_company is not None:
-            company = self.records.get(self.by_company.get(reading.company, ""))
+        company = self._newest_of_company(reading) if self.by_company is not None else None
         return NOTHING_EARLIER if person is None and company is None else Earlier(person, company)
+
+    def behind_closed(self) -> set[str]:
+        """Leads still to be read: of each company those before leads that were closed without an answer."""
+        found: set[str] = set()
+        for newest in (self.by_company or {}).values():
+            last = self._newest_that_counts(newest)
+            if isinstance(last, Lead) and not gives_company(last) and last.company_before:
+                found.add(last.company_before)
+        return found - self.records.keys()
+
+    def _newest_of_company(self, reading: Reading) -> Lead | Exception | None:
+        assert self.by_company is not None
+        return self._newest_that_counts(self.by_company.get(reading.company, ""))
+
+    def _newest_that_counts(self, newest: str) -> Lead | Exception | None:
+        """That lead, or the first before it that is open or was answered; the last that is known where none is."""
+        lead = self.records.get(newest)
+        for _ in range(COMPANY_DEPTH):
+            if not isinstance(lead, Lead) or gives_company(lead):
+                break
+            before = self.records.get(lead.company_before)
+            if before is None:
+                break
+            lead = before
+        return lead
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
@@ -301,11 +324,23 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
     )
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     company = None
-    if facts.by_company is not None and reading.company:
-        company = (reading.company, facts.by_company.get(reading.company))
-        facts.by_company[reading.company] = change.lead.id
+    if facts.by_company is not None:
+        company, change = _newest_of(facts.by_company, reading.company, change)
     facts.note(reading, change)
     return Admit(entry_id, change, (key,), people, company)
+
+
+def _newest_of(
+    by_company: dict[str, str], company: str, change: LeadChange
+) -> tuple[tuple[str, str | None] | None, LeadChange]:
+    """The lead as its company's newest, behind which the one before is found again; and what the store is to guard."""
+    if not company:
+        return None, change
+    before = by_company.get(company)
+    by_company[company] = change.lead.id
+    if before is not None:
+        change = replace(change, lead=replace(change.lead, company_before=before))
+    return (company, before), change
 
 
 def _of_open_lead(

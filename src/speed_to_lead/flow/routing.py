@@ -11,6 +11,7 @@ import structlog
 
 from speed_to_lead import forms, tracing
 from speed_to_lead.core.lead import LeadChange
+from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
     Admit,
@@ -326,6 +327,10 @@ def _decide_round(
     teams = {route.team.name for route in routes.values() if isinstance(route, Route)}
     tally = Tally(store.leads.rotations(teams), store.leads.load())
     facts = SubmissionFacts(known, by_person, records, routes, tally, by_company=by_company)
+    for _ in range(COMPANY_DEPTH if by_company else 0):
+        if not (behind := facts.behind_closed()):
+            break
+        records |= _records(place, behind)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     decisions: list[tuple[Reading, Settlement | None]] = []
     to_close: list[LeadChange] = []
