@@ -222,6 +222,13 @@ def _leave_person(scene: Scene, _: Lead) -> None:
         _redis(scene).client.set(_redis(scene).keys.person("somebody"), "nobody")
 
 
+def _leave_company(scene: Scene, _: Lead) -> None:
+    if state := _memory(scene):
+        state.companies["some"] = "nobody"
+    else:
+        _redis(scene).client.set(_redis(scene).keys.company("some"), "nobody")
+
+
 def _miscount(scene: Scene, lead: Lead) -> None:
     if state := _memory(scene):
         state.load[lead.rep] += 5
@@ -280,6 +287,7 @@ DAMAGES: dict[Finding, Callable[[Scene, Lead], None]] = {
     Finding.NO_RECORD: _list_nobody,
     Finding.PERSON_LOST: _lose_person,
     Finding.PERSON_DANGLING: _leave_person,
+    Finding.COMPANY_DANGLING: _leave_company,
     Finding.LOAD_WRONG: _miscount,
     Finding.ALERT_LOST: _lose_alert,
     Finding.ALERT_PUT_OFF: _put_off,
@@ -639,10 +647,9 @@ def test_every_finding_is_mended_or_has_words() -> None:
     """A kind that is told of has its sentence; every kind is looked at again in one of the ways there are."""
     raised = {finding for finding in Finding if not finding.is_repaired}
     assert raised == set(auditing._MEANING)
-    looked_at_again = auditing._LEAD_FINDINGS | auditing._ALERT_FINDINGS
+    looked_at_again = auditing._LEAD_FINDINGS | auditing._ALERT_FINDINGS | auditing._POINTER_FINDINGS
     rounds = {
         Finding.LOAD_WRONG,
-        Finding.PERSON_DANGLING,
         Finding.LEDGER,
         Finding.PENDING,
         Finding.QUARANTINED,

@@ -161,17 +161,19 @@ def alerts_say_the_truth(evidence: Evidence, tally: Tally) -> None:
         if story is None or expected is None or "late_seconds" not in receipt["data"]:
             continue  # told to people only
         tally.saw()
-        for wrong in _untrue(receipt, story.lead, expected):
+        for wrong in _untrue(receipt, story, expected):
             tally.broken(f"{receipt['key']} {wrong}", story.lead["id"])
         _look_at_rep(evidence, tally, receipt, story)
 
 
-def _untrue(receipt: Document, lead: Document, expected: Expected) -> Iterator[str]:
+def _untrue(receipt: Document, story: Story, expected: Expected) -> Iterator[str]:
     data = receipt["data"]
     if receipt["type"] != expected.type:
         yield f"calls itself {receipt['type']}, the rules say {expected.type}"
-    if data["deadline"] is None or ms_of(data["deadline"]) != ms_of(lead["deadline"]):
-        yield f"names the deadline {data['deadline']}, it is {lead['deadline']}"
+    # It names the deadline the lead had when it was sent; a touch may have brought another one since.
+    deadlines = [text_of(deadline) for _, deadline in story.deadlines]
+    if data["deadline"] is None or text_of(ms_of(data["deadline"])) not in deadlines:
+        yield f"names the deadline {data['deadline']}, it was {' then '.join(deadlines)}"
     if tuple(data["skipped_steps"]) != expected.skipped:
         yield f"names {data['skipped_steps']} as skipped, history {expected.skipped}"
     if ms_of(data["decided_at"]) != expected.decided_at:

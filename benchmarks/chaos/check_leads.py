@@ -1,11 +1,14 @@
 """The records: route, deadline, rep, history, responses, load (promises 3, 5, 8, 10, 11)."""
 
 from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.chaos.business_time import deadline_of, instant_of_step, ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence
-from benchmarks.chaos.rules import FORMS, SLAS, TEAMS, route_of
-from benchmarks.chaos.story import Story
+from benchmarks.chaos.people import person_of
+from benchmarks.chaos.rules import FORMS, SLAS, TEAMS, Step, route_of
+from benchmarks.chaos.story import STOPPING, Story
 from benchmarks.chaos.tools import MARK
 from benchmarks.chaos.verdict import Check, Tally
 
@@ -22,44 +25,175 @@ _HOLDS_UP_CLOCKS = (
 
 
 def routes_are_right(evidence: Evidence, tally: Tally) -> None:
-    """Source, team and SLA are those the rules give what was sent."""
+    """Source, team and SLA are those the rules give what was sent; the team of a person's rep is kept with the rep."""
+    before = _leads_before(evidence)
     for lead in evidence.leads.values():
         tally.saw()
-        written = str(lead["fields"].get("source") or "newsletter")
-        source = (FORMS[lead["form"]].source if lead["form"] in FORMS else "") or written
-        routed = lead["history"][0]["details"]
-        route = route_of(source)
-        given, wanted = (lead["source"], routed["team"], routed["sla"]), (source, route.team, route.sla)
+        routed, route = lead["history"][0]["details"], route_of(_source_of(lead))
+        earlier = before.get(lead["id"])
+        team = route.team
+        if earlier is not None and routed["team"] != team and routed["rep"] == earlier["rep"]:
+            team = next(name for name, one in TEAMS.items() if one.rep(routed["rep"]))
+        given = (lead["source"], routed["team"], routed["sla"])
+        wanted = (_source_of(lead), team, route.sla)
         if given != wanted:
             tally.broken(f"source, team, SLA are {given}, the rules say {wanted}", lead["id"])
 
 
+def answered_people_keep_their_rep(evidence: Evidence, tally: Tally) -> None:
+    """Who comes back after an answer has the rep they had, or the trace says who could answer sooner."""
+    for lead_id, earlier in _leads_before(evidence).items():
+        lead = evidence.leads[lead_id]
+        answered = any(
+            ms_of(entry["at"]) <= ms_of(lead["history"][0]["at"]) and entry["event"] in STOPPING[:-1]
+            for entry in earlier["history"]
+        )
+        if not answered or not earlier["rep"]:
+            continue
+        tally.saw()
+        rep = lead["history"][0]["details"]["rep"]
+        if rep == earlier["rep"]:
+            continue
+        if any(f"has lead {earlier['id']}" in line and "sooner" in line for line in lead["trace"]):
+            tally.excuse("another rep could answer sooner, and the trace says so")
+        elif any(map(evidence.is_of_wrong_clock, _instants_of(lead, earlier))):
+            tally.excuse("the server's clock stepped: which came first cannot be said")
+        elif ms_of(lead["history"][0]["at"]) - _stop_of(earlier) <= WRITING_MS:
+            tally.excuse("answered and routed in the same second")
+        else:
+            tally.broken(
+                f"went to {rep}, though {earlier['rep']} had answered them in {earlier['id']}", lead_id
+            )
+
+
+def _stop_of(lead: Document) -> int:
+    return max(ms_of(entry["at"]) for entry in lead["history"] if entry["event"] in STOPPING)
+
+
+def _instants_of(*leads: Document) -> list[int]:
+    return [ms_of(entry["at"]) for lead in leads for entry in lead["history"]]
+
+
+def _leads_before(evidence: Evidence) -> dict[str, Document]:
+    """For each lead that is not its person's first: the one before."""
+    by_person: dict[str, list[Document]] = {}
+    for lead in evidence.leads.values():
+        by_person.setdefault(person_of(lead["fields"]), []).append(lead)
+    found: dict[str, Document] = {}
+    for leads in by_person.values():
+        leads.sort(key=lambda lead: ms_of(lead["history"][0]["at"]))
+        found |= {later["id"]: earlier for earlier, later in pairwise(leads)}
+    return found
+
+
+def _source_of(lead: Document) -> str:
+    written = str(lead["fields"].get("source") or "newsletter")
+    return (FORMS[lead["form"]].source if lead["form"] in FORMS else "") or written
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The SLA a lead is under, and its ladder: each step's instant and what it does, by name."""
+
+    sla: str
+    deadline: int
+    ladder: dict[str, tuple[int, Step]]
+
+
 def deadlines_are_right(evidence: Evidence, tally: Tally) -> None:
-    """Deadline and every step stand where the arithmetic of the checker puts them."""
+    """Deadline and every step stand where the arithmetic of the checker puts them, touches that were due sooner included."""
     for lead in evidence.leads.values():
         tally.saw()
-        team, sla, received = lead["history"][0]["details"]["team"], lead["sla"], ms_of(lead["received_at"])
-        deadline = deadline_of(sla, team, received)
-        if ms_of(lead["deadline"]) != deadline:
-            tally.broken(f"{sla}: due {lead['deadline']}, by our arithmetic {text_of(deadline)}", lead["id"])
+        clock, problem = _clock_of(lead)
+        if problem:
+            tally.broken(problem, lead["id"])
             continue
-        planned = {step["name"]: step for step in lead["steps"]}
-        wanted = {step.at: step for step in SLAS[sla].steps}
-        if planned.keys() != wanted.keys():
+        if (lead["sla"], ms_of(lead["deadline"])) != (clock.sla, clock.deadline):
             tally.broken(
-                f"{sla}: the ladder is {sorted(planned)}, the rules say {sorted(wanted)}", lead["id"]
+                f"{lead['sla']}: due {lead['deadline']}, by our arithmetic {clock.sla}, {text_of(clock.deadline)}",
+                lead["id"],
             )
             continue
-        for name, step in wanted.items():
-            at = instant_of_step(sla, team, name, received, deadline)
+        planned = {step["name"]: step for step in lead["steps"]}
+        if planned.keys() != clock.ladder.keys() or len(planned) != len(lead["steps"]):
+            tally.broken(
+                f"{clock.sla}: the ladder is {[s['name'] for s in lead['steps']]}, the rules say {sorted(clock.ladder)}",
+                lead["id"],
+            )
+            continue
+        for name, (at, step) in clock.ladder.items():
             if ms_of(planned[name]["at"]) != at:
                 tally.broken(
-                    f"{sla}: step {name} at {planned[name]['at']}, by our arithmetic {text_of(at)}",
+                    f"{clock.sla}: step {name} at {planned[name]['at']}, by our arithmetic {text_of(at)}",
                     lead["id"],
                 )
             targets = [tuple(planned[name][way]) for way in ("tell", "remind", "alert")]
             if targets != [step.tell, step.remind, step.alert] or planned[name]["reassign"] != step.reassign:
-                tally.broken(f"{sla}: step {name} tells {targets}", lead["id"])
+                tally.broken(f"{clock.sla}: step {name} tells {targets}", lead["id"])
+
+
+def _clock_of(lead: Document) -> tuple[_Clock, str]:
+    """The clock a lead ends up with: its own, then that of each touch that was due sooner; and what is wrong with it."""
+    source, received = _source_of(lead), ms_of(lead["received_at"])
+    clock = _clock_begun(source, received)
+    touches = {touch["submission_id"]: touch for touch in lead["touches"]}
+    done = {name for name, (at, _) in clock.ladder.items() if at <= received}
+    due_sooner: _Clock | None = None
+    touched_at = 0
+    is_breached = False
+    sooner = 0
+    for entry in lead["history"]:
+        name, details = entry["event"], entry["details"]
+        if due_sooner is not None and name != "lead.due_sooner":
+            return clock, f"the touch at {entry['at']} is due sooner, and the lead did not take its SLA"
+        if name == "lead.breached":
+            is_breached = True
+        elif name == "step.decided":
+            done |= {details["step"], *details["skipped"]}
+        elif name == "lead.touched" and details["submission"] in touches:
+            touch = touches[details["submission"]]
+            touched_at = ms_of(touch["received_at"])
+            own = _clock_begun(touch["source"], touched_at)
+            if own.deadline < clock.deadline and not is_breached:
+                due_sooner = own
+        elif name == "lead.due_sooner":
+            if due_sooner is None:
+                return clock, f"it took an SLA at {entry['at']} that was not due sooner"
+            sooner += 1
+            clock = _taken_over(clock, due_sooner, done, touched_at, ms_of(entry["at"]), f"sooner-{sooner}")
+            due_sooner = None
+    if due_sooner is not None:
+        return clock, "the last touch is due sooner, and the lead did not take its SLA"
+    return clock, ""
+
+
+def _clock_begun(source: str, received: int) -> _Clock:
+    route = route_of(source)
+    deadline = deadline_of(route.sla, route.team, received)
+    ladder = {
+        step.at: (instant_of_step(route.sla, route.team, step.at, received, deadline), step)
+        for step in SLAS[route.sla].steps
+    }
+    return _Clock(route.sla, deadline, ladder)
+
+
+def _taken_over(clock: _Clock, own: _Clock, done: set[str], touched_at: int, now: int, sooner: str) -> _Clock:
+    """What was done or due stays, the rep was told, and the touch's ladder follows; a name that is taken gets a number."""
+    ladder = {name: one for name, one in clock.ladder.items() if name in done or one[0] <= now}
+    before = set(done)
+    ladder[sooner] = (touched_at, Step(sooner, remind=("rep",)))
+    done.add(sooner)
+    for name, (at, step) in own.ladder.items():
+        if at <= touched_at and name in before:
+            continue
+        number, free = 1, name
+        while free in ladder:
+            number += 1
+            free = f"{name}-{number}"
+        ladder[free] = (at, step)
+        if at <= touched_at:
+            done.add(free)
+    return _Clock(own.sla, own.deadline, ladder)
 
 
 def receipt_is_right(evidence: Evidence, tally: Tally) -> None:
@@ -220,7 +354,7 @@ def steps_are_decided(evidence: Evidence, tally: Tally) -> None:
     for lead in evidence.leads.values():
         story = evidence.stories[lead["id"]]
         for step in lead["steps"]:
-            at = ms_of(step["at"])
+            at = max(ms_of(step["at"]), story.came_late.get(step["name"], 0))
             until = evidence.checked_at if story.stopped_at is None else story.stopped_at
             if at > until:
                 continue
@@ -266,6 +400,7 @@ CHECKS = (
     Check("route", "11", "source, team and SLA as the rules say", routes_are_right),
     Check("deadline", "11", "deadlines and steps by our own arithmetic", deadlines_are_right),
     Check("receipt", "10", "received_at is when it was received", receipt_is_right),
+    Check("owner", "5", "answered people keep their rep", answered_people_keep_their_rep),
     Check("rep", "5", "one rep at a time", one_rep_at_a_time),
     Check("history", "3", "history is whole, in order and possible", history_is_whole),
     Check("responses", "3", "responses are recorded, once", responses_are_recorded_once),

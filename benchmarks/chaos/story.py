@@ -53,7 +53,10 @@ class Change:
 
 @dataclass(slots=True)
 class Story:
-    """What the history of one lead amounts to. `wrong` is what cannot be true in it."""
+    """What the history of one lead amounts to. `wrong` is what cannot be true in it.
+
+    `deadlines` are those it had, each with since when; `came_late` are steps that a touch brought, with when it did.
+    """
 
     lead: Document
     changes: list[Change] = field(default_factory=list)
@@ -65,6 +68,8 @@ class Story:
     breached: int = 0
     wrong: list[str] = field(default_factory=list)
     nobody: list[str] = field(default_factory=list)
+    deadlines: list[tuple[int, int]] = field(default_factory=list)
+    came_late: dict[str, int] = field(default_factory=dict)
 
     @property
     def routed_at(self) -> int:
@@ -119,7 +124,7 @@ def _changes_in(history: list[Document]) -> Iterator[Change]:
 def _belongs_to(name: str, event: Document, change: Change) -> bool:
     """Whether this line was written together with the ones before it: a breach, then what it came with."""
     if any(ended in change.names for ended in (*RESPONSES, "lead.closed", "lead.touched", "lead.routed")):
-        return False
+        return name == "lead.due_sooner" and change.names == ["lead.touched"]
     if any("by" in earlier["details"] for earlier in change.events):
         return False
     if name in (*RESPONSES, "lead.closed"):
@@ -142,8 +147,13 @@ class _Teller:
         self._had_it: list[str] = []
         self._lost_by: str | None = None  # where whoever had it last hears that they have not
         self._steps: dict[str, Document] = {step["name"]: step for step in self._lead["steps"]}
-        self._deadline = ms_of(self._lead["deadline"])
+        sooner = [event for event in self._lead["history"] if event["event"] == "lead.due_sooner"]
+        self._deadline = ms_of(sooner[0]["details"]["before"] if sooner else self._lead["deadline"])
         self._is_breached = False
+        for event in sooner:
+            names = (*event["details"]["steps"], *event["details"]["told"].values())
+            story.came_late |= dict.fromkeys(names, ms_of(event["at"]))
+        story.deadlines.append((story.changes[0].at, self._deadline))
         story.reps.append((story.changes[0].at, rep))
 
     def on_receipt(self) -> None:
@@ -151,7 +161,7 @@ class _Teller:
         received, at = ms_of(self._lead["received_at"]), self._story.changes[0].at
         told: set[str] = set()
         for step in self._lead["steps"]:
-            if ms_of(step["at"]) <= received:
+            if ms_of(step["at"]) <= received and step["name"] not in self._story.came_late:
                 self._story.done.append(step["name"])
                 for destination, kind in self._targets(step).items():
                     if destination not in told:
@@ -173,11 +183,28 @@ class _Teller:
                     new_rep = self._pass_on(change.at, details)
                 case "lead.kept":
                     kept = True
+                case "lead.due_sooner":
+                    self._take_sla_of_touch(change.at, details)
         decided = [event for event in change.events if event["event"] == "step.decided"]
         if decided:
             self._decide(change.at, decided, new_rep, kept=kept)
         if story.stopped_at is None and any(name in STOPPING for name in change.names):
             story.stopped_at = change.at
+
+    def _take_sla_of_touch(self, at: int, details: Document) -> None:
+        """From now on another deadline counts, and the rep was told so."""
+        story = self._story
+        if ms_of(details["before"]) != self._deadline:
+            story.wrong.append(f"a touch found the deadline {details['before']}, which it was not")
+        self._deadline = ms_of(details["deadline"])
+        story.deadlines.append((at, self._deadline))
+        wanted = {self._destination("rep"): f"sooner-{len(story.deadlines) - 1}"}
+        if details["told"] != wanted:
+            story.wrong.append(f"a touch due sooner told {details['told']}, the rules say {wanted}")
+        for destination, name in wanted.items():
+            step = self._steps.get(name)
+            story.done.append(name)
+            self._expect(name, destination, "sla.reminder", at, ms_of(step["at"]) if step else None)
 
     def note_alert(self, event: Document) -> None:
         """What became of an alert; given up, it is another destination's."""
@@ -251,7 +278,11 @@ class _Teller:
             story.done.append(name)
         highest = ms_of(self._steps[names[0]]["at"])
         due = [
-            s["name"] for s in self._lead["steps"] if ms_of(s["at"]) < highest and s["name"] not in story.done
+            s["name"]
+            for s in self._lead["steps"]
+            if ms_of(s["at"]) < highest
+            and s["name"] not in story.done
+            and story.came_late.get(s["name"], at) <= at
         ]
         if due:
             story.wrong.append(
@@ -281,7 +312,7 @@ class _Teller:
         story, name = self._story, event["details"]["step"]
         step = self._steps[name]
         step_at = ms_of(step["at"])
-        story.decided.append((name, at, step_at))
+        story.decided.append((name, at, max(step_at, story.came_late.get(name, step_at))))
         wanted = self._targets(step)
         if new_rep is not None and is_passing:
             destination = self._destination("rep")

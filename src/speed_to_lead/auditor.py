@@ -34,6 +34,7 @@ from speed_to_lead.core.audit import (
     audit_books,
     audit_lead,
     audit_load,
+    dangling_finding,
     repair_of,
     waits_until,
 )
@@ -68,6 +69,8 @@ _LEAD_FINDINGS = frozenset((
 _ALERT_FINDINGS = frozenset((
     Finding.ALERT_STRANDED, Finding.ALERT_EMPTY, Finding.ALERT_PUT_OFF, Finding.LEASE_STUCK, Finding.OUTBOX_UNNAMED,
 ))  # fmt: skip
+
+_POINTER_FINDINGS = frozenset((Finding.PERSON_DANGLING, Finding.COMPANY_DANGLING))
 
 #: What each kind that is told of means, and what shows more.
 _MEANING = {
@@ -181,11 +184,11 @@ class Auditor:
         """A batch of all names or, after the last of them, of the alerts; whether the round is through."""
         store = self.place.store
         if not self._names_are_done:
-            ids, people, self._name_cursor = store.audit.names(self._name_cursor, BATCH)
+            ids, pointers, self._name_cursor = store.audit.names(self._name_cursor, BATCH)
             for facts in self._look_at_leads(ids):
                 if facts.lead is not None and facts.lead.is_open and not facts.in_open:
                     self._sets_were_right = False
-            self._look_at_people(people)
+            self._look_at_pointers(pointers)
             if not self._name_cursor:
                 self._names_are_done = True
                 self._sets_are_right, self._sets_were_right = self._sets_were_right, True
@@ -201,13 +204,13 @@ class Auditor:
         ripe = [one for one, since in self.suspicions.items() if now - since >= one.finding.patience]
         leads = sorted({one.subject for one in ripe if one.finding in _LEAD_FINDINGS})
         alerts = sorted({one.subject for one in ripe if one.finding in _ALERT_FINDINGS})
-        people = sorted({one.subject for one in ripe if one.finding is Finding.PERSON_DANGLING})
+        pointers = sorted({one.subject for one in ripe if one.finding in _POINTER_FINDINGS})
         for start in range(0, len(leads), BATCH):
             self._look_at_leads(leads[start : start + BATCH])
         for start in range(0, len(alerts), BATCH):
             self._look_at_alerts(alerts[start : start + BATCH])
-        if people:
-            self._look_at_people(people)
+        if pointers:
+            self._look_at_pointers(pointers)
 
     # --- looking
 
@@ -229,14 +232,14 @@ class Auditor:
                 self._repair_lead(facts, certain, now)
         return looked_at
 
-    def _look_at_people(self, keys: list[str]) -> None:
+    def _look_at_pointers(self, names: list[str]) -> None:
         store = self.place.store
         found = [
-            Contradiction(Finding.PERSON_DANGLING, key, (lead_id,))
-            for key, lead_id in store.audit.dangling(keys).items()
+            Contradiction(dangling_finding(name), name, (lead_id,))
+            for name, lead_id in store.audit.dangling(names).items()
         ]
-        for one in self._weigh(found, {Finding.PERSON_DANGLING}, keys, store.now()):
-            self._repaired(one, store.audit.forget_person(one.subject, str(one.seen[0])))
+        for one in self._weigh(found, _POINTER_FINDINGS, names, store.now()):
+            self._repaired(one, store.audit.forget_pointer(one.subject, str(one.seen[0])))
 
     def _look_at_alerts(self, keys: list[str]) -> None:
         store, now = self.place.store, self.place.store.now()
@@ -363,5 +366,5 @@ class Auditor:
 
 
 def _loggable(one: Contradiction) -> str:
-    """The subject, but of a person's key, which is made of their address, no more than that it is one."""
-    return "person" if one.finding is Finding.PERSON_DANGLING else one.subject
+    """The subject, but of a pointer, whose name is made of somebody's address, no more than whose it is."""
+    return one.subject.partition(":")[0] if one.finding in _POINTER_FINDINGS else one.subject

@@ -19,6 +19,7 @@ import structlog
 
 from speed_to_lead import forms
 from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.person import Person
 from speed_to_lead.core.rendering import lead_as_json
@@ -109,6 +110,7 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
     elsewhere: list[dict[str, str]] = []
     waiting: list[dict[str, Any]] = []
     letters: list[dict[str, Any]] = []
+    companies: set[str] = set()
     found = Found()
     for held in _met(place, person, set(), found):
         match held.kind:
@@ -116,12 +118,17 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
                 lead = _lead(place, held.name)
                 if isinstance(lead, Lead) and person.owns_lead(lead):
                     leads[lead.id] = lead_as_json(lead, _history(place, lead.id))
+                    companies.add(company_key(lead.lead))
                 else:
                     elsewhere.append({"kind": "lead", "id": held.name, "text": held.text})
             case HeldKind.INCOMING | HeldKind.DEAD_LETTER if held.submission is not None:
                 (waiting if held.kind is HeldKind.INCOMING else letters).append(_raw(held, held.submission))
             case _:
                 elsewhere.append({"kind": held.kind.value, "id": held.name, "text": held.text})
+    for key, lead_id in place.store.leads.of_companies(sorted(companies - {""})).items():
+        if lead_id in leads:
+            name = f"company:{key}"
+            elsewhere.append({"kind": HeldKind.POINTER.value, "id": name, "text": f"{name} {lead_id}"})
     told = {lead_id for lead_id in leads if "history" in leads[lead_id]}
     mine = [one for one in elsewhere if not (one["kind"] == "history" and one["id"] in told)]
     alerts = place.store.privacy.alerts_of(list(leads))
@@ -372,6 +379,8 @@ def remove_lead(
     if not isinstance(lead, Lead):
         return privacy.remove_lead(lead_id, None, counter, alerts=of_lead)
     pointers = [f"person:{key}" for key in person_keys(lead.lead)]
+    if company := company_key(lead.lead):
+        pointers.append(f"company:{company}")
     return privacy.remove_lead(
         lead_id, lead.version, counter, rep=lead.rep, alerts=of_lead, pointers=pointers
     )

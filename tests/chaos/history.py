@@ -11,6 +11,7 @@ T = 1_795_341_600_000
 
 SAM = "sam@people.example.com"
 KIM = "kim@people.example.com"
+LOU = "lou@people.example.com"
 
 
 def iso(at: int) -> str:
@@ -22,7 +23,10 @@ def iso(at: int) -> str:
 
 
 def sound_run() -> Evidence:
-    """A lead that was touched and answered, one that nobody answered, and some noise; all of it in order."""
+    """A lead that was touched and answered, one that nobody answered, and some noise; all of it in order.
+
+    The answered person comes back to their rep, and one touch is due sooner than its lead was.
+    """
     posts: list[Document] = [
         post("s1", "typeform-demo", SAM, "a1"),
         post("s2", "open-page", SAM, "a-touch", at=900),
@@ -32,16 +36,19 @@ def sound_run() -> Evidence:
         post("s4", "token-list", "x@people.example.com", "t1", kind="test"),
         post("s5", "token-list", "y@people.example.com", "d1", kind="unreadable"),
         post("s6", "hubspot-referral", "z@people.example.com", "", kind="forged", status=401),
+        post("s7", "token-list", LOU, "c1"),
+        post("s8", "typeform-demo", LOU, "c-touch", at=1_000),
+        post("s10", "typeform-demo", SAM, "a2", at=10_000),
     ]
     answered, waiting = _answered_lead(), _waiting_lead()
     return Evidence(
         posts=posts,
         responds=[response("a1", "connected", "r1"), response("a1", "connected", "r1", result="already_recorded")],
-        receipts=[*_receipts_of_answered(), *_receipts_of_waiting()],
+        receipts=[*_receipts_of_answered(), *_receipts_of_waiting(), *_receipts_of_hurried()],
         faults=[],
-        leads={"a1": answered, "b1": waiting},
+        leads={"a1": answered, "b1": waiting, "c1": _hurried_lead(), "a2": _lead_that_came_back()},
         ledger={
-            "received": 6, "leads": 2, "touches": 1, "duplicates": 1, "tests": 1, "dead_letters": 1,
+            "received": 9, "leads": 4, "touches": 2, "duplicates": 1, "tests": 1, "dead_letters": 1,
             "in_flight": 0, "difference": 0,
         },
         dead_letters=[{"id": "d1", "form": "token-list", "error": "neither an email address nor a phone number"}],
@@ -118,6 +125,7 @@ def _steps(sla: str, instants: list[int], done: list[str]) -> list[dict[str, Any
 def _record(lead_id: str, **given: Any) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "received_at": iso(0), "breached_at": None, "reps_before": [], "responses": [], "touches": [],
+        "trace": [],
     }  # fmt: skip
     return {"id": lead_id} | empty | given
 
@@ -137,7 +145,15 @@ def _answered_lead() -> dict[str, Any]:
         steps=_steps("fast", [0, 3_000, 6_000, 10_000, 15_000], ["0%", "50%"]),
         fields={"email": " Sam@people.example.com"},
         custom={MARK: "s1"},
-        touches=[{"submission_id": "a-touch", "form": "open-page", "custom": {MARK: "s2"}}],
+        touches=[
+            {
+                "submission_id": "a-touch",
+                "form": "open-page",
+                "custom": {MARK: "s2"},
+                "received_at": iso(900),
+                "source": "newsletter",
+            }
+        ],
         responses=[{"evidence": "r1"}],
         history=[
             line(20, "lead.routed", team="alpha", rep="ada", sla="fast"),
@@ -154,6 +170,79 @@ def _receipts_of_answered() -> list[dict[str, Any]]:
     return [
         receipt("a1", "0%", "alpha-desk", "lead.assigned", 90, **_said("ada", 6_000, 20, 0.02)),
         receipt("a1", "50%", "alpha-desk", "sla.reminder", 3_120, **_said("ada", 6_000, 3_050, 0.05)),
+    ]
+
+
+def _hurried_lead() -> dict[str, Any]:
+    """Lou of gamma, under `plain`; a demo request after a second is due sooner, and connected after five."""
+    steps = _steps("fast", [1_000, 4_000, 7_000, 11_000, 16_000], ["50%"])[1:]
+    told, hurried = _steps("plain", [0, 10_000], ["0%"])[0], _steps("plain", [1_000, 0], ["0%"])[0]
+    hurried |= {"name": "sooner-1", "tell": [], "remind": ["rep"], "done": True}
+    return _record(
+        "c1",
+        form="token-list",
+        state="answered",
+        version=4,
+        source="list",
+        team="gamma",
+        rep="gail",
+        sla="fast",
+        deadline=iso(7_000),
+        steps=[told, hurried, *steps],
+        fields={"email": LOU},
+        custom={MARK: "s7"},
+        touches=[
+            {
+                "submission_id": "c-touch", "form": "typeform-demo", "custom": {MARK: "s8"}, "received_at": iso(1_000),
+                "source": "demo",
+            }
+        ],
+        history=[
+            line(20, "lead.routed", team="gamma", rep="gail", sla="plain"),
+            line(120, "alert.delivered", step="0%", to="gamma-desk", attempt=1),
+            line(1_020, "lead.touched", submission="c-touch"),
+            line(
+                1_020, "lead.due_sooner", submission="c-touch", sla="fast", before=iso(10_000), deadline=iso(7_000),
+                steps=["50%", "100%", "+4s", "+9s"], told={"gamma-desk": "sooner-1"},
+            ),
+            line(1_120, "alert.delivered", step="sooner-1", to="gamma-desk", attempt=1),
+            line(4_050, "step.decided", step="50%", skipped=[], told=["gamma-desk"]),
+            line(4_150, "alert.delivered", step="50%", to="gamma-desk", attempt=1),
+            line(5_000, "lead.connected", by="gail"),
+        ],
+    )  # fmt: skip
+
+
+def _lead_that_came_back() -> dict[str, Any]:
+    """Sam once more, six seconds after the answer: with the rep who gave it."""
+    return _record(
+        "a2",
+        received_at=iso(10_000),
+        form="typeform-demo",
+        state="answered",
+        version=2,
+        source="demo",
+        team="alpha",
+        rep="ada",
+        sla="fast",
+        deadline=iso(16_000),
+        steps=_steps("fast", [10_000, 13_000, 16_000, 20_000, 25_000], ["0%"]),
+        fields={"email": SAM},
+        custom={MARK: "s10"},
+        history=[
+            line(10_020, "lead.routed", team="alpha", rep="ada", sla="fast"),
+            line(10_120, "alert.delivered", step="0%", to="alpha-desk", attempt=1),
+            line(11_000, "lead.connected", by="ada"),
+        ],
+    )
+
+
+def _receipts_of_hurried() -> list[dict[str, Any]]:
+    return [
+        receipt("c1", "0%", "gamma-desk", "lead.assigned", 90, **_said("gail", 10_000, 20, 0.02)),
+        receipt("c1", "sooner-1", "gamma-desk", "sla.reminder", 1_090, **_said("gail", 7_000, 1_020, 0.02)),
+        receipt("c1", "50%", "gamma-desk", "sla.reminder", 4_120, **_said("gail", 7_000, 4_050, 0.05)),
+        receipt("a2", "0%", "alpha-desk", "lead.assigned", 10_090, **_said("ada", 16_000, 10_020, 0.02)),
     ]
 
 

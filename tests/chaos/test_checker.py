@@ -163,6 +163,28 @@ def send_it_to_another_team(e: Evidence) -> None:
     e.leads["a1"] = {**e.leads["a1"], "source": "referral"}
 
 
+def take_an_sla_that_is_not_due_sooner(e: Evidence) -> None:
+    lead_of(e, "c1")["touches"][0]["source"] = "newsletter"
+
+
+def let_an_urgent_touch_wait(e: Evidence) -> None:
+    lead_of(e, "c1")["touches"][0]["received_at"] = iso(500)
+
+
+def repeat_a_step_after_a_touch(e: Evidence) -> None:
+    lead = lead_of(e, "c1")
+    lead["steps"].append(lead["steps"][-1])
+
+
+def tell_nobody_that_it_is_due_sooner(e: Evidence) -> None:
+    line_of(e, "c1", "lead.due_sooner")["details"]["told"] = {"head": "sooner-1"}
+
+
+def give_an_answered_person_to_another(e: Evidence) -> None:
+    lead_of(e, "a2")["rep"] = line_of(e, "a2", "lead.routed")["details"]["rep"] = "alan"
+    receipt_of(e, "a2:0%:alpha-desk")["data"]["rep"] = "alan"
+
+
 def move_a_deadline(e: Evidence) -> None:
     lead_of(e, "a1")["deadline"] = iso(6_001)
     for one in e.receipts:
@@ -405,10 +427,15 @@ SABOTAGES: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (put_a_lead_aside, {"quarantine"}),
     (send_it_to_another_team, {"route"}),
     (move_a_deadline, {"deadline"}),
+    (take_an_sla_that_is_not_due_sooner, {"deadline"}),
+    (let_an_urgent_touch_wait, {"deadline"}),
+    (repeat_a_step_after_a_touch, {"deadline"}),
+    (tell_nobody_that_it_is_due_sooner, {"history"}),
+    (give_an_answered_person_to_another, {"owner"}),
     (move_a_step, {"deadline"}),
     (change_a_ladder, {"deadline"}),
     (move_the_receipt, {"receipt"}),
-    (change_the_rep_in_silence, {"rep"}),
+    (change_the_rep_in_silence, {"rep", "owner"}),
     (give_it_two_reps, {"rep"}),
     (give_it_back_to_who_lost_it, {"history"}),
     (lose_a_line_of_history, {"history"}),
@@ -517,6 +544,7 @@ def test_what_nobody_answered_with_200_may_be_there_or_not() -> None:
 def test_a_second_lead_of_a_person_is_right_once_the_first_is_answered() -> None:
     """An answered person who comes back is a new lead."""
     evidence = sound_run()
+    del evidence.leads["a2"]
     give_a_person_two_leads(evidence)
     for entry in (line_of(evidence, "a1", "lead.connected"),):
         entry["at"] = iso(15)

@@ -157,6 +157,34 @@ def test_one_bad_field(run: Run, config_dir: Path, field: dict[str, Any], fragme
     assert fragment in got["error"]
 
 
+def test_what_only_the_server_knows(run: Run, config_dir: Path) -> None:
+    """An earlier lead of the person decides before the rotation does: the trace says that it would be looked up."""
+    [got] = explained(run, config_dir, lead())
+    assert got["trace"][-1] == (
+        "  earlier leads are known to the server only: an open lead of this person, within 90d, would have this as a "
+        "touch; the rep of an answered one would get it"
+    )
+
+
+def test_a_rule_that_keeps_companies_and_takes_named_owners(run: Run, config_dir: Path) -> None:
+    """A named owner is known without a server, and then nothing else would be looked up but an open lead."""
+    routing = config_dir / "routing.toml"
+    text = routing.read_text()
+    assert '[[rules]]\nname = "Demos"' in text
+    routing.write_text(
+        '[same_person]\nwithin = "7d"\n'
+        + text.replace("[[rules]]", '[[rules]]\nkeep_with = "company"\nowner_from = "custom.owner"', 1)
+    )
+    [named] = explained(run, config_dir, lead(owner="Ana Ruiz"))
+    [unknown] = explained(run, config_dir, lead(owner="zoe"))
+    assert "  ana: named as its owner (custom.owner), on shift, takes no turn" in named["trace"]
+    assert named["trace"][-1].endswith("an open lead of this person, within 7d, would have this as a touch")
+    assert (
+        '  the owner it names is not known: custom.owner is "zoe", nobody in teams.toml' in unknown["trace"]
+    )
+    assert unknown["trace"][-1].endswith("else the rep who has the company's newest open or answered lead")
+
+
 def test_a_test_delivery_says_so(run: Run, config_dir: Path) -> None:
     """The router drops what calls itself a test; the trace must not promise otherwise."""
     [got] = explained(run, config_dir, lead(is_test=True))

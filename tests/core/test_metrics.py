@@ -17,7 +17,8 @@ from speed_to_lead.core.metrics import (
     read_field,
 )
 from speed_to_lead.core.response import close_lead, reassign_lead, record_response
-from speed_to_lead.core.routing import add_touch, new_lead, route_of
+from speed_to_lead.core.routing import new_lead, route_of
+from speed_to_lead.core.same_person import add_touch
 from speed_to_lead.core.settlement import Admit, Bury, Drop, Join
 from speed_to_lead.core.submission import GenericLead, Submission
 
@@ -54,7 +55,7 @@ def test_new_lead_is_counted_by_form_team_sla_and_source() -> None:
 def test_touch_is_counted_for_its_own_form() -> None:
     """The lead may have come by another."""
     touch = Touch("s2", "pricing", MONDAY, "referral", "", "", GenericLead())
-    change = add_touch(lead(), touch, after(1))
+    change = add_touch(lead(), touch, None, rulebook(), after(1))
     assert counts_of_settlement(Join("1-0", change)) == {"submissions|form=pricing|outcome=touch": 1}
 
 

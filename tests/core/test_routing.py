@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.core.builders import MONDAY, after, form, generic, lead, parsed, rep, rule, rulebook, sla, team
+from tests.core.builders import MONDAY, after, form, generic, parsed, rep, rule, rulebook, sla, team
 
 from speed_to_lead.core.assignment import Tally
-from speed_to_lead.core.lead import AlertKind, LeadChange, LeadState, Touch
-from speed_to_lead.core.routing import Rulebook, add_touch, facts_for_rules, new_lead, route_of
+from speed_to_lead.core.lead import AlertKind, LeadChange, LeadState
+from speed_to_lead.core.routing import Rulebook, facts_for_rules, new_lead, route_of
 from speed_to_lead.core.sla import Step, StepTime
 
 
@@ -117,17 +117,6 @@ def test_facts_for_rules() -> None:
         "touches": 0,
         "score": 0,
     }
-
-
-def test_a_touch() -> None:
-    """A touch adds itself and nothing else: source, clock and rep stay as the first touch made them."""
-    before = lead()
-    touch = Touch("sub-2", "demo", after(3), "referral", "Email", "", generic())
-    change = add_touch(before, touch, after(3))
-    assert ((touch,), 2, before.next_at, "demo_request", "ana") == (
-        change.lead.touches, change.lead.version, change.lead.next_at, change.lead.source, change.lead.rep,
-    )  # fmt: skip
-    assert (change.alerts, change.load, change.counters) == ((), {}, {"touches": 1})
 
 
 def test_weights_reach_the_lead() -> None:

@@ -12,7 +12,8 @@ from tests.servers import ManualClock, wait_until
 
 from speed_to_lead import flow
 from speed_to_lead.core import settlement
-from speed_to_lead.core.routing import MAX_TOUCHES, route_of
+from speed_to_lead.core.routing import route_of
+from speed_to_lead.core.same_person import MAX_TOUCHES
 from speed_to_lead.core.settlement import Admit, Join, Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import contention, routing

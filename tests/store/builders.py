@@ -81,6 +81,7 @@ def admit(
     lead: Lead,
     *,
     people: tuple[tuple[str, str | None], ...] = (),
+    company: tuple[str, str | None] | None = None,
     seen: tuple[Seen, ...] | None = None,
     alerts: tuple[Alert, ...] = (),
     rotation: RotationChange | None = None,
@@ -96,7 +97,7 @@ def admit(
         counters={"leads": 1},
     )
     remembered = (Seen(entry.submission.id, REMEMBER),) if seen is None else seen
-    return Admit(entry.entry_id, change, remembered, people)
+    return Admit(entry.entry_id, change, remembered, people, company)
 
 
 def admitted(store: Store, lead_id: str = "lead1", **more: Any) -> Lead:

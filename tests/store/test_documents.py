@@ -88,6 +88,7 @@ LEADS = st.builds(
     responses=RESPONSES,
     touches=TOUCHES,
     trace=st.lists(TEXT, max_size=3).map(tuple),
+    company_before=NAME,
 )
 ALERTS = st.builds(
     Alert,

@@ -38,6 +38,7 @@ from speed_to_lead.store.redis_store import RedisStore, open_store
 
 REPS = ("ana", "bob", None)
 PERSONS = ("p1", "p2", "p3")
+COMPANIES = ("c1", "c2")
 DESTINATIONS = ("managers", "ana-slack")
 _NUMBERS = itertools.count(1)
 
@@ -115,12 +116,19 @@ class TwoStores(RuleBasedStateMachine):
         self.taken += [Pair(m, s) for m, s in zip(memory, server, strict=True)]
 
     @precondition(lambda self: self.taken)
-    @rule(data=st.data(), person=st.sampled_from(PERSONS), rep=st.sampled_from(REPS))
-    def admit_one(self, data: st.DataObject, person: str, rep: str | None) -> None:
+    @rule(
+        data=st.data(),
+        person=st.sampled_from(PERSONS),
+        rep=st.sampled_from(REPS),
+        company=st.sampled_from((*COMPANIES, None)),
+    )
+    def admit_one(self, data: st.DataObject, person: str, rep: str | None, company: str | None) -> None:
         pair = data.draw(st.sampled_from(self.taken))
         known = data.draw(
             st.sampled_from([self.server.leads.of_people([person]).get(person), None, "nobody"])
         )
+        newest = self.server.leads.of_companies([company]).get(company) if company else None
+        followed = (company, data.draw(st.sampled_from([newest, None]))) if company else None
         version = data.draw(st.sampled_from(self.turn_versions[-2:]))
         lead = new_lead(self.now, pair.server.submission.id, rep=rep)
         alerts = tuple(
@@ -129,7 +137,9 @@ class TwoStores(RuleBasedStateMachine):
         turn = RotationChange("inbound", version, version * 10, rep, version * 10 + 2**55) if rep else None
         result = self.settle(
             pair,
-            lambda entry: admit(entry, lead, people=((person, known),), alerts=alerts, rotation=turn),
+            lambda entry: admit(
+                entry, lead, people=((person, known),), company=followed, alerts=alerts, rotation=turn
+            ),
         )
         if result is Result.APPLIED:
             self.versions.append(lead)
@@ -287,6 +297,7 @@ class TwoStores(RuleBasedStateMachine):
         self.same(self.memory.leads.due(self.now, 9), self.server.leads.due(self.now, 9))
         self.same(self.memory.leads.rotations(["inbound"]), self.server.leads.rotations(["inbound"]))
         self.same(self.memory.leads.of_people(PERSONS), self.server.leads.of_people(PERSONS))
+        self.same(self.memory.leads.of_companies(COMPANIES), self.server.leads.of_companies(COMPANIES))
         self.same(self.memory.queue.lead_of(ids), self.server.queue.lead_of(ids))
 
     @invariant()

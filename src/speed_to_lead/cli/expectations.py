@@ -93,7 +93,7 @@ def verdict_of(expectation: Expectation, configuration: Configuration) -> Verdic
         return Verdict(expectation, problem=str(error))
     on_shift = [
         rep.id
-        for rep in explanation.team.reps
+        for rep in explanation.assigned.team.reps
         if rep.presence(explanation.received_at).standing is Standing.AVAILABLE
     ]
     found = differences(expectation, explanation.as_json(), on_shift)

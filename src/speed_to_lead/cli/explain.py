@@ -23,12 +23,15 @@ from speed_to_lead.cli.rules import (
 )
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
-from speed_to_lead.core.assignment import Pick, Tally, Team, assign
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
 from speed_to_lead.core.escalation import destination_of
 from speed_to_lead.core.lead import PlannedStep
 from speed_to_lead.core.message import span_text
-from speed_to_lead.core.routing import Route, pick_trace, route_of
+from speed_to_lead.core.owner import NOTHING_EARLIER, keep_with
+from speed_to_lead.core.routing import Assigned, Route, Rulebook, assign_lead, route_of
+from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.core.sla import format_duration
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, UnreadableSubmission
 
 #: As `workplace.API_FORM`, which is slow to import.
@@ -55,31 +58,28 @@ class Explanation:
     parsed: ParsedSubmission
     received_at: datetime
     route: Route
-    pick: Pick
-
-    @property
-    def team(self) -> Team:
-        """The team whose rep gets it; else the one the rule names."""
-        return self.pick.team if self.pick.rep else self.route.team
+    assigned: Assigned
+    known_to_the_server: tuple[str, ...]
 
     @property
     def trace(self) -> tuple[str, ...]:
         """The whole reasoning, in order."""
         if self.route.nurture:
             return (*_test_line(self.parsed), *self.route.trace)
-        return (*_test_line(self.parsed), *self.route.trace, *pick_trace(self.pick), f"  {STATELESS}")
+        said = (f"  {line}" for line in self.known_to_the_server)
+        return (*_test_line(self.parsed), *self.route.trace, *self.assigned.trace, *said)
 
     def as_json(self) -> dict[str, Any]:
         """The object of `--json`."""
-        route = self.route
+        route, rep = self.route, self.assigned.pick.rep
         return {
             "id": self.id,
             "source": route.attribution.source.name,
             "channel": route.attribution.channel,
             "campaign": route.attribution.campaign,
             "rule": route.rule.name,
-            "team": self.team.name or None,
-            "rep": self.pick.rep.id if self.pick.rep else None,
+            "team": self.assigned.team.name or None,
+            "rep": rep.id if rep else None,
             "sla": route.sla.name or None,
             "received_at": to_iso(self.received_at),
             "deadline": None if route.nurture else to_iso(route.deadline),
@@ -150,10 +150,25 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     rulebook = configuration.rulebook
     try:
         route = route_of(parsed.lead, form.name, form.source, received_at, rulebook, touches)
-        pick = assign(route.team, rulebook.teams, Tally(), route.attribution.facts, received_at)
+        assigned = assign_lead(parsed.lead, route, NOTHING_EARLIER, Tally(), rulebook, received_at)
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
-    return Explanation(lead_id, parsed, received_at, route, pick)
+    known = _known_to_the_server(route, assigned, rulebook)
+    return Explanation(lead_id, parsed, received_at, route, assigned, known)
+
+
+def _known_to_the_server(route: Route, assigned: Assigned, rulebook: Rulebook) -> tuple[str, ...]:
+    """What the router would look up first, and this cannot."""
+    is_named = assigned.pick.rotation is None and assigned.pick.rep is not None
+    window = format_duration(rulebook.same_person_within)
+    asked = [f"an open lead of this person, within {window}, would have this as a touch"]
+    keep = keep_with(route.rule, route.team)
+    if not is_named and keep is not KeepWith.NOBODY:
+        asked.append("the rep of an answered one would get it")
+    if not is_named and keep is KeepWith.COMPANY:
+        asked.append("else the rep who has the company's newest open or answered lead")
+    earlier = f"earlier leads are known to the server only: {'; '.join(asked)}"
+    return (earlier,) if is_named else (STATELESS, earlier)
 
 
 def receipt_of(given: Any, now: datetime) -> datetime:
@@ -227,7 +242,7 @@ def _tell_error(line: LeadLine, error: str, *, as_json: bool) -> None:
 
 
 def _tell(explanation: Explanation, line: LeadLine) -> None:
-    route, team, rep = explanation.route, explanation.team, explanation.pick.rep
+    route, team, rep = explanation.route, explanation.assigned.team, explanation.assigned.pick.rep
     label = f'Lead "{explanation.id}"' if explanation.id is not None else f"Lead on line {line.number}"
     source, campaign = route.attribution.source, route.attribution.campaign
     left = span_text(route.deadline - explanation.received_at)

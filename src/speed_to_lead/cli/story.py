@@ -107,6 +107,9 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         else f'went to team {d["team"]}, rep {d["rep"]}, by rule "{d["rule"]}"; due {d["deadline"]}'
     ),
     "lead.touched": lambda d: f"the same person wrote again (form {d['form']}, source {d['source']})",
+    "lead.due_sooner": lambda d: (
+        f'that is due {d["deadline"]}, sooner than {d["before"]}: it takes SLA {d["sla"]} of rule "{d["rule"]}"'
+    ),
     "lead.breached": lambda d: f"the deadline {d['deadline']} was missed; {d['rep']} had it",
     "lead.reassigned": lambda d: (
         f"passed on from {d['from']} to {d['to']}" + (f" by {d['by']}" if d.get("by") else "")

@@ -48,7 +48,7 @@ def read_conditions(
     conditions = []
     for name, raw in _fields_of(section):
         place = f"{key}.{name}"
-        problem = _field_problem(name, fields) or _value_problem(raw)
+        problem = field_problem(name, fields) or _value_problem(raw)
         if problem is None and (name != "source" or "motion" in fields):
             problem = _word_problem(name, raw, sources, taxonomy) or _range_problem(name, raw)
         if problem is not None:
@@ -77,7 +77,8 @@ def _is_nested_misspelt(name: str, raw: Mapping[str, Any]) -> bool:
     return raw.keys().isdisjoint(OPERATORS) and nearest(name, _NESTED) is not None
 
 
-def _field_problem(name: str, fields: tuple[str, ...]) -> str | None:
+def field_problem(name: str, fields: tuple[str, ...]) -> str | None:
+    """Why `name` is none of these fields, nor a custom one; None where it is."""
     if name in fields or (name.startswith("custom.") and name != "custom."):
         return None
     if name in ("custom", "custom."):

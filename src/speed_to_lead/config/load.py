@@ -11,7 +11,7 @@ from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
-from speed_to_lead.config.routing import read_reception, read_rules
+from speed_to_lead.config.routing import read_reception, read_rules, read_same_person
 from speed_to_lead.config.scoring import read_scoring
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_audit_terms, read_taxonomy
@@ -23,7 +23,7 @@ from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
 from speed_to_lead.core.meanings import Reception
 from speed_to_lead.core.retention import Retention
-from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.routing import SAME_PERSON_WITHIN, Rulebook
 from speed_to_lead.core.rules import Rule
 from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form
@@ -62,6 +62,7 @@ def load_config(
     rules, default = _read_rules(files, notes, names, taxonomy)
     routing = files.table("routing.toml", notes)
     reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
+    within = read_same_person(routing) if routing else SAME_PERSON_WITHIN
     points = files.table("scoring.toml", notes)
     scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
@@ -76,7 +77,8 @@ def load_config(
     if notes.found or default is None:
         raise ConfigError(notes.found)
     rulebook = Rulebook(
-        taxonomy, calendars, teams, slas, rules, default, files.digest, SPELLINGS, reception, scoring
+        *(taxonomy, calendars, teams, slas, rules, default, files.digest),
+        *(SPELLINGS, reception, scoring, within),
     )
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:

@@ -1,24 +1,30 @@
-"""routing.toml → the rules in their order, and the default that catches the rest."""
+"""routing.toml → the rules in their order, the default that catches the rest, and who counts as the same person."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
-from speed_to_lead.config.conditions import RULE_FIELDS, read_conditions
+from speed_to_lead.config.conditions import RULE_FIELDS, field_problem, read_conditions
 from speed_to_lead.config.mistakes import Names, quoted
-from speed_to_lead.config.shapes import DEFAULT, RECEIVED, RULE
+from speed_to_lead.config.shapes import DEFAULT, RECEIVED, RULE, SAME_PERSON
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.meanings import Reception
-from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.routing import SAME_PERSON_WITHIN
+from speed_to_lead.core.rules import KeepWith, Rule
+from speed_to_lead.core.sla import parse_duration
+from speed_to_lead.core.submission import LEAD_FIELDS
 
 DEFAULT_RULE = "default"
+#: What a rule gives the leads that match it.
+_TARGET = ("team", "sla", "keep_with", "owner_from")
 
 
 def read_rules(
     file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names, destinations: Names
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
-    file.refuse_keys_except("rules", "default", "received")
+    file.refuse_keys_except("rules", "default", "received", "same_person")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
@@ -37,9 +43,9 @@ def read_rules(
             if name is not None and nurture is not None:
                 rules.append(Rule(name, "", "", when, unless, nurture))
             continue
-        team, sla = _read_target(table, teams, slas)
+        team, sla, keep_with, owner_from = _read_target(table, teams, slas)
         if name is not None and team is not None and sla is not None:
-            rules.append(Rule(name, team, sla, when, unless))
+            rules.append(Rule(name, team, sla, when, unless, keep_with, owner_from))
     return tuple(rules), _read_default(file, teams, slas)
 
 
@@ -56,6 +62,20 @@ def read_reception(file: Table, calendars: Mapping[str, Calendar], names: Names)
     return Reception(calendar.zone, calendar.name)
 
 
+def read_same_person(file: Table) -> timedelta:
+    """How far apart two submissions of one person may be; what is usual where nothing, or nothing readable, is said."""
+    table = file.table("same_person", 'a table: write [same_person] and under it within = "90d"')
+    if table is None:
+        return SAME_PERSON_WITHIN
+    table.refuse_keys_except(*SAME_PERSON)
+    text = table.text("within", 'a duration in quotes, such as "90d"', required=True)
+    try:
+        return parse_duration(text) if text is not None else SAME_PERSON_WITHIN
+    except ValueError as error:
+        table.mistake(f"within: {error}")
+        return SAME_PERSON_WITHIN
+
+
 def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
     table = file.table(
         "default", "the team and sla of every lead that no rule matches: write [default]", required=True
@@ -68,12 +88,14 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
             f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead"
         )
     table.refuse_keys_except(*DEFAULT, *conditions)
-    team, sla = _read_target(table, teams, slas)
-    return Rule(DEFAULT_RULE, team, sla) if team is not None and sla is not None else None
+    team, sla, keep_with, owner_from = _read_target(table, teams, slas)
+    if team is None or sla is None:
+        return None
+    return Rule(DEFAULT_RULE, team, sla, keep_with=keep_with, owner_from=owner_from)
 
 
 def _read_nurture(table: Table, destinations: Names) -> str | None:
-    for key in ("team", "sla"):
+    for key in _TARGET:
         if key in table:
             table.mistake(
                 f"nurture and {key} exclude each other: who is nurtured has no rep and no clock; keep one of them"
@@ -81,7 +103,20 @@ def _read_nurture(table: Table, destinations: Names) -> str | None:
     return table.reference("nurture", destinations, "the name of a destination that feeds a sequence")
 
 
-def _read_target(table: Table, teams: Names, slas: Names) -> tuple[str | None, str | None]:
+def _read_target(
+    table: Table, teams: Names, slas: Names
+) -> tuple[str | None, str | None, KeepWith, str | None]:
     team = table.reference("team", teams, "the name of a team", required=True)
     sla = table.reference("sla", slas, "the name of an SLA", required=True)
-    return team, sla
+    keep_with = table.choice("keep_with", [whom.value for whom in KeepWith])
+    return team, sla, KeepWith(keep_with or KeepWith.PERSON), _read_owner_from(table)
+
+
+def _read_owner_from(table: Table) -> str | None:
+    field = table.text("owner_from", 'the field that names the rep, such as "custom.owner"')
+    if field is None or (problem := field_problem(field, LEAD_FIELDS)) is None:
+        return field
+    if "custom" not in field:  # what nobody's generic lead has, a form asks by itself: `owner`, most likely
+        problem = f'{quoted(field)} is no field of a lead; did you mean "custom.{field}"?'
+    table.mistake(f"owner_from: {problem}")
+    return None

@@ -58,6 +58,7 @@ def schemas(
         "routing.toml": {
             **_table(
                 received=shapes.RECEIVED.schema(),
+                same_person=shapes.SAME_PERSON.schema(),
                 rules=shapes.listed(shapes.RULE),
                 default=shapes.DEFAULT.schema(),
             ),

@@ -14,6 +14,7 @@ from speed_to_lead.core.assignment import Assignment, WhenNobody
 from speed_to_lead.core.attribution import Motion
 from speed_to_lead.core.calendar import SPAN
 from speed_to_lead.core.retention import Retention
+from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DURATION, PERCENT, Clock
 from speed_to_lead.core.submission import LEAD_FIELDS
 
@@ -22,10 +23,12 @@ Schema = dict[str, Any]
 #: Names people choose. Of a source, a rep, a form (part of its address), a destination, a step, a secret's variable.
 SOURCE_NAME = re.compile(r"[a-z0-9_]+")
 REP_ID = re.compile(r"[A-Za-z0-9._-]+")
+#: Of a rep: only what leads may name them by.
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-STEP_NAME = re.compile(r"(?!reassigned-|handed-out$|quarantined$)[^:~\s]{1,64}")
+STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
@@ -210,6 +213,7 @@ REP = Shape(
     {
         "id": exactly(REP_ID, "letters, digits, dot, _ and -; the same id in two teams is the same person"),
         "name": text("the person's name"),
+        "email": written(ADDRESS.pattern, "leads may name the rep by it (owner_from); nothing is sent to it", "ana@example.com"),
         "notify": name_of("destination", "where this rep hears of leads; the manager does when left out"),
         "weight": whole_number(
             1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"
@@ -299,6 +303,8 @@ SLA_TABLE = Shape(
 _TEAM_AND_SLA = {
     "team": name_of("team", "who gets the lead"),
     "sla": name_of("sla", "how soon it is answered"),
+    "keep_with": choice(KeepWith, "whose rep a new lead stays with: that of the person, of the company too, or nobody's"),
+    "owner_from": text('a field of the lead that names its rep, such as "custom.owner"'),
 }
 RULE = Shape(
     {
@@ -312,11 +318,15 @@ RULE = Shape(
     more={
         "oneOf": [
             {"required": ["team", "sla"], "not": {"required": ["nurture"]}},
-            {"required": ["nurture"], "properties": {"team": False, "sla": False}},
+            {"required": ["nurture"], "properties": dict.fromkeys(_TEAM_AND_SLA, False)},
         ]
     },
 )
 DEFAULT = Shape(_TEAM_AND_SLA, required=("team", "sla"))
+SAME_PERSON = Shape(
+    {"within": _described(_DURATION_TEXT, "how far apart two submissions may be, and be one person's; 90d when left out")},
+    required=("within",),
+)
 RECEIVED = Shape(
     {"calendar": name_of("calendar", "whose clock received.weekday and received.hour are read from")},
     required=("calendar",),

@@ -8,7 +8,7 @@ from typing import Any
 from speed_to_lead.config.calendars import read_calendar, read_date
 from speed_to_lead.config.conditions import DETECTION_FIELDS
 from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
-from speed_to_lead.config.shapes import MOST_OPEN, MOST_WEIGHT, REP, REP_ID, TEAM, TO_TEAM
+from speed_to_lead.config.shapes import ADDRESS, MOST_OPEN, MOST_WEIGHT, REP, REP_ID, TEAM, TO_TEAM
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.assignment import Assignment, Match, Team, WhenNobody, match_of
 from speed_to_lead.core.calendar import Calendar
@@ -230,12 +230,14 @@ def _read_rep(
     attributes = _read_attributes(table)
     own_calendar = table.reference("calendar", known_calendars, "the name of a calendar")
     away = _read_leave(table)
+    email = _read_email(table)
     calendar = calendars.get(own_calendar or "") if "calendar" in table else team_calendar
     if rep_id is None or calendar is None:
         return None
     return Rep(
         *(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away),
         *(max_a_day, cooldown, attributes),
+        email=email,
     )
 
 
@@ -266,6 +268,15 @@ def _claim_id(rep_id: str, ids: set[str], table: Table) -> None:
     elif rep_id in ids:
         table.mistake(f"rep {quoted(rep_id)} is twice in this team; give the other one an id of their own")
     ids.add(rep_id)
+
+
+def _read_email(table: Table) -> str | None:
+    expected = "an e-mail address: by it too a lead may name this rep as its owner"
+    email = table.text("email", expected)
+    if email is not None and not ADDRESS.fullmatch(email):
+        table.wrong("email", email, expected)
+        return None
+    return email
 
 
 def _read_leave(table: Table) -> tuple[Leave, ...]:

@@ -34,6 +34,7 @@ class Assignment(StrEnum):
     ROUND_ROBIN = "round_robin"
     LEAST_OPEN = "least_open"
     BY_FIELD = "by_field"  # round robin among those whose attributes match the lead
+    STICKY = "sticky"  # whoever has the person or their company (`core/owner.py`); the rest in a round robin
 
 
 class WhenNobody(StrEnum):

@@ -38,6 +38,7 @@ class Finding(StrEnum):
     # of people and reps
     PERSON_LOST = "person_lost"  # an open lead's person is not found by their address
     PERSON_DANGLING = "person_dangling"  # a person's key points to no lead
+    COMPANY_DANGLING = "company_dangling"  # a company's does
     TWO_OPEN = "two_open"  # one person has two open leads
     NO_REP = "no_rep"  # a lead has no rep and no word why
     LOAD_WRONG = "load_wrong"  # a rep's count of open leads is not the number of them
@@ -291,6 +292,11 @@ def _alert_again(lead: Lead, told: Told, team: Team | None) -> Alert:
         note=_PUT_IN_AGAIN,
         fallback_for=told.fallback_for,
     )
+
+
+def dangling_finding(pointer: str) -> Finding:
+    """What it is called that a pointer (`person:…`, `company:…`) points to no lead."""
+    return Finding.PERSON_DANGLING if pointer.startswith("person:") else Finding.COMPANY_DANGLING
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------

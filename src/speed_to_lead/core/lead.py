@@ -113,6 +113,7 @@ class Lead:
     `next_at` is the instant of the first step still to come, None once the ladder is done or the clock stopped.
     `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
     lead and lost it; the lead never returns to them. `touches_dropped` counts the older touches no longer held.
+    `company_before` is the lead that was its company's newest when it came, kept only where a rule asks who has a company.
     `traceparent` names the span that routed it, so that what is done hours later joins its trace; "" where none was.
     """
 
@@ -146,6 +147,7 @@ class Lead:
     touches_dropped: int = 0
     trace: tuple[str, ...] = ()
     traceparent: str = ""
+    company_before: str = ""
 
     @property
     def is_open(self) -> bool:

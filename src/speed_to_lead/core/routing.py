@@ -1,7 +1,7 @@
 """The route of a lead: which rule matched, and the team, SLA, deadline and ladder it gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,19 +21,21 @@ from speed_to_lead.core.lead import (
     LeadChange,
     LeadState,
     PlannedStep,
-    Touch,
 )
 from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
-from speed_to_lead.core.rules import Match, Rule, Rules
+from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier, keep_with, owner_of
+from speed_to_lead.core.reps import Rep
+from speed_to_lead.core.rules import KeepWith, Match, Rule, Rules
 from speed_to_lead.core.scoring import NO_SCORE, Points, Scoring, score_line
 from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
+from speed_to_lead.core.values import folded
 
 if TYPE_CHECKING:
     from speed_to_lead.core.condition_index import Conditional
 
-#: Touches a lead's record holds.
-MAX_TOUCHES = 20
+#: How far apart two submissions of one e-mail address or phone number may be, and be one person's, unless config says.
+SAME_PERSON_WITHIN = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,23 @@ class Rulebook:
     spellings: Spellings = PLAIN
     reception: Reception = Reception()  # noqa: RUF009 - a frozen value
     scoring: tuple[Points, ...] = ()
+    same_person_within: timedelta = SAME_PERSON_WITHIN
 
     @cached_property
     def meanings(self) -> Meanings:
         """How the values of leads are read, with the derived fields that anything here asks for."""
-        asking: tuple[Conditional, ...] = (*self.rules, *self.scoring, *self.taxonomy.detections)
-        asked = {condition.field for one in asking for condition in (*one.when, *one.unless)}
-        asked |= {match.field for team in self.teams.values() for match in team.match}
+        asked = self._fields_asked | {match.field for team in self.teams.values() for match in team.match}
         return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
+
+    @cached_property
+    def asks_for_touches(self) -> bool:
+        """Whether a rule or a score asks how often a person came again, so that a touch is not routed as a new lead is."""
+        return "touches" in self._fields_asked
+
+    @property
+    def _fields_asked(self) -> set[str]:
+        asking: tuple[Conditional, ...] = (*self.rules, *self.scoring, *self.taxonomy.detections)
+        return {condition.field for one in asking for condition in (*one.when, *one.unless)}
 
     @cached_property
     def ready_rules(self) -> Rules:
@@ -73,6 +84,27 @@ class Rulebook:
     def teams_asked(self) -> Mapping[str, tuple[str, ...]]:
         """For each team, all teams that one of its leads may come to."""
         return {name: teams_asked(team, self.teams) for name, team in self.teams.items()}
+
+    @cached_property
+    def keeps_companies(self) -> bool:
+        """Whether a rule asks who has the company, so that each company's newest lead is kept in mind."""
+        rules = (rule for rule in (*self.rules, self.default) if not rule.nurture)
+        return any(keep_with(rule, self.teams[rule.team]) is KeepWith.COMPANY for rule in rules)
+
+    @cached_property
+    def reps_by_id(self) -> Mapping[str, Rep]:
+        """A rep by id, of whatever team."""
+        return {rep.id: rep for team in self.teams.values() for rep in team.reps}
+
+    @cached_property
+    def reps_by_word(self) -> Mapping[str, frozenset[str]]:
+        """The ids of the reps whom a word can mean: their id, name or e-mail address, folded."""
+        found: dict[str, set[str]] = {}
+        for team in self.teams.values():
+            for rep in team.reps:
+                for word in filter(None, (rep.id, rep.name, rep.email)):
+                    found.setdefault(folded(word), set()).add(rep.id)
+        return {word: frozenset(ids) for word, ids in found.items()}
 
 
 class Route(NamedTuple):
@@ -217,6 +249,29 @@ def facts_for_rules(
     return facts, (score_line(given),) if facts.is_traced else ()
 
 
+class Assigned(NamedTuple):
+    """The team and the pick of a new lead; `trace` says whose it is and why. A pick by a claim takes no turn."""
+
+    team: Team
+    pick: Pick
+    trace: tuple[str, ...]
+
+
+def assign_lead(
+    lead: GenericLead, route: Route, earlier: Earlier, tally: Tally, rulebook: Rulebook, now: datetime
+) -> Assigned:
+    """Who gets a new lead: whoever has a claim on it, else the rep whom the rule's team picks."""
+    owner = owner_of(lead, route, earlier, rulebook, tally, now)
+    if owner is not None and owner.rep is not None:
+        trace = (f'rep is "{owner.rep.id}": team "{owner.team.name}"', *(f"  {r}" for r in owner.reasons))
+        return Assigned(owner.team, Pick(owner.rep, owner.reasons, None, owner.team), trace)
+    pick = assign(route.team, rulebook.teams, tally, route.attribution.facts, now)
+    trace = pick_trace(pick)
+    if owner is not None:  # a claim that does not hold is told first
+        trace = (trace[0], *(f"  {reason}" for reason in owner.reasons), *trace[1:])
+    return Assigned(pick.team if pick.rep else route.team, pick, trace)
+
+
 def new_lead(
     lead_id: str,
     form: Form,
@@ -227,6 +282,7 @@ def new_lead(
     rulebook: Rulebook,
     now: datetime,
     traceparent: str = "",
+    earlier: Earlier = NOTHING_EARLIER,
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
 
@@ -235,8 +291,7 @@ def new_lead(
     """
     if route.nurture:
         return _nurtured_lead(lead_id, form, parsed, received_at, route, rulebook, now, traceparent)
-    pick = assign(route.team, rulebook.teams, tally, route.attribution.facts, now)
-    team = pick.team if pick.rep else route.team
+    team, pick, why = assign_lead(parsed.lead, route, earlier, tally, rulebook, now)
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
@@ -259,10 +314,10 @@ def new_lead(
         config_digest=rulebook.digest,
         next_at=next_instant(route.steps, steps_done, route.deadline),
         steps_done=steps_done,
-        trace=(*route.trace, *pick_trace(pick)),
+        trace=(*route.trace, *why),
         traceparent=traceparent,
     )
-    alerts = _alerts_on_receipt(lead, on_receipt, team, now)
+    alerts = alerts_on_receipt(lead, on_receipt, team, now)
     routed = HistoryEntry(
         now,
         "lead.routed",
@@ -321,24 +376,10 @@ def _nurtured_lead(
     return LeadChange(lead, (routed,), (told,), counters={"leads": 1})
 
 
-def add_touch(lead: Lead, touch: Touch, now: datetime) -> LeadChange:
-    """The open lead with one more touch. The first touch's source stays, the clock runs on, the rep keeps it.
-
-    The newest MAX_TOUCHES are kept whole, so that nobody can make a record grow without end; history has a line of each.
-    """
-    touches = (*lead.touches, touch)[-MAX_TOUCHES:]
-    dropped = lead.touches_dropped + len(lead.touches) + 1 - len(touches)
-    changed = replace(lead, version=lead.version + 1, touches=touches, touches_dropped=dropped)
-    entry = HistoryEntry(
-        now, "lead.touched", {"form": touch.form, "submission": touch.submission_id, "source": touch.source}
-    )
-    return LeadChange(changed, (entry,), counters={"touches": 1})
-
-
-def _alerts_on_receipt(
+def alerts_on_receipt(
     lead: Lead, steps: tuple[PlannedStep, ...], team: Team, now: datetime
 ) -> tuple[Alert, ...]:
-    """Nothing is late yet, so no step stands in for another: each tells whom the ones before it did not.
+    """The alerts of steps that come with a submission. Nothing is late yet, so each tells whom the ones before it did not.
 
     There are several where a step such as `-10m` would come before receipt; the rep must hear of the lead even so.
     """

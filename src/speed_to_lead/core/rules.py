@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from speed_to_lead.core.condition_index import ConditionIndex
@@ -12,11 +13,20 @@ from speed_to_lead.core.facts import Fact, Facts
 TRACED_RULES = 40
 
 
+class KeepWith(StrEnum):
+    """Whose rep a rule's leads stay with: that of the person's answered lead, of the company's too, or nobody's."""
+
+    PERSON = "person"
+    COMPANY = "company"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """All of `when` must hold and none of `unless`. The default is a rule without conditions.
 
     A rule with `nurture`, a destination, has neither team nor SLA (both are ""): nobody answers its leads, they are told of there.
+    `owner_from` is the field of the lead that names its rep, None where none does (`core/owner.py`).
     """
 
     name: str
@@ -25,6 +35,8 @@ class Rule:
     when: tuple[Condition, ...] = ()
     unless: tuple[Condition, ...] = ()
     nurture: str = ""
+    keep_with: KeepWith = KeepWith.PERSON
+    owner_from: str | None = None
 
 
 class Match(NamedTuple):

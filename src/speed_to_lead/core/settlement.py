@@ -1,22 +1,25 @@
 """What becomes of one queue entry: a lead, a touch, a duplicate, a test, or a dead letter. Exactly one of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from speed_to_lead.core.assignment import Tally
+from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
+from speed_to_lead.core.meanings import Spellings
+from speed_to_lead.core.owner import COMPANY_DEPTH, NOTHING_EARLIER, Earlier, gives_company
 from speed_to_lead.core.routing import (
     Route,
     Rulebook,
-    add_touch,
     attribution_of,
     deadline_by_rules,
     new_lead,
     route_of,
 )
+from speed_to_lead.core.same_person import add_touch, is_same_person, superseded, touches_with
 from speed_to_lead.core.submission import (
     Form,
     GenericLead,
@@ -51,7 +54,8 @@ class Seen:
 class Admit:
     """A new lead. `people` are the person keys, each with the lead it pointed to when this was decided (None: nobody).
 
-    `team` is the one that the rule named; assignment may have gone on to another.
+    `team` is the one that the rule named; assignment may have gone on to another. `company` is the same as `people` for
+    the company's key; None where config has no rule that asks who has a company.
     """
 
     entry_id: str
@@ -59,6 +63,7 @@ class Admit:
     seen: tuple[Seen, ...] = ()
     people: tuple[tuple[str, str | None], ...] = ()
     team: str = ""
+    company: tuple[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,13 @@ class Bury:
     error: str
     at: datetime
     is_of_known_form: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFirst:
+    """An open lead whose person was silent for too long: it is closed, and only then the submission is a lead. Ask again."""
+
+    change: LeadChange
 
 
 Settlement = Admit | Join | Drop | Bury
@@ -162,6 +174,7 @@ class SubmissionFacts:
     Where the store refuses one of them, it refuses those made on it too, and they are decided again.
 
     `known`: seen key → the lead that submission became. `by_person`: person key → that person's newest lead.
+    `by_company`: the same by company key; None where no rule asks for it. `companies`: by entry, the company's key.
     `records`: those leads, any whose id is a submission's own, and where there is one, any that has its other id; an
     error stands for one that cannot be read.
     `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
@@ -174,6 +187,44 @@ class SubmissionFacts:
     routes: dict[str, Route | Exception]
     tally: Tally
     hoped_for: set[str] = field(default_factory=set)
+    by_company: dict[str, str] | None = None
+    companies: Mapping[str, str] = field(default_factory=dict)
+
+    def earlier(self, reading: Reading, rulebook: Rulebook) -> Earlier:
+        """The leads that person and company of a new lead had before: the person's not open, else it were a touch."""
+        known = (self.records.get(self.by_person.get(key, "")) for key in reading.people)
+        person = next((lead for lead in known if lead is not None), None)
+        if isinstance(person, Lead) and not is_same_person(
+            person, reading.submission.received_at, rulebook.same_person_within
+        ):
+            person = None
+        company = self._newest_of_company(reading) if self.by_company is not None else None
+        return NOTHING_EARLIER if person is None and company is None else Earlier(person, company)
+
+    def behind_closed(self) -> set[str]:
+        """Leads still to be read: of each company those before leads that were closed without an answer."""
+        found: set[str] = set()
+        for newest in (self.by_company or {}).values():
+            last = self._newest_that_counts(newest)
+            if isinstance(last, Lead) and not gives_company(last) and last.company_before:
+                found.add(last.company_before)
+        return found - self.records.keys()
+
+    def _newest_of_company(self, reading: Reading) -> Lead | Exception | None:
+        assert self.by_company is not None
+        return self._newest_that_counts(self.by_company.get(self.companies.get(reading.entry_id, ""), ""))
+
+    def _newest_that_counts(self, newest: str) -> Lead | Exception | None:
+        """That lead, or the first before it that is open or was answered; the last that is known where none is."""
+        lead = self.records.get(newest)
+        for _ in range(COMPANY_DEPTH):
+            if not isinstance(lead, Lead) or gives_company(lead):
+                break
+            before = self.records.get(lead.company_before)
+            if before is None:
+                break
+            lead = before
+        return lead
 
     def note(self, reading: Reading, change: LeadChange) -> None:
         """Count a submission that became a lead, or a touch of one."""
@@ -185,13 +236,12 @@ class SubmissionFacts:
         self.hoped_for.update(reading.names)
 
 
-def route_of_reading(reading: Reading, rulebook: Rulebook) -> Route:
-    """What the rules give a submission that could be read."""
+def route_of_reading(reading: Reading, rulebook: Rulebook, touches: int = 0) -> Route:
+    """What the rules give a submission that could be read. `touches` is how often its person has come again with it."""
     assert reading.parsed is not None
     assert reading.form is not None
-    return route_of(
-        reading.parsed.lead, reading.form.name, reading.form.source, reading.submission.received_at, rulebook
-    )
+    lead, form, received_at = reading.parsed.lead, reading.form, reading.submission.received_at
+    return route_of(lead, form.name, form.source, received_at, rulebook, touches)
 
 
 def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
@@ -207,9 +257,18 @@ def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
     return deadline_by_rules(parsed.lead, form.name, form.source, received_at, rulebook) > until
 
 
+def companies_of(readings: Iterable[Reading], spellings: Spellings) -> dict[str, str]:
+    """By entry, the key of the company that asks; "" where the lead tells none."""
+    return {
+        reading.entry_id: company_key(reading.parsed.lead, spellings)
+        for reading in readings
+        if reading.parsed is not None
+    }
+
+
 def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true of it
     reading: Reading, facts: SubmissionFacts, rulebook: Rulebook, now: datetime
-) -> Settlement | None:
+) -> Settlement | CloseFirst | None:
     """What becomes of one submission: the first that is true of dead letter, test, duplicate, touch, new lead.
 
     None for one that repeats another of this batch: ask again when that one is written. Dropped now, it would stay
@@ -236,12 +295,9 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
     lead_id = reading.lead_id(facts.records)
     if lead_id is None:
         return Drop(entry_id, "duplicates", submission.id, submission.id, form.name)
-    for person in reading.people:
-        lead = facts.records.get(facts.by_person.get(person, ""))
-        if isinstance(lead, Lead) and lead.is_open:
-            change = add_touch(lead, _touch(submission, parsed, form, rulebook), now)
-            facts.note(reading, change)
-            return Join(entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
+    existing = _of_open_lead(reading, parsed, form, key, facts, rulebook, now)
+    if existing is not None:
+        return existing
     route = facts.routes[entry_id]
     if isinstance(route, Exception):
         raise route
@@ -256,10 +312,65 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
         rulebook,
         now,
         submission.traceparent,
+        facts.earlier(reading, rulebook),
     )
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
+    company = None
+    if facts.by_company is not None:
+        company, change = _newest_of(facts.by_company, facts.companies.get(entry_id, ""), change)
     facts.note(reading, change)
-    return Admit(entry_id, change, (key,), people, route.team.name)
+    return Admit(entry_id, change, (key,), people, route.team.name, company)
+
+
+def _newest_of(
+    by_company: dict[str, str], company: str, change: LeadChange
+) -> tuple[tuple[str, str | None] | None, LeadChange]:
+    """The lead as its company's newest, behind which the one before is found again; and what the store is to guard."""
+    if not company:
+        return None, change
+    before = by_company.get(company)
+    by_company[company] = change.lead.id
+    if before is not None:
+        change = replace(change, lead=replace(change.lead, company_before=before))
+    return (company, before), change
+
+
+def _of_open_lead(
+    reading: Reading,
+    parsed: ParsedSubmission,
+    form: Form,
+    key: Seen,
+    facts: SubmissionFacts,
+    rulebook: Rulebook,
+    now: datetime,
+) -> Join | CloseFirst | None:
+    """A touch of the lead that its person has open; None where there is none, and it is a new lead."""
+    submission = reading.submission
+    open_leads = (facts.records.get(facts.by_person.get(person, "")) for person in reading.people)
+    lead = next((lead for lead in open_leads if isinstance(lead, Lead) and lead.is_open), None)
+    if lead is None:
+        return None
+    if not is_same_person(lead, submission.received_at, rulebook.same_person_within):
+        closing = superseded(lead, now)
+        assert closing is not None  # it is open
+        return CloseFirst(closing)
+    route = _route_of_touch(reading, lead, facts, rulebook)
+    change = add_touch(lead, _touch(submission, parsed, form, rulebook), route, rulebook, now)
+    facts.note(reading, change)
+    return Join(reading.entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
+
+
+def _route_of_touch(
+    reading: Reading, lead: Lead, facts: SubmissionFacts, rulebook: Rulebook
+) -> Route | None:
+    """What the rules give the submission as a touch of that lead; None where they give it nothing that can be counted."""
+    route = facts.routes[reading.entry_id]
+    if isinstance(route, Route) and rulebook.asks_for_touches:
+        try:
+            return route_of_reading(reading, rulebook, touches_with(lead))
+        except (ArithmeticError, ValueError):  # another rule, and no time on its team's calendar
+            return None
+    return route if isinstance(route, Route) else None
 
 
 def _touch(submission: Submission, parsed: ParsedSubmission, form: Form, rulebook: Rulebook) -> Touch:

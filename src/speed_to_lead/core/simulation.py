@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from speed_to_lead.core.assignment import Tally, assign
-from speed_to_lead.core.routing import Rulebook, route_of
+from speed_to_lead.core.assignment import Tally
+from speed_to_lead.core.owner import NOTHING_EARLIER
+from speed_to_lead.core.routing import Rulebook, assign_lead, route_of
 from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form, GenericLead
 
@@ -28,7 +29,7 @@ ASSUMPTIONS = (
     "both configs begin with empty rotations and nobody's open leads, and are asked in the order of receipt, each lead at "
     "the instant it came: what is called before is what the running config gives here, not who had the lead then; "
     "a lead counts as its rep's open lead until it was answered or closed where that is known, else until the deadline "
-    "of the running config, in both alike; nobody passes a lead on, and a lead that waits for a rep waits on; nobody is set away by hand; what was a touch or a duplicate stays one; "
+    "of the running config, in both alike; nobody passes a lead on, and a lead that waits for a rep waits on; nobody is set away by hand; nobody keeps the rep who had them or their company before; what was a touch or a duplicate stays one; "
     "a day is a day in UTC"
 )
 
@@ -137,7 +138,7 @@ class _Side:
             route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
             if route.nurture:
                 return Placement(route.attribution.source.name, route.rule.name), None
-            pick = assign(route.team, self.rules.teams, self.tally, route.attribution.facts, at)
+            team, pick, _ = assign_lead(asked.lead, route, NOTHING_EARLIER, self.tally, self.rules, at)
         except (
             ArithmeticError,
             ValueError,
@@ -145,7 +146,6 @@ class _Side:
             return Placement(problem=f"no deadline can be counted: {error}"), None
         if pick.rotation is not None:
             self.tally.turn(pick.rotation)
-        team = pick.team if pick.rep is not None else route.team
         rep = pick.rep.id if pick.rep is not None else None
         self.add(rep, 1)
         source = route.attribution.source.name

@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING
 import structlog
 
 from speed_to_lead import forms, tracing
+from speed_to_lead.core.lead import LeadChange
+from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
     Admit,
     Bury,
+    CloseFirst,
     Drop,
     Join,
     Reading,
     Settlement,
     SubmissionFacts,
     can_wait,
+    companies_of,
     route_of_reading,
     settlement_of,
 )
 from speed_to_lead.core.submission import UnreadableSubmission
+from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import Lane, QueueEntry, Result, StoreUnavailable
@@ -216,7 +221,9 @@ def _settle_readings(
             done.add(reading.entry_id)
             if result is Result.APPLIED:
                 _tell(settlement, spans.get(reading.entry_id))
-                has_alerts = has_alerts or (isinstance(settlement, Admit) and bool(settlement.change.alerts))
+                has_alerts = has_alerts or (
+                    isinstance(settlement, (Admit, Join)) and bool(settlement.change.alerts)
+                )
                 if place.shadow is not None and isinstance(settlement, Admit):
                     place.shadow.note(reading, settlement.change.lead, settlement.team)
         settled += len(done)
@@ -235,11 +242,13 @@ def _settle_round(
 
     The first change of each lead goes first, then the second of each, and so on. A second change was decided on what
     the first would make of the lead. Where the first is refused, so is the second, unsent: the version it expects may
-    be there all the same, written by somebody else, and it would undo that.
+    be there all the same, written by somebody else, and it would undo that. So it is with a lead whose company has
+    another one in the same round: it was to follow that one's rep.
     """
     outcome: list[tuple[Reading, Settlement, Result]] = []
-    refused: set[str | None] = set()
-    waiting = _decisions(place, readings, locked)
+    refused: set[str] = set()
+    to_close: list[LeadChange] = []
+    waiting = _decisions(place, readings, locked, to_close)
     while True:
         sent: list[tuple[Reading, Settlement]] = []
         again: list[tuple[Reading, Settlement]] = []
@@ -249,10 +258,19 @@ def _settle_round(
             # Also where somebody else settled the entry: what they wrote is not what we went on from.
             if result is not Result.APPLIED and (lead_id := _lead_of(settlement)) is not None:
                 refused.add(lead_id)
+        if to_close:
+            _close(place, to_close)
+            to_close.clear()
         if not again:
             return outcome
-        outcome += [(*one, Result.STALE) for one in again if _lead_of(one[1]) in refused]
-        waiting = iter([one for one in again if _lead_of(one[1]) not in refused])
+        going_on: list[tuple[Reading, Settlement]] = []
+        for one in again:
+            if refused.isdisjoint(_made_on(one[1])):
+                going_on.append(one)
+                continue
+            refused.update(_made_on(one[1])[:1])
+            outcome.append((*one, Result.STALE))
+        waiting = iter(going_on)
 
 
 def _first_of_each_lead(
@@ -260,17 +278,33 @@ def _first_of_each_lead(
     sent: list[tuple[Reading, Settlement]],
     again: list[tuple[Reading, Settlement]],
 ) -> Iterator[Settlement]:
-    """Settlements, each noted in `sent`; what changes a lead that one of them changes already is put into `again`."""
+    """Settlements, each noted in `sent`; what was decided on a change of one of them is put into `again`."""
     changed: set[str] = set()
     for one in waiting:
-        lead_id = _lead_of(one[1])
-        if lead_id in changed:
+        leads = _made_on(one[1])
+        is_first = changed.isdisjoint(leads)
+        changed.update(leads[:1])
+        if not is_first:
             again.append(one)
             continue
-        if lead_id is not None:
-            changed.add(lead_id)
         sent.append(one)
         yield one[1]
+
+
+def _close(place: Workplace, changes: list[LeadChange]) -> None:
+    """Close leads that make room for their person's new one. Where that is refused, it is decided again."""
+    for change, result in zip(changes, place.store.leads.change(changes), strict=True):
+        if result is Result.APPLIED:
+            tell_change("route", change, tracing.clock())
+
+
+def _made_on(settlement: Settlement) -> tuple[str, ...]:
+    """The lead that a settlement changes, and the newest of its company that it was decided on; either if any."""
+    lead_id = _lead_of(settlement)
+    if lead_id is None:
+        return ()
+    company = settlement.company if isinstance(settlement, Admit) else None
+    return (lead_id,) if company is None or company[1] is None else (lead_id, company[1])
 
 
 def _lead_of(settlement: Settlement) -> str | None:
@@ -303,21 +337,40 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
 
 
 def _decisions(
-    place: Workplace, readings: list[Reading], locked: set[str]
+    place: Workplace, readings: list[Reading], locked: set[str], to_close: list[LeadChange]
 ) -> Iterator[tuple[Reading, Settlement]]:
     """What becomes of each, decided when it is asked for, on the same facts and those before it.
 
-    Two are left out: what asks for a lead that needs a missing key, which is added to `locked`; and what repeats one of
-    those before it, for as long as the store may refuse that one.
+    Three are left out: what asks for a lead that needs a missing key, which is added to `locked`; what repeats one of
+    those before it, for as long as the store may refuse that one; and what is a lead only when its person's old one is
+    closed, which is added to `to_close`.
     """
     store, rulebook = place.store, place.config.rulebook
     known = store.queue.lead_of(name for reading in readings for name in reading.names)
     by_person = store.leads.of_people([key for reading in readings for key in reading.people])
-    records = _records(place, {*by_person.values(), *(reading.submission.id for reading in readings)})
+    companies: dict[str, str] = {}
+    by_company: dict[str, str] | None = None
+    if rulebook.keeps_companies:
+        companies = companies_of(readings, rulebook.spellings)
+        by_company = store.leads.of_companies([key for key in companies.values() if key])
+    wanted = {*by_person.values(), *(by_company or {}).values()}
+    records = _records(place, {*wanted, *(reading.submission.id for reading in readings)})
     # Hardly any id is taken, so the other one is hardly ever asked for.
     taken = [reading for reading in readings if records.get(reading.submission.id) is not None]
     records |= _records(place, {reading.other_id for reading in taken})
-    facts = SubmissionFacts(known, by_person, records, {}, store.reps.tally(()))
+    facts = SubmissionFacts(
+        known,
+        by_person,
+        records,
+        {},
+        store.reps.tally(()),
+        by_company=by_company,
+        companies=companies,
+    )
+    for _ in range(COMPANY_DEPTH if by_company else 0):
+        if not (behind := facts.behind_closed()):
+            break
+        records |= _records(place, behind)
     now = store.now()  # after the records: nothing stands in a history before what it was decided on
     for start in range(0, len(readings), ROUTED_AT_ONCE):
         some = readings[start : start + ROUTED_AT_ONCE]
@@ -333,7 +386,9 @@ def _decisions(
                 settlement = Bury(
                     reading.entry_id, reading.submission, f"{kind} while deciding its route", now
                 )
-            if settlement is not None:
+            if isinstance(settlement, CloseFirst):
+                to_close.append(settlement.change)
+            elif settlement is not None:
                 yield reading, settlement
 
 
@@ -407,6 +462,8 @@ def _log_settlement(settlement: Settlement) -> None:
             )
         case Join(change=change):
             log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))
+            if any(entry.event == "lead.due_sooner" for entry in change.history):
+                log.info("lead.due_sooner", lead_id=change.lead.id, sla=change.lead.sla)
         case Drop():
             event = "submission.duplicate" if settlement.kind == "duplicates" else "submission.test"
             log.info(event, lead_id=settlement.lead_id or settlement.submission_id)

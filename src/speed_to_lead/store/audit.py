@@ -13,6 +13,7 @@ from speed_to_lead.core.audit import (
     LeadRepair,
     LoadFacts,
     Told,
+    dangling_finding,
     untold,
     waits_until,
 )
@@ -43,15 +44,15 @@ class RedisAudit:
     # --- leads
 
     def names(self, cursor: str, limit: int) -> tuple[list[str], list[str], str]:
-        """A batch of what is kept, listed or not: ids of leads, person keys. Walks every key there is."""
-        lead, person = self._keys.lead(""), self._keys.person("")
+        """A batch of what is kept, listed or not: ids of leads, pointers. Walks every key there is."""
+        lead, pointing = self._keys.lead(""), (self._keys.person(""), self._keys.company(""))
         with translated_errors():
             # In a pattern the braces of the hash tag stand for themselves.
             following, found = self._client.scan(int(cursor or 0), match=f"{self._keys.start}*", count=limit)
         names = [text(key) for key in found]
         leads = [name.removeprefix(lead) for name in names if name.startswith(lead)]
-        people = [name.removeprefix(person) for name in names if name.startswith(person)]
-        return leads, people, str(following) if following else ""
+        pointers = [name.removeprefix(self._keys.start) for name in names if name.startswith(pointing)]
+        return leads, pointers, str(following) if following else ""
 
     def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
         """Of about so many open leads, those that are not in the deadline index."""
@@ -154,13 +155,15 @@ class RedisAudit:
 
     # --- people and reps
 
-    def dangling(self, people: Sequence[str]) -> dict[str, str]:
-        """Of these person keys, those that point to a lead that is not there, with its id."""
-        if not people:
+    def dangling(self, pointers: Sequence[str]) -> dict[str, str]:
+        """Of these pointers, those to a lead that is not there, with its id."""
+        if not pointers:
             return {}
         with translated_errors():
-            found = self._client.mget([self._keys.person(key) for key in people])
-            points = {key: text(value) for key, value in zip(people, found, strict=True) if value is not None}
+            found = self._client.mget([f"{self._keys.start}{name}" for name in pointers])
+            points = {
+                name: text(value) for name, value in zip(pointers, found, strict=True) if value is not None
+            }
             pipe = self._client.pipeline(transaction=False)
             for lead_id in points.values():
                 pipe.exists(self._keys.lead(lead_id))
@@ -170,11 +173,11 @@ class RedisAudit:
                 if not exists
             }
 
-    def forget_person(self, key: str, lead_id: str) -> Result:
-        """Drop a person's key that points to no lead."""
+    def forget_pointer(self, name: str, lead_id: str) -> Result:
+        """Drop a pointer to no lead."""
         keys = self._keys
-        names = [keys.person(key), keys.lead(lead_id), keys.ledger]
-        return self._result("forget_person", names, [lead_id, _repaired(Finding.PERSON_DANGLING)])
+        names = [f"{keys.start}{name}", keys.lead(lead_id), keys.ledger]
+        return self._result("forget_pointer", names, [lead_id, _repaired(dangling_finding(name))])
 
     def load(self) -> LoadFacts:
         """Open leads by rep, and how often each count was changed."""

@@ -163,7 +163,7 @@ class ServerPolicy:
 
 
 class HeldKind(StrEnum):
-    """What a kept text is part of. `pointer` is a person key or a seen key, `other` whatever is none of the rest."""
+    """What a kept text is part of. `pointer` is a person, company or seen key, `other` whatever is none of the rest."""
 
     INCOMING = "incoming"
     LEAD = "lead"
@@ -377,6 +377,9 @@ class Leads(Protocol):
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """For each person key that is known: that person's newest lead."""
 
+    def of_companies(self, company_keys: Sequence[str]) -> dict[str, str]:
+        """For each company key that is known: that company's newest lead, written while a rule asks who has the company."""
+
     def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
         """The rotation of each team."""
 
@@ -509,7 +512,7 @@ class Audit(Protocol):
     """
 
     def names(self, cursor: str, limit: int) -> tuple[list[str], list[str], str]:
-        """A batch of everything kept, listed or not: ids of leads, person keys, and the next cursor."""
+        """A batch of everything kept, listed or not: ids of leads, pointers (`person:…`, `company:…`), and the next cursor."""
 
     def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
         """Of about so many open leads, those that are not in the deadline index, and the next cursor.
@@ -530,11 +533,11 @@ class Audit(Protocol):
     def unlist(self, lead_id: str) -> Result:
         """Take a lead without record out of the open leads and the index."""
 
-    def dangling(self, people: Sequence[str]) -> dict[str, str]:
-        """Of these person keys, those that point to a lead that is not there, with its id."""
+    def dangling(self, pointers: Sequence[str]) -> dict[str, str]:
+        """Of these pointers (`person:…`, `company:…`), those to a lead that is not there, with its id."""
 
-    def forget_person(self, key: str, lead_id: str) -> Result:
-        """Drop a person's key that points to that lead, which is not there."""
+    def forget_pointer(self, name: str, lead_id: str) -> Result:
+        """Drop a pointer to that lead, which is not there."""
 
     def load(self) -> LoadFacts:
         """Open leads by rep, and how often each count was changed."""
@@ -588,11 +591,11 @@ class Privacy(Protocol):
         """Take a lead out of everything, in one piece, and count it in `counter`; STALE where it has changed since.
 
         Version None: whatever record there is; 0: only what is left of a lead without one. `rep` is whose load an open lead counts in. `alerts` are cancelled;
-        `pointers` (`person:…`, `seen:…`) go where they still point to it. GONE: there was no record, only remains.
+        `pointers` (`person:…`, `company:…`, `seen:…`) go where they still point to it. GONE: there was no record, only remains.
         """
 
     def remove_pointer(self, name: str, lead_id: str) -> Result:
-        """Take a pointer (`person:…`, `seen:…`) away where it still points to that lead, which stays as it is."""
+        """Take a pointer (`person:…`, `company:…`, `seen:…`) away where it still points to that lead, which stays as it is."""
 
     def remove_dead_letter(self, submission_id: str, counter: str) -> Result:
         """Drop a dead letter for good."""

@@ -78,6 +78,7 @@ def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:
         "touches": [_touch_document(touch) for touch in lead.touches],
         "touches_dropped": lead.touches_dropped or None,
         "trace": list(lead.trace),
+        "company_before": lead.company_before,
         "traced": lead.traceparent[3:-3],  # between version and flags, which are the same for all
     }
     kept = _without_empty(document)
@@ -118,6 +119,7 @@ def lead_from(text: str | bytes, vault: Vault = PLAIN) -> Lead:
         touches_dropped=d.get("touches_dropped", 0),
         trace=tuple(d.get("trace", ())),
         traceparent=f"00-{d['traced']}-01" if "traced" in d else "",
+        company_before=d.get("company_before", ""),
     )
 
 

@@ -100,7 +100,7 @@ class Walk:
             return [*held, self._readable(HeldKind.HISTORY, rest, lines)] if lines else held
         if first == "dead-letter" and kind == "hash":
             return [self._submission(HeldKind.DEAD_LETTER, rest, value)]
-        if first in ("person", "seen") and kind == "string":
+        if first in ("person", "company", "seen") and kind == "string":
             return [Held(HeldKind.POINTER, name, f"{name} {text(value)}", points_to=text(value))]
         return [Held(HeldKind.OTHER, name, f"{name} {text(value)}")]
 

@@ -185,6 +185,10 @@ class Keys:
         """String: the newest lead of a person."""
         return self._key("person", digest)
 
+    def company(self, digest: str) -> str:
+        """String: the newest lead of a company; only where a rule asks who has the company."""
+        return self._key("company", digest)
+
     def seen(self, key: str) -> str:
         """String with expiry: the lead a submission became, for recognising it again."""
         return self._key("seen", key)

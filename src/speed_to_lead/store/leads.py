@@ -1,6 +1,6 @@
 """Lead records, the deadline index beside them, rotations and loads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -115,11 +115,20 @@ class RedisLeads:
 
     def of_people(self, person_keys: Sequence[str]) -> dict[str, str]:
         """Each person's newest lead."""
-        if not person_keys:
+        return self._pointed_to(self._keys.person, person_keys)
+
+    def of_companies(self, company_keys: Sequence[str]) -> dict[str, str]:
+        """Each company's newest lead."""
+        return self._pointed_to(self._keys.company, company_keys)
+
+    def _pointed_to(self, name_of: Callable[[str], str], digests: Sequence[str]) -> dict[str, str]:
+        if not digests:
             return {}
         with translated_errors():
-            found = self._client.mget([self._keys.person(key) for key in person_keys])
-        return {key: text(value) for key, value in zip(person_keys, found, strict=True) if value is not None}
+            found = self._client.mget([name_of(digest) for digest in digests])
+        return {
+            digest: text(value) for digest, value in zip(digests, found, strict=True) if value is not None
+        }
 
     def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
         """The rotation of each team."""
@@ -272,8 +281,11 @@ def change_call(
             guards.append((key, False))  # somebody else may have settled the same submission meanwhile
             sets.append((key, lead.id, keep_ms(seen.remember)))
     if isinstance(settlement, Admit):
-        for person, expected in settlement.people:
-            key = number_of(keys.person(person))
+        pointers = [(keys.person(person), expected) for person, expected in settlement.people]
+        if settlement.company is not None:
+            pointers.append((keys.company(settlement.company[0]), settlement.company[1]))
+        for pointer, expected in pointers:
+            key = number_of(pointer)
             guards.append((key, expected if expected is not None else False))
             sets.append((key, lead.id, False))
     plan: dict[str, Any] = {

@@ -10,6 +10,7 @@ from speed_to_lead.core.audit import (
     LeadFacts,
     LeadRepair,
     LoadFacts,
+    dangling_finding,
     untold,
     waits_until,
 )
@@ -27,11 +28,11 @@ class MemoryAudit:
 
     def names(self, cursor: str, limit: int) -> tuple[list[str], list[str], str]:
         """Everything, in the order of its name."""
-        names = sorted((*(f"l{i}" for i in self._state.leads), *(f"p{key}" for key in self._state.people)))
+        names = sorted((*(f"l{i}" for i in self._state.leads), *(f"p{name}" for name in self._pointers())))
         page = [name for name in names if name > cursor][:limit]
         leads = [name[1:] for name in page if name.startswith("l")]
-        people = [name[1:] for name in page if name.startswith("p")]
-        return leads, people, page[-1] if page and page[-1] != names[-1] else ""
+        pointers = [name[1:] for name in page if name.startswith("p")]
+        return leads, pointers, page[-1] if page and page[-1] != names[-1] else ""
 
     def unindexed(self, cursor: str, limit: int) -> tuple[list[str], str]:
         """Open leads that are not in the index, in the order of their ids."""
@@ -113,17 +114,25 @@ class MemoryAudit:
         self._state.due.pop(lead_id, None)
         return self._repaired(Finding.NO_RECORD)
 
-    def dangling(self, people: Sequence[str]) -> dict[str, str]:
+    def dangling(self, pointers: Sequence[str]) -> dict[str, str]:
         """Those that point to a lead that is not there."""
-        found = {key: self._state.people[key] for key in people if key in self._state.people}
-        return {key: lead_id for key, lead_id in found.items() if lead_id not in self._state.leads}
+        found = self._pointers()
+        return {
+            name: found[name] for name in pointers if name in found and found[name] not in self._state.leads
+        }
 
-    def forget_person(self, key: str, lead_id: str) -> Result:
-        """Drop a person's key that points to no lead."""
-        if self._state.people.get(key) != lead_id or lead_id in self._state.leads:
+    def forget_pointer(self, name: str, lead_id: str) -> Result:
+        """Drop a pointer to no lead."""
+        if self._pointers().get(name) != lead_id or lead_id in self._state.leads:
             return Result.STALE
-        del self._state.people[key]
-        return self._repaired(Finding.PERSON_DANGLING)
+        kind, _, key = name.partition(":")
+        del (self._state.people if kind == "person" else self._state.companies)[key]
+        return self._repaired(dangling_finding(name))
+
+    def _pointers(self) -> dict[str, str]:
+        """Every pointer by its name, with the lead it points to."""
+        found = {f"person:{key}": lead_id for key, lead_id in self._state.people.items()}
+        return found | {f"company:{key}": lead_id for key, lead_id in self._state.companies.items()}
 
     def load(self) -> LoadFacts:
         """Open leads by rep, and how often each count was changed."""

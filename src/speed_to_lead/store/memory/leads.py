@@ -70,6 +70,10 @@ class MemoryLeads:
         """Each person's newest lead."""
         return {key: self._state.people[key] for key in person_keys if key in self._state.people}
 
+    def of_companies(self, company_keys: Sequence[str]) -> dict[str, str]:
+        """Each company's newest lead."""
+        return {key: self._state.companies[key] for key in company_keys if key in self._state.companies}
+
     def rotations(self, teams: Iterable[str]) -> dict[str, Rotation]:
         """The rotation of each team."""
         return {team: self._state.rotations.get(team, Rotation()) for team in teams}

@@ -43,6 +43,7 @@ class MemoryPrivacy:
                 self._submission(HeldKind.DEAD_LETTER, letter.submission.id, letter.submission, letter.error)
             )
         pointers = {f"person:{key}": lead_id for key, lead_id in state.people.items()}
+        pointers |= {f"company:{key}": lead_id for key, lead_id in state.companies.items()}
         pointers |= {f"seen:{key}": lead_id for key, (lead_id, _) in state.seen.items()}
         held += [Held(HeldKind.POINTER, name, f"{name} {to}", points_to=to) for name, to in pointers.items()]
         held += [Held(HeldKind.OTHER, f"quarantine {name}", why) for name, why in state.quarantined.items()]
@@ -97,6 +98,8 @@ class MemoryPrivacy:
         kind, _, key = name.partition(":")
         if kind == "person" and state.people.get(key) == lead_id:
             del state.people[key]
+        elif kind == "company" and state.companies.get(key) == lead_id:
+            del state.companies[key]
         elif kind == "seen" and state.seen.get(key, ("",))[0] == lead_id:
             del state.seen[key]
         else:

@@ -53,6 +53,7 @@ class State:
     leads: dict[str, Lead] = field(default_factory=dict)
     history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)
+    companies: dict[str, str] = field(default_factory=dict)
     due: dict[str, datetime] = field(default_factory=dict)
     rotations: dict[str, Rotation] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
@@ -81,7 +82,10 @@ class State:
         """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
         lead, turn = change.lead, change.rotation
         people = settlement.people if isinstance(settlement, Admit) else ()
+        company = settlement.company if isinstance(settlement, Admit) else None
         refusal = self._refusal(change, settlement, people)
+        if refusal is None and company is not None and self.companies.get(company[0]) != company[1]:
+            refusal = Result.STALE
         if refusal is not None:
             return refusal
         self.leads[lead.id] = lead
@@ -89,6 +93,8 @@ class State:
         self.history.setdefault(lead.id, []).extend(change.history)
         self.index(lead.id, lead.next_at)
         self.people.update((person, lead.id) for person, _ in people)
+        if company is not None:
+            self.companies[company[0]] = lead.id
         if turn is not None:
             self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
             if turn.given is not None:

@@ -1,6 +1,6 @@
--- forget_person: drop a person's key that points to no lead.
+-- forget_pointer: drop a person's or company's key that points to no lead.
 --
--- KEYS  1 the person's key  2 the lead it points to  3 ledger
+-- KEYS  1 that key  2 the lead it points to  3 ledger
 -- ARGV  1 that lead's id  2 counter
 -- answers  applied | stale (it points elsewhere by now, or the lead is there)
 
