@@ -118,7 +118,7 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
                 lead = _lead(place, held.name)
                 if isinstance(lead, Lead) and person.owns_lead(lead):
                     leads[lead.id] = lead_as_json(lead, _history(place, lead.id))
-                    companies.add(company_key(lead.lead))
+                    companies.add(company_key(lead.lead, SPELLINGS))
                 else:
                     elsewhere.append({"kind": "lead", "id": held.name, "text": held.text})
             case HeldKind.INCOMING | HeldKind.DEAD_LETTER if held.submission is not None:
@@ -379,7 +379,7 @@ def remove_lead(
     if not isinstance(lead, Lead):
         return privacy.remove_lead(lead_id, None, counter, alerts=of_lead)
     pointers = [f"person:{key}" for key in person_keys(lead.lead)]
-    if company := company_key(lead.lead):
+    if company := company_key(lead.lead, SPELLINGS):
         pointers.append(f"company:{company}")
     return privacy.remove_lead(
         lead_id, lead.version, counter, rep=lead.rep, alerts=of_lead, pointers=pointers

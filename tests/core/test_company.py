@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from speed_to_lead.core.company import company_domain, company_key
+from speed_to_lead.core.company import company_key
+from speed_to_lead.core.meanings import company_domain
 from speed_to_lead.core.submission import GenericLead
+from speed_to_lead.spellings import SPELLINGS
 
 
 @pytest.mark.parametrize(
@@ -27,15 +29,15 @@ from speed_to_lead.core.submission import GenericLead
 )
 def test_the_domain(fields: dict[str, Any], domain: str) -> None:
     """Address before website, folded, without `www.`; nothing where neither names a host of the company's own."""
-    assert domain == company_domain(GenericLead(fields))
+    assert domain == company_domain(GenericLead(fields), SPELLINGS)
 
 
 def test_the_key() -> None:
     """Colleagues have one key, other companies another, and leads without a company none; it is no person's key."""
     keys = [
-        company_key(GenericLead({"email": email}))
+        company_key(GenericLead({"email": email}), SPELLINGS)
         for email in ("a@corp.example", "b@CORP.example", "a@two.example")
     ]
     assert keys[0] == keys[1] != keys[2]
-    assert "" == company_key(GenericLead({"email": "kim@gmail.com"}))
+    assert "" == company_key(GenericLead({"email": "kim@gmail.com"}), SPELLINGS)
     assert 24 == len(keys[0])

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from tests.core.builders import MONDAY, generic, lead, office, rep, rulebook, team
 
-from speed_to_lead.core.assignment import Rep, Rotation, Team
+from speed_to_lead.core.assignment import Tally, Team
 from speed_to_lead.core.lead import Lead, LeadState
 from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier
-from speed_to_lead.core.routing import Assigned, assign, route_of
+from speed_to_lead.core.reps import Rep
+from speed_to_lead.core.routing import Assigned, assign_lead, route_of
 from speed_to_lead.core.rules import KeepWith
 
 #: Nobody's shift on a Monday morning.
@@ -38,7 +39,7 @@ def assigned(
     book = rulebook(teams=teams or (team("ana", "ben"),))
     book = replace(book, default=replace(book.default, keep_with=keep_with))
     route = route_of(generic(), "demo", None, MONDAY, book)
-    return assign(generic(), route, earlier, Rotation(), load or {}, book, MONDAY)
+    return assign_lead(generic(), route, earlier, Tally(load=load or {}), book, MONDAY)
 
 
 def who(one: Assigned) -> str | None:
@@ -200,7 +201,7 @@ def named(said: Any, *teams: Team, earlier: Earlier = NOTHING_EARLIER, field: st
     book = replace(book, default=replace(book.default, owner_from="custom.owner"))
     given = replace(generic(), custom={field: said})
     route = route_of(given, "demo", None, MONDAY, book)
-    return assign(given, route, earlier, Rotation(), {}, book, MONDAY)
+    return assign_lead(given, route, earlier, Tally(), book, MONDAY)
 
 
 @pytest.mark.parametrize(

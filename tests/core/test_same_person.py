@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.builders import MONDAY, after, generic, ladder, lead, rulebook, sla, step
 
-from speed_to_lead.core.assignment import Rotation
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.escalation import due_steps, escalate, first_instant
 from speed_to_lead.core.lead import AlertKind, Lead, LeadChange, LeadState, PlannedStep, Touch
 from speed_to_lead.core.routing import Route, Rulebook, route_of
@@ -188,7 +188,7 @@ def test_no_step_is_lost_or_repeated(events: list[tuple[float, float, bool]]) ->
 
 
 def _swept(one: Lead, minutes: float) -> LeadChange | None:
-    return escalate(one, rulebook().teams["inbound"], Rotation(), {}, after(minutes))
+    return escalate(one, rulebook().teams["inbound"], {}, Tally(), after(minutes))
 
 
 def test_the_window() -> None:

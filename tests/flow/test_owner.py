@@ -22,6 +22,7 @@ from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.settlement import Admit, Settlement
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.core.submission import GenericLead, Submission
 from speed_to_lead.flow import routing
 from speed_to_lead.store.contract import Result
@@ -181,7 +182,7 @@ def test_a_follower_is_not_decided_on_what_was_refused(scene: Scene, monkeypatch
 def test_erased_and_expired_leads_leave_no_company_behind(scene: Scene) -> None:
     """The pointer goes with the lead; an export says that there is one."""
     scene = by_company(scene)
-    key = company_key(GenericLead({"email": "kim@acme.example"}))
+    key = company_key(GenericLead({"email": "kim@acme.example"}), SPELLINGS)
     scene.routed(email="kim@acme.example")
     exported = privacy.export(scene.place, person_named("kim@acme.example"))
     assert [f"company:{key}"] == [
@@ -199,7 +200,7 @@ def test_erased_and_expired_leads_leave_no_company_behind(scene: Scene) -> None:
 def test_without_such_a_rule_no_company_is_kept_in_mind(scene: Scene) -> None:
     """Whoever does not ask who has a company pays for no key."""
     scene.routed(email="kim@acme.example")
-    assert {} == scene.store.leads.of_companies([company_key(GenericLead({"email": "kim@acme.example"}))])
+    assert {} == scene.store.leads.of_companies([company_key(GenericLead({"email": "kim@acme.example"}), SPELLINGS)])
 
 
 # --- named owners ----------------------------------------------------------------------------------------------

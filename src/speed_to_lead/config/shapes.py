@@ -213,7 +213,11 @@ REP = Shape(
     {
         "id": exactly(REP_ID, "letters, digits, dot, _ and -; the same id in two teams is the same person"),
         "name": text("the person's name"),
-        "email": written(ADDRESS.pattern, "leads may name the rep by it (owner_from); nothing is sent to it", "ana@example.com"),
+        "email": written(
+            ADDRESS.pattern,
+            "leads may name the rep by it (owner_from); nothing is sent to it",
+            "ana@example.com",
+        ),
         "notify": name_of("destination", "where this rep hears of leads; the manager does when left out"),
         "weight": whole_number(
             1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"
@@ -303,7 +307,9 @@ SLA_TABLE = Shape(
 _TEAM_AND_SLA = {
     "team": name_of("team", "who gets the lead"),
     "sla": name_of("sla", "how soon it is answered"),
-    "keep_with": choice(KeepWith, "whose rep a new lead stays with: that of the person, of the company too, or nobody's"),
+    "keep_with": choice(
+        KeepWith, "whose rep a new lead stays with: that of the person, of the company too, or nobody's"
+    ),
     "owner_from": text('a field of the lead that names its rep, such as "custom.owner"'),
 }
 RULE = Shape(
@@ -324,7 +330,11 @@ RULE = Shape(
 )
 DEFAULT = Shape(_TEAM_AND_SLA, required=("team", "sla"))
 SAME_PERSON = Shape(
-    {"within": _described(_DURATION_TEXT, "how far apart two submissions may be, and be one person's; 90d when left out")},
+    {
+        "within": _described(
+            _DURATION_TEXT, "how far apart two submissions may be, and be one person's; 90d when left out"
+        )
+    },
     required=("within",),
 )
 RECEIVED = Shape(

@@ -176,7 +176,9 @@ def _kept_owner(
     if standing is not Standing.AVAILABLE:
         pick = assign(route.team, rulebook.teams, tally, route.attribution.facts, now)
         if pick.waits:
-            reasons.append(f"{rep.id}: {claim.why}, but {why}; the team's leads wait until somebody is available")
+            reasons.append(
+                f"{rep.id}: {claim.why}, but {why}; the team's leads wait until somebody is available"
+            )
             return None
         other = pick.rep and candidate(pick.rep, tally.load, tally.given, tally.away, now)
         if other and (other.standing, other.since) < (standing, since):

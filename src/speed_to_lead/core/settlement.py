@@ -62,8 +62,8 @@ class Admit:
     change: LeadChange
     seen: tuple[Seen, ...] = ()
     people: tuple[tuple[str, str | None], ...] = ()
-    team: str = ""
     company: tuple[str, str | None] | None = None
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +319,7 @@ def settlement_of(  # noqa: PLR0911 - one return for each thing that may be true
     if facts.by_company is not None:
         company, change = _newest_of(facts.by_company, facts.companies.get(entry_id, ""), change)
     facts.note(reading, change)
-    return Admit(entry_id, change, (key,), people, route.team.name, company)
+    return Admit(entry_id, change, (key,), people, company, route.team.name)
 
 
 def _newest_of(
@@ -360,9 +360,7 @@ def _of_open_lead(
     return Join(reading.entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
 
 
-def _route_of_touch(
-    reading: Reading, lead: Lead, facts: SubmissionFacts, rulebook: Rulebook
-) -> Route | None:
+def _route_of_touch(reading: Reading, lead: Lead, facts: SubmissionFacts, rulebook: Rulebook) -> Route | None:
     """What the rules give the submission as a touch of that lead; None where they give it nothing that can be counted."""
     route = facts.routes[reading.entry_id]
     if isinstance(route, Route) and rulebook.asks_for_touches:
