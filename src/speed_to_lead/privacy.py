@@ -26,6 +26,7 @@ from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
 from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, digits_of, person_keys
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import (
     Held,
     HeldKind,
