@@ -76,6 +76,5 @@ def test_routers_killed_in_a_flood_lose_and_double_nothing(flooded: Site) -> Non
 
     ledger = flooded.store.operations.ledger()
     assert (ledger.leads, ledger.touches, ledger.dead_letters, ledger.difference) == (15_000, 0, 0, 0)
-    leads = flooded.leads(16_000)
-    assert sorted(ids) == sorted(lead.id for lead in leads)
-    assert len({lead.lead.get("email") for lead in leads}) == 15_000
+    leads = [flooded.store.leads.get(one) for one in ids]
+    assert len({lead.lead.get("email") for lead in leads if lead is not None}) == 15_000
