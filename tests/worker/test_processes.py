@@ -14,8 +14,8 @@ from speed_to_lead.store.keys import Keys
 pytestmark = pytest.mark.real
 
 
-def test_alerts_arrive_within_seconds_of_their_instant(shared_site: Site) -> None:
-    """From the planned instant of each step to the receiver, on a machine that runs other tests as well."""
+def test_alerts_arrive_within_two_seconds_of_their_instant(shared_site: Site) -> None:
+    """From the planned instant of each step to the receiver: under two seconds for 99 of 100."""
     site = shared_site
     ids = set(site.submit(100, a_second=50))
     wait_until(lambda: {"+2s"} <= _steps(site, ids), "the last step begins", 20)
@@ -29,7 +29,7 @@ def test_alerts_arrive_within_seconds_of_their_instant(shared_site: Site) -> Non
     )
 
     assert len(late) == 500  # told, reminded, breached twice (manager and new rep), escalated
-    assert late[int(len(late) * 0.99)] < 4.0, late[-10:]
+    assert late[int(len(late) * 0.99)] < 2.0, late[-10:]
     assert late[0] > -0.01
 
 
