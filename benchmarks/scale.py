@@ -133,11 +133,14 @@ def _restarted(site: Site) -> float:
 def _rewrite(site: Site) -> dict[str, float]:
     """Rewrite the append-only file; how long it took, and how long the server stood still for its fork."""
     client = site.store.server.client
+
+    def is_at_rest() -> bool:
+        return not client.info("persistence")["aof_rewrite_in_progress"]
+
+    wait_until(is_at_rest, "the server's own rewrite is done", RESTART_PATIENCE)
     began = time.monotonic()
     client.bgrewriteaof()
-    wait_until(
-        lambda: not client.info("persistence")["aof_rewrite_in_progress"], "rewritten", RESTART_PATIENCE
-    )
+    wait_until(is_at_rest, "rewritten", RESTART_PATIENCE)
     return {
         "rewrite of the append-only file, s": time.monotonic() - began,
         "standstill of its fork, ms": client.info("stats")["latest_fork_usec"] / 1000,

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import structlog
 
+from speed_to_lead.address import sentinel_address
 from speed_to_lead.logs import redacted, set_up_logs
 
 
@@ -52,6 +53,15 @@ def test_an_event_is_one_line_of_json_with_its_fields(capsys: pytest.CaptureFixt
         "two\nlines",
     )
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_value_of_ours_is_logged_as_it_shows_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """An address leaves its password out of its repr; a log line leaves it out too."""
+    set_up_logs()
+    address = sentinel_address("redis+sentinel://user:hunter2@one.example.com:26379/mymaster/0")
+    structlog.get_logger().info("store.opened", address=address)
+    (line,) = lines(capsys)
+    assert (repr(address), False) == (line["address"], "hunter2" in str(line))
 
 
 def test_what_is_bound_to_the_context_is_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from tests.servers import ManualClock
 from tests.store.builders import picture
 
 from speed_to_lead import flow, privacy
-from speed_to_lead.core.lead import Lead, LeadChange, ResponseKind
+from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange, ResponseKind
 from speed_to_lead.core.person import person_named
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
@@ -21,6 +21,7 @@ from speed_to_lead.flow import delivery
 from speed_to_lead.store.contract import HeldKind, Result, Store, UnreadableRecord
 from speed_to_lead.store.encryption import Vault
 from speed_to_lead.store.packing import packed
+from speed_to_lead.store.records import line_of
 from speed_to_lead.store.redis_store import RedisStore
 
 KIM = person_named("kim@example.com")
@@ -344,6 +345,18 @@ def test_a_line_that_was_cut_off_goes_with_its_lead_or_is_told_of(
     is_theirs = whose.startswith("kim")
     assert (is_theirs, [] if is_theirs else [f"history {lead.id}"]) == (found.is_proven, found.damaged)
     assert [lead.id] * (not is_theirs) == [one.id for one in scene.leads()]
+
+
+@VAULTS
+def test_half_a_character_beside_a_quotation_stops_no_erasure(clock: ManualClock, vault: Vault) -> None:
+    """A shell that writes no UTF-8 leaves one in a reason."""
+    store = RedisStore(fakeredis.FakeRedis(server=fakeredis.FakeServer(version=(7, 0))), "t", vault=vault)
+    scene = new_scene(store, clock)
+    lead = scene.routed(email="sam@example.com")
+    note = HistoryEntry(clock.now, "note", {"why": "kim@example.com \udcff"})
+    store.server.client.rpush(store.server.keys.lead(lead.id), line_of(note, vault))
+    assert privacy.erase(scene.place, KIM).is_proven
+    assert "[erased] \udcff" == store.leads.history(lead.id)[-1].details["why"]
 
 
 def test_export_is_everything(scene: Scene) -> None:

@@ -81,8 +81,8 @@ def set_up_logs(level: str = "info", log_format: Literal["auto", "json", "consol
 
 def _in_ascii(event: EventDict, default: Callable[[Any], Any]) -> str:
     """One line of JSON in which nothing can order a terminal or forge a line."""
-    try:
-        text = orjson.dumps(event, default=default).decode()
+    try:  # not into our values: they leave secrets out of their repr, which `default` asks for
+        text = orjson.dumps(event, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
     except TypeError:  # half a character, a huge number
         text = ""
     return text if text.isascii() and text else json.dumps(event, default=default)

@@ -35,6 +35,7 @@ from speed_to_lead.store.contract import (
     StoreUnavailable,
     UnreadableRecord,
 )
+from speed_to_lead.store.documents import dump
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -326,7 +327,7 @@ def _redact(place: Workplace, lead: Lead, redacted: Lead) -> bool:
 
 def _redacted_line(person: Person, line: str) -> str:
     try:
-        return json.dumps(person.redacted(json.loads(line)), ensure_ascii=False, separators=(",", ":"))
+        return dump(person.redacted(json.loads(line)))
     except ValueError:
         return person.redacted(line)
 

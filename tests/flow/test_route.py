@@ -12,6 +12,7 @@ from tests.servers import ManualClock, wait_until
 
 from speed_to_lead import flow
 from speed_to_lead.core import settlement
+from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.routing import route_of
 from speed_to_lead.core.same_person import MAX_TOUCHES
 from speed_to_lead.core.settlement import Admit, Join, Settlement
@@ -566,3 +567,29 @@ def test_what_cannot_be_read_is_routed_all_the_same(scene: Scene) -> None:
         lead.lead.get("custom.phone"),
     )
     assert any("no number can be read" in line for line in lead.trace)
+
+
+def test_what_was_decided_on_a_refused_change_is_not_sent(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another router wrote the lead first, for Ben: a touch decided on our own beginning of it would give it back to Ana."""
+    first_id, _ = (scene.submit(email="kim@example.com", message=text) for text in ("one", "two"))
+    settle = type(scene.store.queue).settle
+    ours: list[Lead] = []
+
+    def behind_another(self: Any, settlements: Iterable[Settlement]) -> list[Result]:
+        given = list(settlements)
+        if ours or not given or not isinstance(given[0], Admit):
+            return settle(self, given)
+        lead = given[0].change.lead
+        ours.append(lead)
+        theirs = replace(given[0].change, lead=replace(lead, rep="ben"), load={"ben": 1})
+        settle(self, [replace(given[0], change=theirs)])
+        return [Result.SETTLED, *settle(self, given[1:])]
+
+    monkeypatch.setattr(type(scene.store.queue), "settle", behind_another)
+    scene.route()
+    lead = scene.lead(first_id)
+    assert ("ana", "ben", 1) == (ours[0].rep, lead.rep, len(lead.touches))
+    assert {"ben": 1} == scene.store.leads.load()
+    assert scene.store.operations.ledger().difference == 0

@@ -1,6 +1,8 @@
 """Packed texts: whatever goes in comes out, and what was damaged is an error of one kind."""
 
+import contextlib
 import hashlib
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,6 +15,8 @@ from tests.store.builders import new_lead
 from tests.store.test_documents import ANYTHING, LEADS, QUICK
 
 from speed_to_lead.core.lead import Lead
+from speed_to_lead.core.routing import MAX_TOUCHES
+from speed_to_lead.forms import reading
 from speed_to_lead.store import packing
 from speed_to_lead.store.contract import UnreadableRecord
 from speed_to_lead.store.documents import dump, lead_document
@@ -91,6 +95,36 @@ def test_what_claims_to_be_endless_is_refused_unread() -> None:
     claims = MARK + b"\xe0" + (2**40).to_bytes(8, "little") + packed(dump({"id": "a" * 300}))[2:]
     with pytest.raises(ValueError, match="claims to be endless"):
         unpacked(claims)
+
+
+def test_what_claims_to_be_empty_is_refused() -> None:
+    """Nothing is ever packed that is; zstandard alone would not look at what follows."""
+    with pytest.raises(ValueError, match="claims to be empty"):
+        unpacked(MARK + b"\x20\x00" + packed(dump({"id": "a" * 300}))[4:])
+
+
+def test_no_damaged_byte_makes_another_text() -> None:
+    """Whatever one byte becomes: it is refused, or says what it said. Else an erasure would look into what was never written."""
+    text = dump({"fields": {"email": "kim@example.com", "message": "call me at noon"}, "state": "open"})
+    stored = packed(text)
+    found: set[str] = set()
+    for at, was in itertools.product(range(1, len(stored)), range(256)):
+        with contextlib.suppress(ValueError):
+            found.add(unpacked(stored[:at] + bytes([was]) + stored[at + 1 :]).decode())
+    assert {text} == found
+
+
+def test_what_is_too_long_to_be_read_back_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written as it is: a record that can be written can be read."""
+    monkeypatch.setattr(packing, "LONGEST", 1000)
+    for length in (900, 2000):
+        text = dump({"id": "a" * length})
+        assert text.encode() == unpacked(packed(text))
+
+
+def test_the_longest_record_there_can_be_is_packed() -> None:
+    """A lead and its touches, each a whole body of characters that JSON writes as six."""
+    assert 6 * reading.MAX_BODY_BYTES * (1 + MAX_TOUCHES) < packing.LONGEST
 
 
 def test_threads_pack_side_by_side() -> None:

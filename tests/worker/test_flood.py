@@ -11,7 +11,7 @@ from tests.worker.site import Site
 
 from speed_to_lead import flow
 from speed_to_lead.core.submission import Submission
-from speed_to_lead.flow.routing import FLOOD
+from speed_to_lead.flow.routing import FLOOD, LOOK_AHEAD, PATIENT_SHARE, ROUTE_BATCH
 from speed_to_lead.store.queue import stream_fields
 
 pytestmark = pytest.mark.real
@@ -56,7 +56,8 @@ def test_the_last_demo_of_a_flood_is_routed_before_most_of_those_who_can_wait(fl
     urgent = ids[29::30]
     last_urgent = max(routed_at[one] for one in urgent)
     before_it = sum(at < last_urgent for at in routed_at.values()) - len(urgent)
-    assert before_it < FLOOD + 600, "the urgent ones waited for more than is settled in their order"
+    in_order = FLOOD + FLOOD // ROUTE_BATCH * PATIENT_SHARE  # of those put off, a share goes with each batch
+    assert before_it < in_order + LOOK_AHEAD, "the urgent ones waited for more than is settled in their order"
     assert flooded.health().patient == 0
     assert flooded.store.operations.ledger().difference == 0
 
@@ -76,6 +77,5 @@ def test_routers_killed_in_a_flood_lose_and_double_nothing(flooded: Site) -> Non
 
     ledger = flooded.store.operations.ledger()
     assert (ledger.leads, ledger.touches, ledger.dead_letters, ledger.difference) == (15_000, 0, 0, 0)
-    leads = flooded.leads(16_000)
-    assert sorted(ids) == sorted(lead.id for lead in leads)
-    assert len({lead.lead.get("email") for lead in leads}) == 5_000
+    leads = [flooded.store.leads.get(one) for one in ids]
+    assert len({lead.lead.get("email") for lead in leads if lead is not None}) == 15_000

@@ -111,7 +111,7 @@ def test_the_watch_over_forms_and_sources_is_a_tick(
 ) -> None:
     """One watch for each process, with little time, on the clock's queue."""
     ticks: list[tuple[object, float]] = []
-    monkeypatch.setattr(tasks, "workplace", lambda: "place")
+    monkeypatch.setattr(tasks, "workplace", lambda: SimpleNamespace(keep_up=lambda: None))
     monkeypatch.setattr(tasks.Watch, "tick", lambda self, seconds: ticks.append((self, seconds)))
     tasks.arrivals_watch.cache_clear()
     for _ in range(2):

@@ -1,5 +1,6 @@
 """The published config, in memory."""
 
+import threading
 from collections.abc import Mapping, Sequence
 
 from speed_to_lead.store.configs import content_of, line_of, texts_of, version_of
@@ -12,6 +13,7 @@ class MemoryConfigs:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._publishing = threading.Lock()
 
     def current(self) -> ConfigVersion | None:
         """The version that is live."""
@@ -34,11 +36,12 @@ class MemoryConfigs:
 
     def publish(self, version: ConfigVersion, texts: Mapping[str, bytes]) -> Result:
         """Make this the live version."""
-        if len(self._state.config_versions) != version.number - 1:
-            return Result.STALE
-        self._state.config_contents.setdefault(version.digest, content_of(texts))
-        self._state.config_versions.append(line_of(version))
-        return Result.APPLIED
+        with self._publishing:
+            if len(self._state.config_versions) != version.number - 1:
+                return Result.STALE
+            self._state.config_contents.setdefault(version.digest, content_of(texts))
+            self._state.config_versions.append(line_of(version))
+            return Result.APPLIED
 
     def note_running(self, process: str, running: RunningConfig) -> None:
         """Keep which config the process works with."""
