@@ -22,9 +22,9 @@ from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.settlement import Admit, Settlement
-from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.core.submission import GenericLead, Submission
 from speed_to_lead.flow import routing
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import Result
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
@@ -200,7 +200,9 @@ def test_erased_and_expired_leads_leave_no_company_behind(scene: Scene) -> None:
 def test_without_such_a_rule_no_company_is_kept_in_mind(scene: Scene) -> None:
     """Whoever does not ask who has a company pays for no key."""
     scene.routed(email="kim@acme.example")
-    assert {} == scene.store.leads.of_companies([company_key(GenericLead({"email": "kim@acme.example"}), SPELLINGS)])
+    assert {} == scene.store.leads.of_companies(
+        [company_key(GenericLead({"email": "kim@acme.example"}), SPELLINGS)]
+    )
 
 
 # --- named owners ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tests.store.builders import new_lead
 from tests.store.test_documents import ANYTHING, LEADS, QUICK
 
 from speed_to_lead.core.lead import Lead
-from speed_to_lead.core.routing import MAX_TOUCHES
+from speed_to_lead.core.same_person import MAX_TOUCHES
 from speed_to_lead.forms import reading
 from speed_to_lead.store import packing
 from speed_to_lead.store.contract import UnreadableRecord

@@ -45,7 +45,7 @@ def read_rules(
             continue
         team, sla, keep_with, owner_from = _read_target(table, teams, slas)
         if name is not None and team is not None and sla is not None:
-            rules.append(Rule(name, team, sla, when, unless, keep_with, owner_from))
+            rules.append(Rule(name, team, sla, when, unless, keep_with=keep_with, owner_from=owner_from))
     return tuple(rules), _read_default(file, teams, slas)
 
 
