@@ -55,7 +55,7 @@ MISTAKES = [
     ("routing.toml", 'team = "inbound"\nsla = "same-day"', 'nurtur = "desk"',
      'rules[2] "Referral": "nurtur" is an unknown key; did you mean "nurture"?'),
     ("routing.toml", "[default]", '[default]\nnurture = "desk"',
-     'default: "nurture" is an unknown key; expected "sla" or "team"'),
+     'default: "nurture" is an unknown key; expected "keep_with", "owner_from", "sla" or "team"'),
     ("routing.toml", "[default]", '[received]\ncalendar = "londn"\n[default]',
      'received: calendar "londn" is unknown; did you mean "london"?'),
     ("routing.toml", "[default]", "[received]\n[default]",

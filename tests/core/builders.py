@@ -180,13 +180,18 @@ def sla(*steps: Step, within: timedelta = timedelta(minutes=10)) -> SLA:
     return SLA("ten-minutes", respond_within=within, clock=Clock.ELAPSED, steps=given)
 
 
-def rulebook(*rules: Rule, teams: Sequence[Team] = (), sla_used: SLA | None = None) -> Rulebook:
+def rulebook(
+    *rules: Rule, teams: Sequence[Team] = (), sla_used: SLA | None = None, spellings: Spellings = PLAIN
+) -> Rulebook:
     """A rulebook of one SLA; the default goes to the first team, which is Ana's and Ben's if none is given."""
     known = teams or (team("ana", "ben"),)
     used = sla_used or sla()
     default = Rule("Everything", known[0].name, used.name)
     by_name = {one.name: one for one in known}
-    return Rulebook(taxonomy(), {"always": ALWAYS}, by_name, {used.name: used}, rules, default, "digest")
+    return Rulebook(
+        *(taxonomy(), {"always": ALWAYS}, by_name, {used.name: used}, rules, default, "digest"),
+        spellings=spellings,
+    )
 
 
 def form(source: str | None = None) -> Form:

@@ -96,7 +96,7 @@ def _compares_one(name: str, wanted: Any, value: Any, texts: set[str], field: st
 
 def _wanted(text: str, field: str) -> set[str]:
     digits = re.sub(r"[\s()./-]", "", text)
-    return {text, digits} if field == "phone" and digits else {text}
+    return {text, digits} if field == "phone" and digits.strip("*") else {text}
 
 
 def _equals(wanted: Any, value: Any, texts: set[str], field: str, spellings: Spellings) -> bool:

@@ -91,6 +91,8 @@ LEADS = st.dictionaries(st.sampled_from((*FIELDS, "name", "custom.other")), VALU
 @example([({"employees": {"at_most": 0}}, {})], {"employees": [math.nan, -1]})
 @example([({"country": {"missing": True}}, {"country": {"missing": False}})], {"country": []})
 @example([({"email": {"domain": "b"}}, {})], {"email": "a." * 5_000 + "b"})
+@example([({"phone": ".*"}, {}), ({"phone": "-*.*"}, {})], {"phone": "12"})
+@example([({"phone": "+4 9*-1*"}, {})], {"phone": "+4912"})
 def test_the_index_answers_as_a_scan_does(
     rules: list[tuple[dict[str, Any], dict[str, Any]]], facts: dict[str, Any]
 ) -> None:

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from speed_to_lead.store.redis_store import RedisStore, open_store
 
 def book(*teams: Team, **of_the_rule: Any) -> Rulebook:
     """Everything goes to one team, whose rule says what is given."""
-    used = rulebook(teams=teams or (team("ana", "ben", rep("cleo", notify=None)),))
+    used = rulebook(teams=teams or (team("ana", "ben", rep("cleo", notify=None)),), spellings=SPELLINGS)
     return replace(used, default=replace(used.default, **of_the_rule))
 
 
@@ -163,15 +164,17 @@ def test_a_follower_is_not_decided_on_what_was_refused(scene: Scene, monkeypatch
     settle = type(scene.store.queue).settle
     by_another: list[str] = []
 
-    def after_another(self: Any, settlements: list[Settlement]) -> list[Result]:
-        if not by_another:
-            admitted = settlements[0]
-            assert isinstance(admitted, Admit)
-            by_another.append(admitted.change.lead.id)
-            lead = replace(admitted.change.lead, rep="cleo")
-            change = replace(admitted.change, lead=lead, load={"cleo": 1}, rotation=None)
-            assert [Result.APPLIED] == settle(self, [replace(admitted, change=change)])
-        return settle(self, settlements)
+    def after_another(self: Any, settlements: Iterable[Settlement]) -> list[Result]:
+        if by_another:
+            return settle(self, settlements)
+        waiting = iter(settlements)
+        admitted = next(waiting)
+        assert isinstance(admitted, Admit)
+        by_another.append(admitted.change.lead.id)
+        lead = replace(admitted.change.lead, rep="cleo")
+        change = replace(admitted.change, lead=lead, load={"cleo": 1}, rotation=None)
+        assert [Result.APPLIED] == settle(self, [replace(admitted, change=change)])
+        return settle(self, chain([admitted], waiting))
 
     monkeypatch.setattr(type(scene.store.queue), "settle", after_another)
     scene.route()

@@ -68,7 +68,15 @@ def test_a_touch_that_is_due_sooner_brings_its_own_clock(scene: Scene) -> None:
     scene.live(6)
     scene.live(4)
     scene.live(1)
-    assert ["sla.reminder sooner-1", "sla.reminder 60%"] == scene.heard()[f"{before.rep}-slack"]
+    new_rep = scene.lead(before.id).rep
+    assert {before.rep, new_rep} == {"ana", "ben"}
+    told = [
+        "sla.reminder sooner-1",
+        "sla.reminder 60%",
+        "lead.reassigned 100%",
+    ]  # and who lost it hears of that
+    assert told == scene.heard()[f"{before.rep}-slack"]
+    assert ["lead.reassigned 100%"] == scene.heard()[f"{new_rep}-slack"]
     assert ["sla.breached 100%"] == scene.heard()["managers"]
     scene.live(600)
     assert ["sla.breached 100%"] == scene.heard()["managers"]

@@ -18,6 +18,7 @@ from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
@@ -73,8 +74,9 @@ def used_keys(store: RedisStore) -> set[str]:
     look()
     (destination, *_) = flow.destinations_due(scene.place)
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
-    by_company = replace(rulebook(), default=replace(rulebook().default, keep_with=KeepWith.COMPANY))
-    scene.with_rules(by_company).routed()
+    plain = rulebook(spellings=SPELLINGS)
+    by_company = replace(plain, default=replace(plain.default, keep_with=KeepWith.COMPANY))
+    scene.with_rules(by_company).routed(email="lee@acme.example")
     store.leads.quarantine(lead.id, "damaged")
     store.operations.beat("router@host:1", scene.clock())
     store.operations.claim_hint("route")

@@ -121,12 +121,12 @@ def _in_any_spelling(field_name: str, alternatives: Iterable[Alternative]) -> It
     """The alternatives; those on the text of a phone number also without what stands between its digits, as in E.164."""
     for one in alternatives:
         yield one
-        if (
-            field_name == "phone"
-            and isinstance(one.wanted, str)
-            and (digits := _SEPARATORS.sub("", one.wanted))
-        ):
+        if field_name != "phone":
+            continue
+        if isinstance(one.wanted, str) and (digits := _SEPARATORS.sub("", one.wanted)):
             yield Alternative(one.kind, digits)
+        elif one.kind is Kind.PATTERN and (digits := _SEPARATORS.sub("", "*".join(one.wanted))).strip("*"):
+            yield _wildcard(digits)
 
 
 def _wildcard(text: str) -> Alternative:

@@ -68,12 +68,11 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
     store, begun = place.store, tracing.clock()
     records = store.leads.get_many(ids)
     now = store.now()  # after the records, as in routing
-    asked = place.config.rulebook.teams_asked
     wanting = {
         name
         for lead in records
         if isinstance(lead, Lead) and wants_new_rep(lead, now)
-        for name in asked.get(lead.team, ())
+        for name in _teams_asked(place, lead)
     }
     tally = store.reps.tally(wanting) if wanting else Tally()
     changes: list[LeadChange] = []
@@ -112,6 +111,12 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
 def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
     rulebook = place.config.rulebook
     return escalate(lead, _team_of(place, lead), rulebook.teams, tally, now, rulebook.meanings)
+
+
+def _teams_asked(place: Workplace, lead: Lead) -> tuple[str, ...]:
+    """All teams that the lead may come to, by the config that knows its team where any does."""
+    team = _team_of(place, lead)
+    return place.config.rulebook.teams_asked.get(team.name, ())
 
 
 def _team_of(place: Workplace, lead: Lead) -> Team:
