@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.builders import MONDAY, after, generic, ladder, lead, rulebook, sla, step
+from tests.core.builders import MONDAY, after, generic, ladder, lead, rule, rulebook, sla, step
 
 from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.escalation import due_steps, escalate, first_instant
@@ -64,6 +64,17 @@ def test_a_touch_without_a_route() -> None:
     """A touch whose own route cannot be told is a touch all the same."""
     change = add_touch(patient(), touch(), None, rulebook(), after(60))
     assert (patient().deadline, {"touches": 1}) == (change.lead.deadline, change.counters)
+
+
+def test_a_touch_that_would_be_nurtured() -> None:
+    """Nobody answers it for itself, so its deadline is none: the lead keeps its SLA, as with a touch that has no route."""
+    not_yet = replace(rule("not yet"), team="", sla="", nurture="newsletter")
+    book = rulebook(not_yet)
+    route = urgent(60, book)
+    assert "newsletter" == route.nurture
+    assert add_touch(patient(), touch(), None, book, after(60)) == add_touch(
+        patient(), touch(), route, book, after(60)
+    )
 
 
 def test_a_touch_that_is_due_sooner() -> None:

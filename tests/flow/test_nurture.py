@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.core.builders import rule, rulebook
 from tests.flow.scene import REFUSED, Scene
 
 from speed_to_lead.core.lead import LeadState
+from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.spellings import SPELLINGS
 
 
 def _rules() -> Rulebook:
@@ -52,9 +56,21 @@ def test_who_comes_again_is_judged_anew(scene: Scene) -> None:
     grown = scene.routed(email="kim@example.com", employees="500")
     assert (LeadState.OPEN, "ana") == (grown.state, grown.rep)
     assert {"leads": 2} == scene.counts()
+    scene.forget()
     scene.submit(email="kim@example.com", employees="1-9", message="one more thing")
     scene.route()
+    scene.deliver()
     assert {"leads": 2, "touches": 1} == scene.counts()
+    touched = scene.lead(
+        grown.id
+    )  # no SLA is no sooner one: a touch that would be nurtured takes nothing away
+    assert (grown.rep, grown.sla, grown.deadline, grown.steps) == (
+        touched.rep,
+        touched.sla,
+        touched.deadline,
+        touched.steps,
+    )
+    assert (LeadState.OPEN, {}) == (touched.state, scene.heard())
 
 
 def test_a_sequence_that_cannot_be_reached_is_heard_of_elsewhere(scene: Scene) -> None:
@@ -75,3 +91,43 @@ def test_leads_of_teams_and_of_sequences_come_in_one_batch(scene: Scene) -> None
     scene.route()
     assert [None, "ana", None, "ben"] == [scene.lead(lead_id).rep for lead_id in ids]
     assert 4 == scene.store.operations.ledger().leads
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_was_answered_keeps_their_rep_past_a_lead_to_nurture(scene: Scene, at_once: bool) -> None:
+    """Answered, then a newsletter, then a demo: the rep who has the person gets the demo, though it is another's turn."""
+    scene = scene.with_rules(_rules())
+    first = scene.routed(email="kim@example.com", employees="500")
+    scene.respond(first.id)
+    scene.submit(email="kim@example.com", employees="1-9")
+    if not at_once:
+        scene.route()
+    again = scene.routed(email="kim@example.com", employees="500", message="now the demo")
+    assert ("ana", "ana") == (first.rep, again.rep)
+    assert {"leads": 3} == scene.counts()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_newsletters_of_a_company_do_not_make_it_forgotten(scene: Scene, at_once: bool) -> None:
+    """However many of its people are nurtured, the company stays with the rep who has its newest lead."""
+    rules = replace(_rules(), spellings=SPELLINGS)
+    rules = replace(rules, default=replace(rules.default, keep_with=KeepWith.COMPANY))
+    scene = scene.with_rules(rules)
+    first = scene.routed(email="kim@acme.example", employees="500")
+    for number in range(COMPANY_DEPTH + 2):
+        scene.submit(email=f"p{number}@acme.example", employees="1-9")
+        if not at_once:
+            scene.route()
+    again = scene.routed(email="lee@acme.example", employees="500")
+    assert ("ana", "ana") == (first.rep, again.rep)
+
+
+def test_nurtured_first_and_grown_in_one_batch(scene: Scene) -> None:
+    """Whom nobody had is known by the lead to nurture, until there is a better one."""
+    scene = scene.with_rules(_rules())
+    scene.submit(email="kim@example.com", employees="1-9")
+    grown = scene.submit(email="kim@example.com", employees="500")
+    scene.submit(email="kim@example.com", employees="1-9", message="more")
+    scene.route()
+    assert {"leads": 2, "touches": 1} == scene.counts()
+    assert 1 == len(scene.lead(grown).touches)

@@ -9,15 +9,16 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from tests.core.builders import rep, rulebook, team
+from tests.core.builders import OFFICE, rep, rulebook, team
 from tests.flow.scene import Scene, TimedStore, in_threads, new_scene
 from tests.servers import ManualClock
 
 from speed_to_lead import flow, privacy
-from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.assignment import Assignment, Team, WhenNobody
 from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.person import person_named
+from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.routing import Rulebook
@@ -157,10 +158,11 @@ def test_free_mail_is_no_company(scene: Scene) -> None:
 
 
 def test_a_follower_is_not_decided_on_what_was_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another router settled the first of the batch, for another rep: the second looks again, and follows that rep."""
+    """Another router settled the first of the batch, for another rep: those behind it look again, and follow that rep."""
     scene = by_company(scene)
     first = scene.submit(email="kim@acme.example")
     scene.submit(email="lee@acme.example")
+    scene.submit(email="max@acme.example")
     settle = type(scene.store.queue).settle
     by_another: list[str] = []
 
@@ -179,7 +181,49 @@ def test_a_follower_is_not_decided_on_what_was_refused(scene: Scene, monkeypatch
     monkeypatch.setattr(type(scene.store.queue), "settle", after_another)
     scene.route()
     assert [first] == by_another
-    assert ["cleo", "cleo"] == [lead.rep for lead in scene.leads()]
+    assert ["cleo"] * 3 == [lead.rep for lead in scene.leads()]
+    assert {"leads": 3} == scene.counts()
+
+
+def test_a_team_that_assigns_sticky(scene: Scene) -> None:
+    """`assignment = "sticky"`: whoever has the person or their company gets the lead, without a word in the rule."""
+    sticky = team("ana", "ben", rep("cleo", notify=None), assignment=Assignment.STICKY)
+    scene = scene.with_rules(book(sticky))
+    first = scene.routed(email="kim@acme.example")
+    colleague = scene.routed(email="lee@acme.example")
+    stranger = scene.routed(email="sam@else.example")
+    scene.respond(first.id)
+    again = scene.routed(email="kim@acme.example", message="again")
+    assert ["ana", "ana", "ben", "ana"] == [lead.rep for lead in (first, colleague, stranger, again)]
+    for number in range(3):
+        scene.submit(email=f"p{number}@gmail.com")
+    scene.route()
+    shares = Counter(lead.rep for lead in scene.leads() if lead.id not in (colleague.id, again.id))
+    assert {"ana": 2, "ben": 2, "cleo": 1} == shares  # the rotation goes on as if nobody had been kept
+
+
+def test_a_rule_may_share_out_what_a_sticky_team_would_keep(scene: Scene) -> None:
+    """`keep_with = "nobody"` wins over the team."""
+    sticky = team("ana", "ben", assignment=Assignment.STICKY)
+    scene = scene.with_rules(book(sticky, keep_with=KeepWith.NOBODY))
+    leads = [scene.routed(email=f"p{number}@acme.example") for number in range(3)]
+    assert ["ana", "ben", "ana"] == [lead.rep for lead in leads]
+
+
+@pytest.mark.parametrize("others", [[], [rep("ben", calendar=OFFICE)]])
+def test_an_owner_off_shift_in_a_team_that_queues(scene: Scene, others: list[Rep]) -> None:
+    """Nobody is there: the lead waits without a rep, says why it is not the owner's yet, and is handed out at nine."""
+    members = team(rep("ana", calendar=OFFICE), *others, when_nobody=WhenNobody.QUEUE)
+    scene = scene.with_rules(book(members))
+    first = scene.routed(email="kim@example.com")
+    scene.respond(first.id)
+    scene.later(-30)
+    again = scene.routed(email="kim@example.com", message="again")
+    assert (None, True) == (again.rep, again.waits_for_a_rep)
+    assert "the team's leads wait until somebody is available" in "\n".join(again.trace)
+    scene.live(30)
+    assert scene.lead(again.id).rep in {"ana", "ben"}
+    assert {scene.lead(again.id).rep: 1} == scene.store.leads.load()
 
 
 def test_erased_and_expired_leads_leave_no_company_behind(scene: Scene) -> None:

@@ -122,6 +122,36 @@ def test_a_touch_after_the_answer_changes_nothing_of_the_old_lead(scene: Scene) 
     assert answered == scene.lead(first.id)
 
 
+def test_a_rule_that_asks_for_touches_makes_the_lead_due_sooner(scene: Scene) -> None:
+    """Who comes a third time is in a hurry: the third submission's rule counts it, and the lead takes its SLA."""
+    book = two_speeds()
+    third = Rule("Third", "inbound", "ten-minutes", (parse_condition("touches", {"at_least": 2}),))
+    scene = scene.with_rules(replace(book, rules=(third,)))
+    before = routed_patiently(scene)
+    scene.later(60)
+    submit(scene, urgent=False, message="second")
+    scene.route()
+    assert (before.deadline, "same-day") == (scene.lead(before.id).deadline, scene.lead(before.id).sla)
+    scene.later(60)
+    submit(scene, urgent=False, message="third")
+    scene.route()
+    after = scene.lead(before.id)
+    assert (scene.clock.now + timedelta(minutes=10), "ten-minutes") == (after.deadline, after.sla)
+    assert 'rule "Third"' in after.trace[-1]
+
+
+def test_touches_of_one_batch_are_counted_one_by_one(scene: Scene) -> None:
+    """Three of one person in one batch: only the third is somebody's who came twice again."""
+    third = Rule("Third", "inbound", "ten-minutes", (parse_condition("touches", {"at_least": 2}),))
+    scene = scene.with_rules(replace(two_speeds(), rules=(third,)))
+    lead_id = submit(scene, urgent=False)
+    submit(scene, urgent=False, message="second")
+    last = submit(scene, urgent=False, message="third")
+    scene.route()
+    (sooner,) = [e for e in scene.store.leads.history(lead_id) if e.event == "lead.due_sooner"]
+    assert (last, "Third") == (sooner.details["submission"], sooner.details["rule"])
+
+
 # --- the window ------------------------------------------------------------------------------------------------
 
 

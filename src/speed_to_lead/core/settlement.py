@@ -42,6 +42,11 @@ REMEMBER_CONTENT = timedelta(minutes=10)
 TOUCH_TEXT = 2000
 
 
+def newest_of(lead: Lead, before: str | None) -> str:
+    """The lead that a person's or company's key points to from now on: the new one, unless that is to nurture and another stood there."""
+    return before if before is not None and lead.is_nurtured else lead.id
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A key under which this submission is recognised when it comes again, and for how long."""
@@ -56,6 +61,9 @@ class Admit:
 
     `team` is the one that the rule named; assignment may have gone on to another. `company` is the same as `people` for
     the company's key; None where config has no rule that asks who has a company.
+
+    A lead to nurture takes no other lead's place under these keys: nobody has it, and who has its person or company
+    was said by the one before.
     """
 
     entry_id: str
@@ -232,7 +240,7 @@ class SubmissionFacts:
         self.tally.note(change)
         self.records[lead.id] = lead
         for person in reading.people:
-            self.by_person[person] = lead.id
+            self.by_person[person] = newest_of(lead, self.by_person.get(person))
         self.hoped_for.update(reading.names)
 
 
@@ -329,7 +337,7 @@ def _newest_of(
     if not company:
         return None, change
     before = by_company.get(company)
-    by_company[company] = change.lead.id
+    by_company[company] = newest_of(change.lead, before)
     if before is not None:
         change = replace(change, lead=replace(change.lead, company_before=before))
     return (company, before), change

@@ -8,7 +8,7 @@ from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
-from speed_to_lead.core.settlement import Admit, Join
+from speed_to_lead.core.settlement import Admit, Join, newest_of
 from speed_to_lead.store.contract import ClaimedAlert, Result, UnreadableRecord
 from speed_to_lead.store.documents import alert_document, dump
 from speed_to_lead.store.encryption import PLAIN, Vault
@@ -287,7 +287,7 @@ def change_call(
         for pointer, expected in pointers:
             key = number_of(pointer)
             guards.append((key, expected if expected is not None else False))
-            sets.append((key, lead.id, False))
+            sets.append((key, newest_of(lead, expected), False))
     plan: dict[str, Any] = {
         "id": lead.id,
         "open": lead.is_open,

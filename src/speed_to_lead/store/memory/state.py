@@ -9,7 +9,7 @@ from speed_to_lead.core.assignment import Rotation, RotationChange
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.reps import Absence, Given
-from speed_to_lead.core.settlement import Admit, DeadLetter, Join
+from speed_to_lead.core.settlement import Admit, DeadLetter, Join, newest_of
 from speed_to_lead.store.contract import Erasure, Result, RunningConfig, ShadowConfig
 
 
@@ -92,9 +92,9 @@ class State:
         self.list(lead)
         self.history.setdefault(lead.id, []).extend(change.history)
         self.index(lead.id, lead.next_at)
-        self.people.update((person, lead.id) for person, _ in people)
+        self.people.update((person, newest_of(lead, before)) for person, before in people)
         if company is not None:
-            self.companies[company[0]] = lead.id
+            self.companies[company[0]] = newest_of(lead, company[1])
         if turn is not None:
             self.rotations[turn.team] = turn.applied_to(self.rotations.get(turn.team, Rotation()))
             if turn.given is not None:
