@@ -7,7 +7,7 @@ behind furthest, then the one whose last pick is longest ago: so equals who come
 other, even where their shift lasts for one lead a day, and nobody is skipped.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -85,6 +85,21 @@ class Team:
     when_nobody: WhenNobody = WhenNobody.NEXT_ON_SHIFT
     overflow: str = ""
     unmatched: str = ""
+    _last_line_up: "tuple[datetime, _LineUp | None] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def line_up(self, now: datetime) -> "_LineUp | None":
+        """Who could get a lead at `now` where only shifts and leave matter; None where a rep has a cap or a cooldown."""
+        last = self._last_line_up
+        if last is not None and last[0] is now:  # a batch asks about the same instant for each lead
+            return last[1]
+        has_caps = any(rep.max_open is not None or rep.is_paced for rep in self.reps)
+        found = None if has_caps else _line_up(candidate(rep, {}, {}, {}, now) for rep in self.reps)
+        object.__setattr__(
+            self, "_last_line_up", (now, found)
+        )  # as one: another thread finds both or neither
+        return found
 
     def rep(self, rep_id: str | None) -> Rep | None:
         """The rep of that id, or None."""
@@ -196,6 +211,25 @@ class Pick(NamedTuple):
     waits: bool = False
 
 
+class _LineUp(NamedTuple):
+    """Those whom a lead could go to, how those stand who stand best and are there first, and who they are."""
+
+    candidates: tuple[Candidate, ...]
+    standing: Standing
+    eligible: tuple[Rep, ...]
+    ids: frozenset[str]
+
+
+def _line_up(found: Iterable[Candidate]) -> _LineUp | None:
+    """None where there is nobody."""
+    candidates = tuple(found)
+    if not candidates:
+        return None
+    standing, since = min((one.standing, one.since) for one in candidates)
+    eligible = tuple(one.rep for one in candidates if one.standing is standing and one.since == since)
+    return _LineUp(candidates, standing, eligible, frozenset(rep.id for rep in eligible))
+
+
 _LAST_RESORT = {
     Standing.COOLING_DOWN: "it goes to whose cooldown ends next",
     Standing.OFF_SHIFT: "it goes to the rep whose shift opens next",
@@ -288,45 +322,51 @@ def pick_rep(
     where no others are left, the pick is empty. `among` are the ids of those it is picked among, and their group.
     """
     group, ids = among or ("", None)
-    reasons = [f"{rep.id}: had this lead before" for rep in team.reps if rep.id in had_it]
-    candidates = [
-        candidate(rep, tally.load, tally.given, tally.away, now)
-        for rep in team.reps
-        if rep.id not in had_it and rep.id != instead_of and (ids is None or rep.id in ids)
-    ]
-    queues = team.when_nobody is WhenNobody.QUEUE
-    holder = team.rep(instead_of)
-    if holder is not None:
-        reasons.append(f"{holder.id}: has it now")
-        # Somebody who had another lead a moment ago still answers sooner than one who let this one wait.
-        limit = max(
-            candidate(holder, tally.load, tally.given, tally.away, now).standing, Standing.COOLING_DOWN
-        )
-        worse = [one for one in candidates if one.standing > limit]
-        reasons += [f"{c.rep.id}: {c.why}, so no better placed than {holder.id}, who has it" for c in worse]
-        candidates = [one for one in candidates if one.standing <= limit]
-    waits = queues and instead_of is None
-    if not candidates:
+    reasons: list[str] = []
+    waits = team.when_nobody is WhenNobody.QUEUE and instead_of is None
+    line_up = None
+    if not had_it and instead_of is None and ids is None and not tally.away:  # most leads there are
+        line_up = team.line_up(now)
+    if line_up is None:
+        reasons += [f"{rep.id}: had this lead before" for rep in team.reps if rep.id in had_it]
+        candidates = [
+            candidate(rep, tally.load, tally.given, tally.away, now)
+            for rep in team.reps
+            if rep.id not in had_it and rep.id != instead_of and (ids is None or rep.id in ids)
+        ]
+        holder = team.rep(instead_of)
+        if holder is not None:
+            reasons.append(f"{holder.id}: has it now")
+            # Somebody who had another lead a moment ago still answers sooner than one who let this one wait.
+            limit = max(
+                candidate(holder, tally.load, tally.given, tally.away, now).standing, Standing.COOLING_DOWN
+            )
+            worse = [one for one in candidates if one.standing > limit]
+            reasons += [
+                f"{c.rep.id}: {c.why}, so no better placed than {holder.id}, who has it" for c in worse
+            ]
+            candidates = [one for one in candidates if one.standing <= limit]
+        line_up = _line_up(candidates)
+    if line_up is None:
         return Pick(None, (*reasons, f"nobody else is left in team {team.name}"), None, team, waits)
-    standing, since = min((one.standing, one.since) for one in candidates)
-    if standing is not Standing.AVAILABLE:
+    if line_up.standing is not Standing.AVAILABLE:
         if only_available or waits:
-            reasons += [f"{one.rep.id}: {one.why}" for one in candidates]
+            reasons += [f"{one.rep.id}: {one.why}" for one in line_up.candidates]
             return Pick(None, tuple(reasons), None, team, waits and not only_available)
-        reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[standing]}")
-    eligible = [one.rep for one in candidates if one.standing is standing and one.since == since]
+        reasons.append(f"nobody is on shift, present and below their cap; {_LAST_RESORT[line_up.standing]}")
     rotation = tally.rotation(team.name)
     turns = rotation.of(group)
-    chosen = min(eligible, key=lambda rep: _order(team, rep, turns, tally.load))
+    chosen = min(line_up.eligible, key=_order_in(team, turns, tally.load))
     turn = max(turns.turns.get(chosen.id, 0), turns.clock)
     # Whom a lead passes by because they had it is not away: their turn must not be moved on by that.
     clock = turns.clock if had_it or instead_of is not None else turn
     change = RotationChange(
         team.name, rotation.version, clock, chosen.id, turn + max(STRIDE // chosen.weight, 1), group
     )
-    change = _with_caps(change, chosen, tally, now, is_available=standing is Standing.AVAILABLE)
-    by_id = {rep.id for rep in eligible}
-    reasons += [f"{one.rep.id}: {_reason(one, chosen, by_id, team, tally.load)}" for one in candidates]
+    change = _with_caps(change, chosen, tally, now, is_available=line_up.standing is Standing.AVAILABLE)
+    reasons += [
+        f"{one.rep.id}: {_reason(one, chosen, line_up.ids, team, tally.load)}" for one in line_up.candidates
+    ]
     return Pick(chosen, tuple(reasons), change, team)
 
 
@@ -378,12 +418,20 @@ def _matching(team: Team, facts: Facts) -> tuple[str, Collection[str], list[str]
     return "|".join("*" if values is None else "+".join(values) for values in fitting), matching, unlike
 
 
-def _order(
-    team: Team, rep: Rep, turns: Rotation | Turns, load: Mapping[str, int]
-) -> tuple[Fraction | int, int, int, int]:
-    own = turns.turns.get(rep.id, 0)
-    share = Fraction(load.get(rep.id, 0), rep.weight) if team.assignment is Assignment.LEAST_OPEN else 0
-    return (share, max(own, turns.clock), own, turns.picked.get(rep.id, 0))
+def _order_in(
+    team: Team, turns: Rotation | Turns, load: Mapping[str, int]
+) -> Callable[[Rep], tuple[Fraction | int, ...]]:
+    """By what the eligible reps of a team are ordered: the first of them is picked."""
+    clock, next_turns, picked = turns.clock, turns.turns, turns.picked
+
+    def by_turn(rep: Rep) -> tuple[int, ...]:
+        own = next_turns.get(rep.id, 0)
+        return (max(clock, own), own, picked.get(rep.id, 0))
+
+    def by_share(rep: Rep) -> tuple[Fraction | int, ...]:
+        return (Fraction(load.get(rep.id, 0), rep.weight), *by_turn(rep))
+
+    return by_share if team.assignment is Assignment.LEAST_OPEN else by_turn
 
 
 def _reason(
