@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.core.builders import rulebook, sla, team
+from tests.core.builders import rep, rulebook, sla, team
 from tests.flow.scene import Scene, new_scene
 from tests.servers import ManualClock, wait_until
 from tests.store.builders import picture
 
 from speed_to_lead import shadow
 from speed_to_lead.config import Configuration
+from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.publication import Usable
 from speed_to_lead.shadow import ShadowRouter
 from speed_to_lead.store import StoreUnavailable
@@ -178,6 +179,21 @@ def test_a_server_that_is_away_costs_the_counts_alone(scene: Scene, monkeypatch:
     monkeypatch.setattr(scene.store.shadow, "note", away)
     lead_id = routed(scene)
     assert scene.lead(lead_id).is_open
+
+
+def test_a_team_that_gave_its_lead_to_another_is_the_rules_team_still(scene: Scene) -> None:
+    """A lead that went on to an overflow team differs in nothing from what the same rules say."""
+    gone = rep("ana", away=[("2020-01-01", "2099-01-01")])
+    teams = [
+        team(gone, when_nobody=WhenNobody.OTHER_TEAM, overflow="night"),
+        team("ben", name="night"),
+    ]
+    rules = rulebook(teams=teams)
+    scene = scene.with_rules(rules)
+    begin(scene, scene.place.config)
+    lead_id = routed(scene)
+    assert ("night", "ben") == (scene.lead(lead_id).team, scene.lead(lead_id).rep)
+    assert counts(scene)["same"] == 1
 
 
 def test_who_is_in_a_team_is_not_compared(scene: Scene) -> None:

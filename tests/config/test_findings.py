@@ -242,6 +242,34 @@ def test_a_planted_gap_is_told_with_its_hours(config: ConfigDirectory, hours: st
     )
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_an_overflow_team_fills_a_gap_while_somebody_is_there(config: ConfigDirectory, *, away: bool) -> None:
+    """An hour without anybody is none where the leads go on to a team that is there; it is one where that is away too."""
+    config.append(
+        "teams.toml",
+        '[calendars.planted]\ntimezone = "UTC"\n'
+        'hours = { tue-sun = "00:00-24:00", mon = ["00:00-13:00", "14:00-24:00"] }',
+    )
+    config.replace("teams.toml", 'id = "ana"', 'id = "ana"\ncalendar = "planted"')
+    config.replace("teams.toml", 'id = "ben"', 'id = "ben"\ncalendar = "planted"')
+    config.replace("teams.toml", "[teams.inbound]", '[teams.inbound]\nwhen_nobody = "team:triage"')
+    if away:
+        config.replace("teams.toml", 'id = "cleo"\ncalendar = "always"', 'id = "cleo"\ncalendar = "planted"')
+    told = [one for one in warnings(config) if one.startswith("teams.toml: teams.inbound")]
+    assert ([True] if away else []) == [
+        'nobody of this team, nor of team "triage", is on shift 2 times' in one for one in told
+    ]
+
+
+def test_a_ladder_may_end_in_an_overflow_team(config: ConfigDirectory) -> None:
+    """One rep of her own and one in the team her leads go on to: the step finds somebody new."""
+    config.replace("teams.toml", '\n[[teams.inbound.reps]]\nid = "ben"', "")
+    config.replace("teams.toml", 'away = ["2026-12-20..2027-01-02", 2027-02-01]', "")
+    assert any("has one rep" in one for one in warnings(config))
+    config.replace("teams.toml", "[teams.inbound]", '[teams.inbound]\nwhen_nobody = "team:triage"')
+    assert not any("passes the lead on" in one for one in warnings(config))
+
+
 def test_a_lunch_without_anybody_is_told_on_business_hours_too(config: ConfigDirectory) -> None:
     """Leads of a team on business hours wait while its calendar is open; a gap outside of it is a note."""
     config.append(

@@ -11,13 +11,14 @@ from tests.flow.scene import Scene, in_threads, new_scene
 from tests.servers import ManualClock, RealServer
 
 from speed_to_lead import flow
-from speed_to_lead.core.assignment import Team, WhenNobody
+from speed_to_lead.core.assignment import Assignment, Team, WhenNobody, match_of
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.response import reassign_lead
 from speed_to_lead.core.sla import Step, StepTime
 from speed_to_lead.flow import waiting
 from speed_to_lead.privacy import remove_lead
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
 QUEUE = WhenNobody.QUEUE
@@ -130,6 +131,27 @@ def test_whoever_waits_for_somebody_else_holds_nobody_up(
     scene.sweep()
     assert {"ana": 5, "ben": 3} == Counter(owners(scene).values())
     assert [] == scene.store.reps.waiting(10)
+
+
+def test_a_country_is_matched_in_any_spelling_later_too(scene: Scene) -> None:
+    """When it is handed out, and when a step passes it on: Deutschland is DE, as when the lead came."""
+    members = tuple(
+        rep(one, attributes={"territory": [country]}, notify="ana-slack")
+        for one, country in (("ana", "FR"), ("ben", "DE"), ("cy", "Germany"))
+    )
+    matched = match_of("territory", "country", members, SPELLINGS)
+    german = replace(team(*members, when_nobody=QUEUE), assignment=Assignment.BY_FIELD, match=(matched,))
+    scene = scene.with_rules(rulebook(teams=[german], spellings=SPELLINGS))
+    everybody_away(scene, "ben", "cy")
+    lead_id = scene.submit(country="Deutschland")
+    scene.route()
+    assert scene.lead(lead_id).waits_for_a_rep  # ana is there, and is for another country
+    set_back(scene, "ben")
+    scene.sweep()
+    assert "ben" == scene.lead(lead_id).rep
+    set_back(scene, "cy")
+    scene.live(11)
+    assert ("cy", ("ben",)) == (scene.lead(lead_id).rep, scene.lead(lead_id).reps_before)
 
 
 def test_a_step_may_find_somebody_in_another_team(scene: Scene) -> None:
