@@ -124,6 +124,23 @@ def test_what_a_router_does_in_a_second_is_no_flood(
     assert depths(memory_scene)[1] > 0
 
 
+def test_who_comes_again_is_not_put_off_where_rules_ask_for_touches(memory_scene: Scene) -> None:
+    """By the rules for itself it could wait; as the touch of an open lead it is due in ten minutes."""
+    book = two_speeds()
+    again = Rule("Again", "inbound", "ten-minutes", conditions({"touches": {"at_least": 1}}))
+    scene = memory_scene.with_rules(replace(book, rules=(*book.rules, again)))
+    lead_id = scene.submit(email="kim@example.com")
+    drain(scene)
+    flood(scene, 12)
+    scene.submit(email="kim@example.com", message="again")
+
+    scene.route()
+
+    assert scene.counts()["touches"] == 1
+    assert "ten-minutes" == scene.lead(lead_id).sla
+    assert depths(scene)[1] > 0  # and the others are put off as ever
+
+
 def test_what_is_known_already_is_not_put_off(memory_scene: Scene) -> None:
     """By its turn in the lane what it is known by may be forgotten, and the person would get a second rep."""
     body = b'{"email": "kim@example.com"}'

@@ -256,7 +256,7 @@ def can_wait(reading: Reading, until: datetime, rulebook: Rulebook) -> bool:
     """Whether a submission loses nothing by being routed at `until`: its deadline would still be to come.
 
     What cannot be read, or is a test, costs nearly nothing to settle, and waits for nobody. Whether it is a touch or a
-    duplicate is not asked: that would cost more than moving it.
+    duplicate is not asked: that would cost more than moving it. Whose rules ask for touches asks the store who is known.
     """
     parsed, form = reading.parsed, reading.form
     if parsed is None or form is None or parsed.is_test:

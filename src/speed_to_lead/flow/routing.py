@@ -129,7 +129,8 @@ def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[li
 def _able_to_wait(place: Workplace, taken: list[QueueEntry], read: dict[str, Reading]) -> list[QueueEntry]:
     """Those that may be put off. What raises here is settled now, and becomes a dead letter with its reason.
 
-    What is known already is settled now too: by its turn in the lane, what it would be known by might be forgotten.
+    What is known already is settled now too: by its turn in the lane, what it would be known by might be forgotten. So is
+    whoever had a lead before where rules ask for touches: as a touch it may be due sooner than by the rules for itself.
     """
     until = place.store.now() + PATIENCE
     able: list[tuple[QueueEntry, Reading]] = []
@@ -142,7 +143,14 @@ def _able_to_wait(place: Workplace, taken: list[QueueEntry], read: dict[str, Rea
         elif not tracing.is_on():  # a trace stands in the headers, and begins when the entry is settled
             read[entry.entry_id] = reading
     known = place.store.queue.lead_of(name for _, reading in able for name in reading.names)
-    return [entry for entry, reading in able if known.keys().isdisjoint(reading.names)]
+    people: dict[str, str] = {}
+    if place.config.rulebook.asks_for_touches:
+        people = place.store.leads.of_people([key for _, reading in able for key in reading.people])
+    return [
+        entry
+        for entry, reading in able
+        if known.keys().isdisjoint(reading.names) and people.keys().isdisjoint(reading.people)
+    ]
 
 
 def _give_back(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
