@@ -1,6 +1,7 @@
 """A process that lives and does nothing is ended, so that it is started again; nobody else ever is."""
 
 import os
+import re
 import signal
 import time
 
@@ -105,6 +106,9 @@ def test_a_worker_stuck_in_one_task_is_ended(site: Site) -> None:
     send(site, "test.hang")
     wait_until(lambda: not router.is_running, "the stuck router is ended", 30)
     assert (EXIT_CODE, True) == (router.process.returncode, "worker.stuck" in router.output)
+    assert re.search(r"main_thread\W+deaf_app.py:\d+ hang < ", router.output), (
+        "its last words say what it hung in"
+    )
 
 
 def send(site: Site, task: str) -> None:

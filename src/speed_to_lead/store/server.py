@@ -234,9 +234,19 @@ def refuse_unconfirmed(held_by: object, replicas: int) -> None:
 
 
 def leaving_a_former_primary(connection_class: Any) -> Any:
-    """That class of connections to a primary, which redis-py makes leave on READONLY, leaving on NOREPLICAS too."""
+    """That class of connections to a primary, which redis-py makes leave on READONLY, leaving on NOREPLICAS too.
+
+    And what is sent after leaving goes to whatever the Sentinels name then. By itself a connection that was left is made
+    again to the address it had (redis 8.1, `send_packed_command`), and kombu's transactions, which begin anew on a lost
+    connection for ever, would turn on a former primary until it is demoted.
+    """
 
     class Leaving(connection_class):  # type: ignore[misc]
+        def send_packed_command(self, *arguments: Any, **named: Any) -> None:
+            if self._sock is None:
+                self.connect()
+            super().send_packed_command(*arguments, **named)
+
         def read_response(self, *arguments: Any, **named: Any) -> Any:
             try:
                 return super().read_response(*arguments, **named)

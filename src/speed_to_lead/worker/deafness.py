@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ LOOK_IS_OLD = 6.0
 LAST_SECONDS = 3.0
 #: A process that was asked to stop and has not ended by then ends all the same, before the platform kills it at ten.
 STOPPED_WITHIN = 9.0
+#: As many of the main thread's calls are told when a process ends itself.
+CALLS_TOLD = 14
 #: Written to see that the broker takes writes; kombu puts our prefix for it before (docs/redis-keys.md).
 PROBE = "readiness"
 PROBE_KEPT_MS = 60_000
@@ -137,7 +140,7 @@ class Listener:
         """Tell, let deliveries be noted, and go at once: the main thread may hang in a read that never ends."""
 
         def last_words() -> None:
-            log.error(event, pid=os.getpid(), exit_code=exit_code)
+            log.error(event, pid=os.getpid(), exit_code=exit_code, main_thread=_where_the_main_thread_is())
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
             if seconds:
@@ -149,6 +152,13 @@ class Listener:
         speaking.start()
         speaking.join(seconds + 0.5)
         os._exit(exit_code)
+
+
+def _where_the_main_thread_is() -> str:
+    """Its innermost calls, the last of them first: what a process that ends hung in is known afterwards no other way."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001  the only way, and documented
+    calls = reversed(traceback.extract_stack(frame)[-CALLS_TOLD:]) if frame else ()
+    return " < ".join(f"{call.filename.rpartition('/')[2]}:{call.lineno} {call.name}" for call in calls)
 
 
 class _Broker:
