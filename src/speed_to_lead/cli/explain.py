@@ -17,10 +17,9 @@ from speed_to_lead.cli.rules import (
     YEARS,
     ConfigOption,
     JsonOption,
-    directory_of_rules,
-    read_rules,
     time_given,
 )
+from speed_to_lead.cli.rules_in_use import rules_in_use
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.assignment import Tally
@@ -116,6 +115,8 @@ def explain(
 ) -> None:
     """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
 
+    By the rules of --config; else by the version that is live, where a server is set, answers, and has one; else by the directory.
+
     With --lead: what was decided of that lead, and the same decided anew, with --config by another config; exit 1 where the two differ.
 
     A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id, its form, and as
@@ -132,7 +133,9 @@ def explain(
             raise typer.Exit(1)
         return
     received_at = time_given(at, "--at")
-    configuration = read_rules(directory_of_rules(config))
+    rules = rules_in_use(config)
+    rules.tell()
+    configuration = rules.configuration
     gc.freeze()  # the rules stay: the collector need not walk thousands of them again and again
     bad = 0
     with opened(file) as stream:
