@@ -160,6 +160,21 @@ def test_a_company_is_found_behind_its_leads_that_were_closed() -> None:
     assert ["ben", "ben", "cleo", "ben"] == [one.before.rep for one in found]
 
 
+def test_a_lead_to_nurture_takes_nobodys_place() -> None:
+    """Who has a person and a company stays known past their newsletters."""
+    newsletter = replace(rule("Newsletter", when={"country": "DE"}), nurture="drip")
+    made = book(newsletter, replace(rule("All", when={}), keep_with=COMPANY), members=team("ben", "cleo"))
+    kept = replace(made, spellings=SPELLINGS)
+    other = replace(kept, rules=(newsletter, replace(kept.rules[1], name="Other")))
+    leads = (
+        past(0, ANSWERED, "one", **KIM),
+        past(8, None, "two", **KIM, country="DE"),
+        past(9, None, "three", **LEE),
+    )
+    _, found = replayed(kept, other, *leads)
+    assert ["ben", "ben"] == [one.before.rep for one in found]
+
+
 def test_what_changes_is_named() -> None:
     """Another rule, team and rep each show as what they are, with what it was and what it would be."""
     germans = replace(rule("Germans", when={"country": "DE"}), team="berlin")

@@ -271,10 +271,10 @@ class Simulation:
         self._close_later(ends_at, before, after)
         is_answered = past.ending is None or past.ending.was_answered
         for side, placement, of_side in zip((self._before, self._after), (before, after), keys, strict=True):
-            if not placement.problem:
-                to_nobody = placement.deadline is None  # to nurture: closed at once, without an answer
-                ends = (at, False) if to_nobody else (ends_at, is_answered)
-                side.remember(of_side, _Given(past.id, at, placement.team, placement.rep, *ends))
+            if placement.deadline is not None:  # what goes to nurture takes nobody's place
+                side.remember(
+                    of_side, _Given(past.id, at, placement.team, placement.rep, ends_at, is_answered)
+                )
         self._count(past, before, after)
         kinds = _kinds(before, after, sla_before, sla_after)
         if not kinds:
