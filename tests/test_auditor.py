@@ -4,25 +4,28 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.builders import rulebook
+from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import NOT_DELIVERED, REFUSED, UNKNOWN, Scene, new_scene
 from tests.servers import ManualClock
 
 from speed_to_lead import auditor as auditing
 from speed_to_lead import flow
 from speed_to_lead.auditor import Auditor
+from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.core.audit import AlertFacts, Contradiction, Finding, audit_lead, repair_of
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.lead import AlertKind, Lead, ResponseKind
+from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.response import close_lead, reassign_lead
 from speed_to_lead.core.submission import Submission, person_keys
+from speed_to_lead.flow import waiting
 from speed_to_lead.store.contract import Result, Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore
@@ -316,6 +319,74 @@ def test_damage_is_found_as_what_it_is_and_mended(scene: Scene, finding: Finding
     scene.deliver()
     expected = ["lead.assigned 0%"] if scene.lead(lead_id).is_open else None
     assert expected == scene.heard().get("ben-slack")
+
+
+def _unlist_waiting(scene: Scene, lead: Lead) -> None:
+    scene.store.reps.forget_waiting(lead.id)
+
+
+def _list_waiting(scene: Scene, lead_id: str, at: datetime, team: str) -> None:
+    if state := _memory(scene):
+        state.waiting[lead_id] = at, team
+    else:
+        server = _redis(scene)
+        server.client.zadd(server.keys.waiting, {lead_id: to_ms(at)})
+        server.client.hset(server.keys.waiting_teams, lead_id, team)
+
+
+def _lose_team(scene: Scene, lead: Lead) -> None:
+    _list_waiting(scene, lead.id, lead.deadline, "")
+
+
+def _wrong_deadline(scene: Scene, lead: Lead) -> None:
+    _list_waiting(scene, lead.id, lead.deadline + timedelta(days=9), lead.team)
+
+
+def _list_another(scene: Scene, lead: Lead) -> None:
+    answered = scene.submit(email="answered@example.com")
+    scene.route()
+    scene.respond(answered)
+    _list_waiting(scene, answered, lead.deadline, "nobody's")
+
+
+def _list_who_never_was(scene: Scene, lead: Lead) -> None:
+    _list_waiting(scene, "nobody", lead.deadline, "nobody's")
+
+
+WAITING_DAMAGES: dict[str, tuple[Finding, Callable[[Scene, Lead], None]]] = {
+    "not listed": (Finding.WAITING_LOST, _unlist_waiting),
+    "no team": (Finding.WAITING_LOST, _lose_team),
+    "wrong deadline": (Finding.WAITING_LOST, _wrong_deadline),
+    "answered": (Finding.WAITING_DONE, _list_another),
+    "no record": (Finding.NO_RECORD, _list_who_never_was),
+}
+
+
+@pytest.mark.parametrize("damage", WAITING_DAMAGES)
+def test_what_is_listed_as_waiting_for_a_rep_is_what_waits(scene: Scene, damage: str) -> None:
+    """Found and mended as the other indexes are; then the lead is handed out the moment somebody is back."""
+    finding, do_damage = WAITING_DAMAGES[damage]
+    scene = scene.with_rules(rulebook(teams=[team(rep("ana"), when_nobody=WhenNobody.QUEUE)]))
+    scene.store.reps.set_away("ana", Absence("kim", scene.clock()))
+    lead_id = scene.submit()
+    scene.route()
+    lead = scene.lead(lead_id)
+    assert [(lead_id, "inbound")] == scene.store.reps.waiting(10)
+    auditor = Auditor(scene.place)
+    auditor.tick(SECONDS)
+
+    do_damage(scene, lead)
+    assert {finding.value: 1} == looked_twice(auditor, scene)
+    assert {} == looked_twice(auditor, scene)
+    assert [(lead_id, "inbound")] == scene.store.reps.waiting(10)
+    health = scene.store.operations.health()
+    assert (1, True) == (health.waiting, health.waiting_oldest > 0)
+
+    assert flow.set_back(scene.place, "ana", "kim")
+    assert (1, True) == waiting.hand_out(scene.place)
+    assert "ana" == scene.lead(lead_id).rep
+    assert {} == looked_twice(auditor, scene)
+    assert 0 == scene.store.operations.health().waiting
 
 
 @pytest.mark.parametrize("finding", [Finding.OPEN_UNLISTED, Finding.PERSON_LOST, Finding.ALERT_LOST])

@@ -30,6 +30,7 @@ FRONT = "front"
 #: Key names of speed-to-lead that a fault damages; what it makes of them is the product's business.
 BROKER_KEYS = "{stl}:celery:*"
 DUE = "{stl}:leads:due"
+WAITING = "{stl}:leads:waiting"
 HINTS = ("{stl}:hint:route", "{stl}:hint:deliver")
 #: What a host's clock is off by after a step, at most.
 LONGEST_STEP = 60.0
@@ -275,7 +276,7 @@ def hints_stuck(world: World, blow: Blow, over: threading.Event) -> None:
 
 
 def index_damaged(world: World, blow: Blow, over: threading.Event) -> None:
-    """Leads vanish from the deadline index, come to stand in it at wrong instants, and some there never were."""
+    """Leads vanish from the deadline index and from those that wait for a rep, come to stand there wrongly, and some never were."""
     _again_and_again(world, blow, over, _damage_index)
 
 
@@ -294,9 +295,13 @@ def _damage_index(client: "redis.Redis", dice: random.Random) -> None:
         elif chance < 0.5:
             # Only where it stands: whoever moved it meanwhile knew better.
             client.zadd(DUE, {lead_id: score + dice.uniform(-1, 1) * 3_600_000}, xx=True)
-    client.zadd(
-        DUE, {f"nobody-{dice.randrange(10**6)}": dice.uniform(0, time.time() * 1000) for _ in range(3)}
-    )
+    waiting: Any = client.zrange(WAITING, 0, -1)
+    for lead_id in waiting:
+        if dice.random() < 0.5:
+            client.zrem(WAITING, lead_id)
+    nobody = {f"nobody-{dice.randrange(10**6)}": dice.uniform(0, time.time() * 1000) for _ in range(3)}
+    for index in (DUE, WAITING):
+        client.zadd(index, nobody)
 
 
 def _again_and_again(

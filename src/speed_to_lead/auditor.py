@@ -63,6 +63,7 @@ FORGET_CONSUMER_AFTER = timedelta(hours=1)
 
 _LEAD_FINDINGS = frozenset((
     Finding.NOT_INDEXED, Finding.INDEXED_WRONG, Finding.INDEXED_DONE, Finding.OVERDUE, Finding.OPEN_UNLISTED,
+    Finding.WAITING_LOST, Finding.WAITING_DONE,
     Finding.DONE_LISTED, Finding.UNLISTED, Finding.NO_RECORD, Finding.UNREADABLE, Finding.PERSON_LOST,
     Finding.TWO_OPEN, Finding.NO_REP, Finding.ALERT_LOST,
 ))  # fmt: skip
@@ -103,6 +104,7 @@ class Auditor:
     acted_on: Counter[Finding] = field(default_factory=Counter)
     _index_cursor: str = ""
     _open_cursor: str = ""
+    _waiting_skip: int = 0
     _open_round: _OpenRound | None = None
     _name_cursor: str = ""
     _alert_cursor: str = ""
@@ -121,6 +123,7 @@ class Auditor:
         # get their time all the same.
         ends_at = max(ends_at, monotonic() + others)
         self._look_again()
+        self._walk_waiting()
         open_is_done = all_is_done = False
         while not (open_is_done and all_is_done):
             open_is_done = open_is_done or self._walk_open()
@@ -163,6 +166,15 @@ class Auditor:
         if mended:  # else another auditor was here first
             self.acted_on[Finding.NOT_INDEXED] += mended
             log.error("audit.index_lost", mended=mended)
+
+    def _walk_waiting(self) -> None:
+        """A batch of those that are listed as waiting for a rep: a hand-out passes by what it cannot give to anybody.
+
+        The other damage, a lead that waits and is not listed, is found in the round over the open leads.
+        """
+        listed = self.place.store.reps.waiting(BATCH, self._waiting_skip)
+        self._waiting_skip = self._waiting_skip + BATCH if len(listed) == BATCH else 0
+        self._look_at_leads([lead_id for lead_id, _ in listed])
 
     def _walk_open(self) -> bool:
         """A batch of the open leads; whether it was the last of the round."""

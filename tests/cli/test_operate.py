@@ -97,6 +97,23 @@ def test_status_is_well(running: Running) -> None:
     assert running("status", "--json").json["well"]
 
 
+def test_leads_without_a_rep_are_counted(running: Running, config_dir: Path) -> None:
+    """Status and doctor say how many wait for somebody to be available, and for how long; nothing is late by that."""
+    teams = config_dir / "teams.toml"
+    teams.write_text(teams.read_text().replace('"sdr-managers"', '"sdr-managers"\nwhen_nobody = "queue"'))
+    assert running("config", "apply", "--wait", "0").code == 0
+    running.place.keep_up(wait=True)
+    for rep in ("ana", "ben"):
+        assert running("reps", "away", rep, "--by", "kim").code == 0
+    running.beat_all()
+    assert running("status", "--json").json["waiting_for_a_rep"]["leads"] == 0
+    running.routed()
+    waiting = running("status", "--json").json["waiting_for_a_rep"]
+    assert (waiting["leads"], waiting["oldest_seconds"] >= 0) == (1, True)
+    assert "without a rep  1, the oldest for" in running("status").out
+    assert "1 lead without a rep, the oldest for" in running("doctor").out
+
+
 def test_status_is_not_well(running: Running) -> None:
     """A stage nobody heard of, an old submission, an overdue lead: exit 1, each by name."""
     running.routed(received_at=running.ago(minutes=20))

@@ -352,3 +352,39 @@ def test_it_agrees_with_explain(run: Run, config_dir: Path, candidate: Path) -> 
             assert one["id"] == other["id"]
             for name in ("source", "rule", "team", "sla", "deadline"):
                 assert other[name] == one[side][name]
+
+
+def test_leads_with_a_past_against_their_own_config_change_nothing(
+    running: Running, config_dir: Path
+) -> None:
+    """Touches that tightened the SLA, a lead that waits for a rep, who came back after an answer, and their company."""
+    routing, teams = config_dir / "routing.toml", config_dir / "teams.toml"
+    routing.write_text(
+        routing.read_text().replace(
+            'name = "Demos"', 'name = "Demos"\nkeep_with = "company"\nowner_from = "custom.owner"'
+        )
+    )
+    teams.write_text(
+        teams.read_text().replace(
+            '"sdr-managers"', '"sdr-managers"\nwhen_nobody = "queue"\nassignment = "sticky"'
+        )
+    )
+    assert running("config", "apply", "--wait", "0").code == 0
+    running.place.keep_up(wait=True)
+    first = running.routed(email="kim@acme.com", source="referral")
+    running.routed(email="kim@acme.com", source="demo_request")
+    tightened = running.place.store.leads.get(first)
+    assert tightened is not None
+    assert tightened.sla == "inbound-5m"
+    back = running.routed(email="lee@firm.com")
+    assert running("leads", "respond", back, "--kind", "connected", "--by", "ana").code == 0
+    running.routed(email="lee@firm.com", message="once more")
+    running.routed(email="max@firm.com")
+    running.routed(email="noa@firm.com", owner="ben")
+    for rep in ("ana", "ben"):
+        assert running("reps", "away", rep, "--by", "kim").code == 0
+    waiting = running.place.store.leads.get(running.routed(email="zoe@elsewhere.com"))
+    assert waiting is not None
+    assert waiting.waits_for_a_rep
+    finished = running("config", "simulate", str(config_dir), "--json")
+    assert (finished.code, finished.json["changed"], finished.json["leads"]) == (0, 0, 6), finished

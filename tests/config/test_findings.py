@@ -291,6 +291,25 @@ def test_a_lunch_without_anybody_is_told_on_business_hours_too(config: ConfigDir
     ]
 
 
+def test_what_nobody_waits_for_is_told_in_one_line(config: ConfigDirectory) -> None:
+    """What comes every week once, by its weekdays; what comes once, by its date; nothing is left out."""
+    config.append(
+        "teams.toml",
+        '[calendars.split]\ntimezone = "Europe/London"\nhours = { mon-thu = ["09:00-12:00", "13:00-17:30"], fri = ["09:00-16:00"] }',
+    )
+    config.replace(
+        "teams.toml",
+        'id = "cleo"\ncalendar = "always"',
+        'id = "cleo"\ncalendar = "split"\naway = "2026-12-02"',
+    )
+    found = findings_of(config.load(), NOW)
+    [note] = [str(note) for note in found.notes if "teams.triage" in str(note)]
+    regular, _, dated = note.partition("two weeks: ")[2].partition(" Europe/London; ")
+    assert regular == "Mon-Thu 12:00 - 13:00; Mon-Thu 17:30 - 09:00"
+    assert "Fri 27 Nov 16:00 - Mon 30 Nov 09:00 Europe/London" in dated
+    assert len(note) < 500
+
+
 def test_the_two_weeks_begin_where_they_are_asked_to(config: ConfigDirectory) -> None:
     """The same question has the same answer: nothing depends on today."""
     config.replace("teams.toml", 'id = "ben"', 'id = "ben"\naway = "2026-12-24"')

@@ -26,6 +26,7 @@ from speed_to_lead.core.audit import (
     audit_load,
     repair_of,
     untold,
+    waits_for,
     waits_until,
 )
 from speed_to_lead.core.escalation import first_instant
@@ -33,6 +34,7 @@ from speed_to_lead.core.lead import AlertKind, HistoryEntry, Lead, LeadState
 
 OPEN = lead()  # waits for its step at minute 6
 ANSWERED = lead(state=LeadState.ANSWERED)
+UNOWNED = replace(OPEN, rep=None, trace=("no rep yet, it waits until somebody is available",))
 FINISHED = lead(done=["0%", "60%", "100%", "+10m"], breached_at=after(10))
 NOW = after(5)
 LATER = timedelta(milliseconds=1)
@@ -46,6 +48,7 @@ def facts(found: Lead | None = OPEN, **changed: Any) -> LeadFacts:
         indexed_at=waits_until(found) if found else None,
         in_open=found is not None and found.is_open,
         in_all=found is not None,
+        waiting=waits_for(found) if found else None,
     )
     return replace(sound, **changed)
 
@@ -93,6 +96,14 @@ def test_the_record_says_what_the_index_should_have(
         (facts(people={"k": None}), [Finding.PERSON_LOST]),
         (facts(people={"k": "lead-2"}), [Finding.PERSON_LOST]),
         (facts(people={"k": "lead-2"}, others_open=frozenset({"lead-2"})), [Finding.TWO_OPEN]),
+        (facts(None, waiting=(OPEN.deadline, "inbound")), [Finding.NO_RECORD]),
+        (facts(UNOWNED), []),
+        (facts(UNOWNED, waiting=None), [Finding.WAITING_LOST]),
+        (facts(UNOWNED, waiting=(OPEN.deadline, "")), [Finding.WAITING_LOST]),
+        (facts(UNOWNED, waiting=(OPEN.deadline + LATER, OPEN.team)), [Finding.WAITING_LOST]),
+        (facts(waiting=(OPEN.deadline, OPEN.team)), [Finding.WAITING_DONE]),
+        (facts(ANSWERED, waiting=(OPEN.deadline, OPEN.team)), [Finding.WAITING_DONE]),
+        (facts(replace(ANSWERED, rep=None)), []),
         (facts(replace(OPEN, rep=None, trace=())), [Finding.NO_REP]),
         (facts(replace(OPEN, rep=None, trace=("no rep could be picked",))), []),
     ],

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -12,19 +12,22 @@ from hypothesis import strategies as st
 from tests.core.builders import MONDAY, OFFICE, after, form, generic, rep, rule, rulebook, sla, team
 
 from speed_to_lead.core import simulation as simulation_module
-from speed_to_lead.core.assignment import Assignment, Team
+from speed_to_lead.core.assignment import Assignment, Team, WhenNobody
 from speed_to_lead.core.routing import Rulebook, route_of
-from speed_to_lead.core.rules import Rule
+from speed_to_lead.core.rules import KeepWith, Rule
 from speed_to_lead.core.simulation import SHIFTS, Asked, Difference, Ending, PastLead, Simulation, shift_place
 from speed_to_lead.core.sla import Step, StepTime
+from speed_to_lead.spellings import SPELLINGS
 
 NOW = MONDAY + timedelta(days=30)
+_NUMBERS = count()
 
 
 def past(
     minutes: float = 0, ending: Ending | None = None, lead_id: object = "lead-1", **fields: Any
 ) -> PastLead:
-    asked = Asked(generic(**fields), form())
+    somebody = {"email": f"somebody-{next(_NUMBERS)}@example.com"}
+    asked = Asked(generic(**(somebody | fields)), form())
     return PastLead(lead_id, after(minutes), asked, asked, ending)
 
 
@@ -48,30 +51,128 @@ LEADS = st.builds(
     st.none() | st.builds(Ending, st.none() | st.integers(0, 40_000).map(after), st.booleans()),
     country=st.sampled_from(["DE", "US", "de ", ""]),
     source=st.sampled_from(["referral", "demo_request", "no such source", 7]),
+    email=st.sampled_from(["kim@acme.example", "lee@acme.example", "noa@firm.example", None]),
+    owner=st.sampled_from(["ana", "nobody", None]),
     employees=st.sampled_from([5, "51-200", "1,000+", None]),
 )
 MEMBERS = st.builds(
-    lambda capped, weight, way: team(
-        rep("ana", max_open=capped, calendar=OFFICE), rep("ben", weight=weight), "cleo", assignment=way
+    lambda capped, weight, way, nobody: team(
+        rep("ana", max_open=capped, calendar=OFFICE),
+        rep("ben", weight=weight, max_open=capped),
+        "cleo",
+        assignment=way,
+        when_nobody=nobody,
     ),
     st.none() | st.integers(1, 5),
     st.integers(1, 3),
     st.sampled_from(list(Assignment)),
+    st.sampled_from([WhenNobody.NEXT_ON_SHIFT, WhenNobody.QUEUE]),
 )
 
 
-@given(st.lists(LEADS, max_size=60), MEMBERS)
-def test_a_config_against_itself_changes_nothing(leads: list[PastLead], members: Team) -> None:
-    """Whatever came, and whatever became of it: the same rules, read twice, treat every lead alike."""
-    rules = (rule("Germans", when={"country": "DE"}), rule("Large", when={"employees": {"at_least": 100}}))
+@given(st.lists(LEADS, max_size=60), MEMBERS, st.sampled_from(list(KeepWith)), st.integers(1, 20))
+def test_a_config_against_itself_changes_nothing(
+    leads: list[PastLead], members: Team, keep: KeepWith, days: int
+) -> None:
+    """Whatever came, and whatever became of it: the same rules, read twice, treat every lead alike.
+
+    Persons and companies who come again and keep their rep or not, named owners, leads that wait for a rep.
+    """
+    rules = (
+        replace(rule("Germans", when={"country": "DE"}), keep_with=keep),
+        replace(rule("Large", when={"employees": {"at_least": 100}}), owner_from="owner"),
+    )
     in_order = sorted(leads, key=lambda one: one.received_at)
-    simulation, found = replayed(book(*rules, members=members), book(*rules, members=members), *in_order)
+    within = timedelta(days=days)
+
+    def read_again() -> Rulebook:
+        return replace(book(*rules, members=members), spellings=SPELLINGS, same_person_within=within)
+
+    simulation, found = replayed(read_again(), read_again(), *in_order)
     breaches = simulation.breaches
     assert ([], 0, Counter()) == (found, simulation.changed, simulation.kinds)
     assert simulation.load_before == simulation.load_after
     assert (breaches.before, 0, 0) == (breaches.after, breaches.avoided, breaches.new)
     assert len(leads) == simulation.leads == sum(simulation.load_before.values())
     assert set(simulation.shifts) <= {0}
+
+
+COMPANY = KeepWith.COMPANY
+ANSWERED = Ending(after(5), was_late=False)
+CLOSED = Ending(after(5), was_late=False, was_answered=False)
+KIM, LEE = {"email": "kim@acme.example"}, {"email": "lee@acme.example"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "first", "ending", "again_at", "then", "expected"),
+    [
+        (KeepWith.PERSON, KIM, ANSWERED, 10, KIM, "ben"),  # theirs, though it is Cleo's turn
+        (KeepWith.PERSON, KIM, ANSWERED, 10, LEE, "cleo"),
+        (KeepWith.PERSON, KIM, CLOSED, 10, KIM, "cleo"),  # without an answer there is no claim
+        (KeepWith.PERSON, KIM, None, 1, KIM, "ben"),  # open still
+        (KeepWith.PERSON, KIM, None, 99, KIM, "ben"),  # its deadline is over, so it counts as answered
+        (
+            KeepWith.PERSON,
+            KIM,
+            ANSWERED,
+            60 * 24 * 8,
+            KIM,
+            "cleo",
+        ),  # longer ago than they are the same person
+        (KeepWith.NOBODY, KIM, ANSWERED, 10, KIM, "cleo"),
+        (COMPANY, KIM, ANSWERED, 10, LEE, "ben"),
+        (COMPANY, KIM, None, 1, LEE, "ben"),
+        (COMPANY, KIM, CLOSED, 10, LEE, "cleo"),
+    ],
+)
+def test_whose_person_or_company_it_is(
+    keep: KeepWith,
+    first: dict[str, str],
+    ending: Ending | None,
+    again_at: float,
+    then: dict[str, str],
+    expected: str,
+) -> None:
+    """Each config remembers whom it gave a person and a company, and asks as the router does who has a claim."""
+    made = book(replace(rule("All", when={}), keep_with=keep), members=team("ben", "cleo"))
+    kept = replace(made, spellings=SPELLINGS, same_person_within=timedelta(days=7))
+    other = replace(
+        kept, rules=(replace(kept.rules[0], name="Other"),)
+    )  # so that each is told as a difference
+    _, found = replayed(kept, other, past(0, ending, "one", **first), past(again_at, None, "two", **then))
+    assert ["ben", expected] == [one.before.rep for one in found]
+    assert ["ben", expected] == [one.after.rep for one in found]
+
+
+def test_a_company_is_found_behind_its_leads_that_were_closed() -> None:
+    """As the router looks: the newest that is open or was answered, behind those closed without an answer."""
+    made = book(replace(rule("All", when={}), keep_with=COMPANY), members=team("ben", "cleo"))
+    kept = replace(made, spellings=SPELLINGS)
+    other = replace(kept, rules=(replace(kept.rules[0], name="Other"),))
+    closed = Ending(after(7), was_late=False, was_answered=False)
+    leads = (
+        past(0, ANSWERED, "one", **KIM),
+        past(6, closed, "two", email="max@acme.example"),
+        past(8, closed, "three", email="noa@elsewhere.example"),
+        past(20, None, "four", **LEE),
+    )
+    _, found = replayed(kept, other, *leads)
+    assert ["ben", "ben", "cleo", "ben"] == [one.before.rep for one in found]
+
+
+def test_a_lead_to_nurture_takes_nobodys_place() -> None:
+    """Who has a person and a company stays known past their newsletters."""
+    newsletter = replace(rule("Newsletter", when={"country": "DE"}), nurture="drip")
+    made = book(newsletter, replace(rule("All", when={}), keep_with=COMPANY), members=team("ben", "cleo"))
+    kept = replace(made, spellings=SPELLINGS)
+    other = replace(kept, rules=(newsletter, replace(kept.rules[1], name="Other")))
+    leads = (
+        past(0, ANSWERED, "one", **KIM),
+        past(8, None, "two", **KIM, country="DE"),
+        past(9, None, "three", **LEE),
+    )
+    _, found = replayed(kept, other, *leads)
+    assert ["ben", "ben"] == [one.before.rep for one in found]
 
 
 def test_what_changes_is_named() -> None:

@@ -10,13 +10,14 @@ from speed_to_lead.cli import new_group
 from speed_to_lead.cli.connect import NotFound, opened_store, settings_of_this_shell
 from speed_to_lead.cli.output import counted, hint, safe, say, say_json, say_table
 from speed_to_lead.cli.rules import ConfigOption, JsonOption
+from speed_to_lead.cli.rules_in_use import rules_in_use
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.clock import to_iso, to_ms
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import compose_system
 from speed_to_lead.store import Result
-from speed_to_lead.workplace import channels, read_config
+from speed_to_lead.workplace import channels
 
 app = new_group("Alerts under way and given up; try a destination.")
 
@@ -96,20 +97,26 @@ def send_test(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a test message to a destination, now and directly, and say what came back. Needs no server."""
-    settings = settings_of_this_shell()
-    rules = read_config(config if config is not None else settings.config_dir)
-    known = rules.destinations.get(destination)
+    """Send a test message to a destination, now and directly, and say what came back. Needs no server.
+
+    It is the destination of --config; else of the version that is live, where a server is set, answers, and has one; else of
+    the directory.
+    """
+    settings_of_this_shell()
+    used = rules_in_use(config)
+    used.tell()
+    destinations = used.configuration.destinations
+    known = destinations.get(destination)
     if known is None:
         raise NotFound(
-            f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, rules.destinations)}'
+            f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, destinations)}'
         )
     now = datetime.now(UTC)
     alert = Alert(
         "test", f"test-{to_ms(now)}", destination, AlertKind.TEST, now, note="Sent by hand; nobody waits."
     )
     message = compose_system(alert, f"This is a test of the destination {destination}")
-    attempt = channels(rules.destinations, os.environ)(destination).send(message, now)
+    attempt = channels(destinations, os.environ)(destination).send(message, now)
     if as_json:
         say_json(
             {
@@ -118,6 +125,7 @@ def send_test(
                 "outcome": attempt.outcome.value,
                 "detail": attempt.detail,
                 "key": alert.key,
+                "config": used.as_json(),
             }
         )
     else:

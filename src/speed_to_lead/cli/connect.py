@@ -12,6 +12,7 @@ from speed_to_lead import flow
 from speed_to_lead.address import hosts_of
 from speed_to_lead.cli.lead_lines import UnusableInput
 from speed_to_lead.cli.output import safe
+from speed_to_lead.cli.rules_in_use import rules_in_use_at
 from speed_to_lead.config import ConfigError, Configuration
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.calendar import Calendar
@@ -26,7 +27,7 @@ from speed_to_lead.store import Store, StoreUnavailable, open_store
 from speed_to_lead.store.contract import UnreadableRecord
 from speed_to_lead.store.encryption import UnusableKeys
 from speed_to_lead.store.redis_store import RedisStore
-from speed_to_lead.workplace import Workplace, channels, open_workplace, read_config, vault_of
+from speed_to_lead.workplace import Workplace, channels, open_workplace, vault_of
 
 #: What the first word of a server's refusal means, and what to do.
 _REFUSALS = {
@@ -105,10 +106,10 @@ def server_url(settings: Settings) -> str:
     return url
 
 
-def rules_if_good(settings: Settings) -> Configuration | None:
-    """The rules where they can be read: they know the teams' time zones, which only make the answer nicer."""
+def rules_if_good(store: Store) -> Configuration | None:
+    """The rules in use, where they can be read: they know the teams' time zones, which only make the answer nicer."""
     try:
-        return read_config(settings.config_dir)
+        return rules_in_use_at(store, load_settings().config_dir).configuration
     except ConfigError:
         return None
 

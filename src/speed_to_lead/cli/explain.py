@@ -17,10 +17,9 @@ from speed_to_lead.cli.rules import (
     YEARS,
     ConfigOption,
     JsonOption,
-    directory_of_rules,
-    read_rules,
     time_given,
 )
+from speed_to_lead.cli.rules_in_use import rules_in_use
 from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.assignment import Tally
@@ -106,15 +105,37 @@ def explain(
             metavar="TIME", help="Receipt of leads that name none, such as 2026-11-23T09:30:00Z; else now."
         ),
     ] = None,
+    lead: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="A lead that came, with the config it was decided on. Needs the server."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
 
+    By the rules of --config; else by the version that is live, where a server is set, answers, and has one; else by the directory.
+
+    With --lead: what was decided of that lead, and the same decided anew, with --config by another config; exit 1 where the two differ.
+
     A lead may name its received_at (ISO 8601 with an offset, or milliseconds since 1970), its id, its form, and as
     touches how often the person has come again while their lead was open (0).
     """
+    if lead is not None:
+        if file != "-" or at is not None:
+            raise typer.BadParameter(
+                "the lead is in the store, with its time: give no FILE and no --at", param_hint="--lead"
+            )
+        from speed_to_lead.cli.explain_lead import explain_lead  # noqa: PLC0415 - asks the server, so it is slow to import
+
+        if not explain_lead(lead, config, as_json=as_json):
+            raise typer.Exit(1)
+        return
     received_at = time_given(at, "--at")
-    configuration = read_rules(directory_of_rules(config))
+    rules = rules_in_use(config)
+    rules.tell()
+    configuration = rules.configuration
     gc.freeze()  # the rules stay: the collector need not walk thousands of them again and again
     bad = 0
     with opened(file) as stream:

@@ -16,7 +16,6 @@ from speed_to_lead.cli.connect import (
     opened_place,
     opened_store,
     rules_if_good,
-    settings_of_this_shell,
 )
 from speed_to_lead.cli.output import hint, safe, say, say_json, say_table, when
 from speed_to_lead.cli.privacy import erase, erasures, export, reencrypt
@@ -58,6 +57,7 @@ def list_leads(
     with opened_store() as store:
         found, following = store.leads.newest(limit, state=state, team=team, rep=rep, before=cursor)
         now = store.now()
+        rules = rules_if_good(store) if not found else None
     if as_json:
         say_json({"leads": [lead_as_json(lead) for lead in found], "next": following})
         return
@@ -65,7 +65,7 @@ def list_leads(
         hint(f"None among the leads looked at so far; to look on, add --cursor {following}")
         return
     if not found:
-        hint(_why_none(team, rep, is_filtered=state is not None or cursor is not None))
+        hint(_why_none(rules, team, rep, is_filtered=state is not None or cursor is not None))
         return
     columns = ("lead", "standing", "rep", "team", "source", "received")
     say_table(columns, (_row(lead, now) for lead in found))
@@ -78,9 +78,8 @@ def _row(lead: Lead, now: datetime) -> tuple[object, ...]:
     return (lead.id, standing(lead, now), lead.rep, lead.team, lead.source, received)
 
 
-def _why_none(team: str | None, rep: str | None, *, is_filtered: bool) -> str:
+def _why_none(rules: Configuration | None, team: str | None, rep: str | None, *, is_filtered: bool) -> str:
     """That there is nothing, and whether a name was mistyped."""
-    rules = rules_if_good(settings_of_this_shell())
     doubts = []
     if rules is not None:
         teams = rules.rulebook.teams
@@ -105,12 +104,13 @@ def show(lead_id: LeadArgument, as_json: JsonOption = False) -> None:
             raise _not_a_lead(lead_id, is_dead_letter=store.queue.dead_letter(lead_id) is not None)
         history = store.leads.history(lead.id)
         now = store.now()
+        rules = rules_if_good(store)
     if as_json:
         say_json(lead_as_json(lead, history))
         return
     if lead.id != lead_id:
         hint(f"{safe(lead_id)} is a further submission of lead {lead.id}, which is shown here.")
-    say_story(lead, history, rules_if_good(settings_of_this_shell()), now)
+    say_story(lead, history, rules, now)
 
 
 def _not_a_lead(lead_id: str, *, is_dead_letter: bool) -> Exception:

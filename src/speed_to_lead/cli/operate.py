@@ -166,6 +166,7 @@ def _tell_status(
     say_facts(
         [
             ("open leads", f"{health.open_leads:,}"),
+            ("without a rep", _waiting_in_words(health)),
             ("dead letters", _with_command(health.dead_letters, "speed-to-lead dead-letters list")),
             ("dead alerts", _with_command(health.dead_alerts, "speed-to-lead alerts list --dead")),
             ("quarantined", _with_command(health.quarantined, "speed-to-lead doctor")),
@@ -174,6 +175,14 @@ def _tell_status(
         indent="",
     )
     say()
+
+
+def _waiting_in_words(health: Health) -> str:
+    """How many leads wait until somebody of their team is available, and for how long."""
+    if not health.waiting:
+        return "0"
+    oldest = span_text(timedelta(seconds=health.waiting_oldest))
+    return f"{health.waiting:,}, the oldest for {oldest}  → speed-to-lead reps list"
 
 
 def _with_command(number: int, command: str) -> str:
@@ -207,6 +216,7 @@ def _status_as_json(
             for stage in stages
         },
         "open_leads": health.open_leads,
+        "waiting_for_a_rep": {"leads": health.waiting, "oldest_seconds": round(health.waiting_oldest, 3)},
         "queue_pending": health.pending,
         "outbox_due": health.outbox_due,
         "dead_letters": health.dead_letters,

@@ -71,7 +71,9 @@ class PastLeads:
                     self.skipped.left_out[f"{before}, in both configs"] += 1
                     continue
                 stopped_at = lead.answered_at or lead.closed_at
-                ending = self._ending(stopped_at, lead.breached_at, lead.deadline)
+                ending = self._ending(
+                    stopped_at, lead.breached_at, lead.deadline, was_answered=lead.answered_at is not None
+                )
                 yield PastLead(lead.id, lead.received_at, before, after, ending)
             if cursor is None:
                 return
@@ -124,8 +126,14 @@ class PastLeads:
         form = str(given.get("form") or _API.name)
         before, after = (self._asked(lead, form, one) for one in self._configs)
         _refuse_where_both(before, after)
-        stopped_at = _instant(given, "answered_at") or _instant(given, "closed_at")
-        ending = self._ending(stopped_at, _instant(given, "breached_at"), _instant(given, "deadline"))
+        answered_at = _instant(given, "answered_at")
+        stopped_at = answered_at or _instant(given, "closed_at")
+        ending = self._ending(
+            stopped_at,
+            _instant(given, "breached_at"),
+            _instant(given, "deadline"),
+            was_answered=answered_at is not None,
+        )
         received_at = receipt_of(given["received_at"], self.now)
         return PastLead(given.get("id"), received_at, before, after, ending, number)
 
@@ -150,10 +158,15 @@ class PastLeads:
         return Asked(lead, known) if known is not None else f'intake.toml has no form "{safe(form)[:60]}"'
 
     def _ending(
-        self, stopped_at: datetime | None, breached_at: datetime | None, deadline: datetime | None
+        self,
+        stopped_at: datetime | None,
+        breached_at: datetime | None,
+        deadline: datetime | None,
+        *,
+        was_answered: bool,
     ) -> Ending:
         was_late = deadline is not None and (stopped_at or self.now) >= deadline
-        return Ending(stopped_at, breached_at is not None or was_late)
+        return Ending(stopped_at, breached_at is not None or was_late, was_answered)
 
 
 def _received_at(value: Any, now: datetime) -> datetime:

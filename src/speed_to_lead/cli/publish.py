@@ -1,7 +1,6 @@
 """`config apply|history|show|diff|rollback`: what is live, since when, by whom, and how to change it for all processes at once."""
 
 import getpass
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import typer
 
 from speed_to_lead.cli.output import counted, hint, safe, say, say_json, say_table
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
+from speed_to_lead.cli.rules_in_use import names_a_server
 from speed_to_lead.config import ConfigError
 from speed_to_lead.config.differences import Change, differences, text_differences
 from speed_to_lead.config.files import digest_of, texts_in
@@ -227,10 +227,8 @@ class Known:
 
 def what_is_live() -> Known | None:
     """What is live on the server of this shell; None where none is set or it does not answer: a check needs no server."""
-    if not os.environ.get("REDIS_URL") and not os.environ.get("STL_REDIS_URL"):
-        data = Path(os.environ.get("STL_DATA_DIR") or "var")
-        if not (data / "redis-url").exists():  # settings.ADDRESS_FILE, which is slow to import
-            return None
+    if not names_a_server():
+        return None
     from speed_to_lead.cli.connect import opened_store  # noqa: PLC0415
     from speed_to_lead.cli.rollout import rollout_of  # noqa: PLC0415
     from speed_to_lead.settings import SettingsError  # noqa: PLC0415

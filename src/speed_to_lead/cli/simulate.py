@@ -10,18 +10,19 @@ no server.
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from speed_to_lead.cli.output import counted, hint, safe, say, say_facts, say_json, say_table
 from speed_to_lead.cli.past_leads import PastLeads
 from speed_to_lead.cli.rules import ConfigOption, JsonOption, directory_of_rules, read_rules
+from speed_to_lead.cli.rules_in_use import RulesInUse, rules_in_use
 from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.message import span_text
@@ -65,6 +66,8 @@ def simulate(
 ) -> None:
     """Replay past leads through the running config and a candidate: what changes. Nothing is written to the store.
 
+    Running is the config of --config; else the version that is live, where a server is set, answers, and has one; else the directory's.
+
     Exit code 0 when nothing changes, 1 when something does (or a line could not be read), 2 when it cannot be done.
     """
     if since is not None and leads is not None:
@@ -74,8 +77,9 @@ def simulate(
     span = _span(since or _SINCE)
     if html is not None and not html.absolute().parent.is_dir():
         raise typer.BadParameter(f'there is no directory "{html.absolute().parent}"', param_hint="--html")
-    directory = directory_of_rules(config)
-    running, proposed = _both_configs(directory, candidate, as_json=as_json)
+    used, proposed = _both_configs(config, candidate, as_json=as_json)
+    running = used.configuration
+    used.tell()
     gc.freeze()  # the rules stay: the collector need not walk thousands of them again and again
     with ExitStack() as stack:
         if leads is None:
@@ -96,7 +100,7 @@ def simulate(
             if difference is not None and len(changed) < LISTED:
                 changed.append(difference)
     names = {
-        "running": {"directory": str(directory), "digest": running.rulebook.digest},
+        "running": used.as_json(),
         "candidate": {"directory": str(candidate), "digest": proposed.rulebook.digest},
     }
     where = {"leads_from": leads if leads is not None else f"the store, the last {since or _SINCE}"}
@@ -121,29 +125,39 @@ def _span(text: str) -> timedelta:
         raise typer.BadParameter(str(error), param_hint="--since") from None
 
 
-def _both_configs(directory: Path, candidate: Path, *, as_json: bool) -> tuple[Configuration, Configuration]:
+def _both_configs(given: Path | None, candidate: Path, *, as_json: bool) -> tuple[RulesInUse, Configuration]:
     """Both configs; where one has mistakes, those of both are told as `config check` tells them, and it ends."""
-    read: list[Configuration] = []
     mistakes: dict[str, dict[str, Any]] = {}
-    for name, place in (("running", directory), ("candidate", candidate)):
-        try:
-            read.append(read_rules(place))
-        except ConfigError as error:
-            told = [{"file": one.file, "place": one.place, "problem": one.problem} for one in error.mistakes]
-            mistakes[name] = {"directory": str(place), "mistakes": told}
-            for mistake in error.mistakes:
-                hint(f"{name}: {mistake}")
-            hint(f"{counted(len(error.mistakes), 'mistake')} in {place}; nothing was replayed")
-    if mistakes:
+    running = _or_mistakes("running", directory_of_rules(given), lambda: rules_in_use(given), mistakes)
+    proposed = _or_mistakes("candidate", candidate, lambda: read_rules(candidate), mistakes)
+    if running is None or proposed is None:
         if as_json:
             say_json({"good": False, **mistakes})
         raise typer.Exit(2)
     now = datetime.now(UTC)
-    known = set(map(str, warnings_of(read[0], now)))
-    for warning in warnings_of(read[1], now):
+    known = set(map(str, warnings_of(running.configuration, now)))
+    for warning in warnings_of(proposed, now):
         if str(warning) not in known:
             hint(f"candidate: warning: {warning}")
-    return read[0], read[1]
+    return running, proposed
+
+
+_Rules = TypeVar("_Rules")
+
+
+def _or_mistakes(
+    name: str, place: Path, read: Callable[[], _Rules], mistakes: dict[str, dict[str, Any]]
+) -> _Rules | None:
+    """What is read, or None: then its mistakes are told, and noted under that name."""
+    try:
+        return read()
+    except ConfigError as error:
+        told = [{"file": one.file, "place": one.place, "problem": one.problem} for one in error.mistakes]
+        mistakes[name] = {"directory": str(place), "mistakes": told}
+        for mistake in error.mistakes:
+            hint(f"{name}: {mistake}")
+        hint(f"{counted(len(error.mistakes), 'mistake')} in {place}; nothing was replayed")
+    return None
 
 
 def _with_progress(asked: Iterable[PastLead]) -> Iterator[PastLead]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from itertools import groupby
 
 from speed_to_lead.config.mistakes import Mistake, quoted
 from speed_to_lead.core.assignment import Team, WhenNobody, stand_ins
@@ -73,15 +74,52 @@ def gap_notes(rulebook: Rulebook, gaps: tuple[TeamGap, ...]) -> Iterator[Mistake
     for team in rulebook.teams.values():
         others = [gap for gap in gaps if gap.team == team.name and not gap.gap.is_awaited]
         if others:
-            problem = f"outside its hours nobody is on shift {_listed(others)}"
+            total = span_text(sum((gap.gap.stretch.length for gap in others), timedelta()))
+            problem = f"outside its hours nobody is on shift, {total} of the coming two weeks: {_by_week(team, others)}"
             yield Mistake("teams.toml", f"teams.{team.name}", problem)
+
+
+def _by_week(team: Team, gaps: list[TeamGap]) -> str:
+    """The gaps, each kind once: `Mon-Thu 12:00 - 13:00; Mon-Thu 17:30 - 09:00 Europe/London`, and by its date what comes once."""
+    zone = team.calendar.zone
+    weekly: dict[tuple[time, time, int], dict[int, list[TeamGap]]] = {}
+    for gap in gaps:
+        since, until = (at.astimezone(zone) for at in gap.gap.stretch)
+        kind = (since.time(), until.time(), (until.date() - since.date()).days)
+        weekly.setdefault(kind, {}).setdefault(since.weekday(), []).append(gap)
+    told = []
+    for (since_time, until_time, length), by_day in weekly.items():
+        often = sorted(day for day, found in by_day.items() if len(found) > 1)
+        for first, last in _runs(often) if length < _SEVERAL_DAYS else ((day, day) for day in often):
+            days = _DAYS[first] if first == last else f"{_DAYS[first]}-{_DAYS[last]}"
+            until_day = f"{_DAYS[(last + length) % 7]} " if length >= _SEVERAL_DAYS else ""
+            told.append(f"{days} {since_time:%H:%M} - {until_day}{until_time:%H:%M}")
+    listed = f"{'; '.join(told)} {team.calendar.timezone}" if told else ""
+    once = [found[0] for by_day in weekly.values() for found in by_day.values() if len(found) == 1]
+    once.sort(key=lambda gap: gap.gap.stretch.since)
+    return "; ".join(filter(None, (listed, *map(_dated, once))))
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+#: Of what ends on the next day only the time is told; of what is longer, the day.
+_SEVERAL_DAYS = 2
+
+
+def _runs(days: list[int]) -> Iterator[tuple[int, int]]:
+    """First and last of the weekdays that follow each other."""
+    for _, run in groupby(enumerate(days), key=lambda one: one[1] - one[0]):
+        found = [day for _, day in run]
+        yield found[0], found[-1]
+
+
+def _dated(gap: TeamGap) -> str:
+    return f"{gap.text} (all on leave)" if gap.gap.is_leave else gap.text
 
 
 def _listed(gaps: list[TeamGap]) -> str:
     total = span_text(sum((gap.gap.stretch.length for gap in gaps), timedelta()))
     times = "once" if len(gaps) == 1 else f"{len(gaps)} times"
-    texts = [f"{gap.text} (all on leave)" if gap.gap.is_leave else gap.text for gap in gaps]
-    return f"{times} in the coming two weeks, {total} in all: {'; '.join(texts)}"
+    return f"{times} in the coming two weeks, {total} in all: {'; '.join(map(_dated, gaps))}"
 
 
 def _elapsed_slas(rulebook: Rulebook) -> dict[str, list[str]]:

@@ -29,6 +29,11 @@ class Finding(StrEnum):
     INDEXED_WRONG = "indexed_wrong"  # the index has another instant than the record
     INDEXED_DONE = "indexed_done"  # the index has a lead that waits for nothing
     OVERDUE = "overdue"  # both agree, and nobody came
+    # of the leads that wait for a rep
+    WAITING_LOST = (
+        "waiting_lost"  # a lead has no rep, and does not stand among those to be handed out, as what it is
+    )
+    WAITING_DONE = "waiting_done"  # one stands there that somebody has, or nobody is to have
     # of the sets of leads
     OPEN_UNLISTED = "open_unlisted"  # an open lead is not among the open ones
     DONE_LISTED = "done_listed"  # one that nobody waits for is
@@ -101,7 +106,8 @@ class LeadFacts:
 
     `lead` is None where there is no record (or none that can be read: `is_readable`). `absent` are the alerts that
     should be under way, by history, and are nowhere. `people` is for each key of the person the lead it points to;
-    `others_open` are those of these leads, other than this one, that are open.
+    `others_open` are those of these leads, other than this one, that are open. `waiting` is by which deadline and for
+    which team it stands among those that wait for a rep.
     """
 
     lead_id: str
@@ -114,6 +120,7 @@ class LeadFacts:
     absent: tuple["Told", ...] = ()
     people: Mapping[str, str | None] = field(default_factory=dict)
     others_open: frozenset[str] = frozenset()
+    waiting: tuple[datetime, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,13 @@ def waits_until(lead: Lead) -> datetime | None:
         if step.name not in lead.steps_done and (earliest is None or step.at < earliest):
             earliest = step.at
     return earliest
+
+
+def waits_for(lead: Lead) -> tuple[datetime, str] | None:
+    """By which deadline, and of which team, a lead waits for a rep: an open one that nobody has; None for any other."""
+    if lead.state == "open" and lead.rep is None:
+        return lead.deadline, lead.team
+    return None
 
 
 def untold(history: tuple[HistoryEntry, ...]) -> tuple[Told, ...]:
@@ -173,7 +187,7 @@ def audit_lead(facts: LeadFacts, now: datetime) -> tuple[Contradiction, ...]:
         found = []
         if not facts.is_readable:
             found.append(Finding.UNREADABLE)
-        elif facts.in_open or facts.indexed_at is not None:
+        elif facts.in_open or facts.indexed_at is not None or facts.waiting is not None:
             found.append(Finding.NO_RECORD)
         return tuple(Contradiction(finding, facts.lead_id) for finding in found)
     seen = (lead.version, len(facts.history))
@@ -215,6 +229,8 @@ def _of_sets(lead: Lead, facts: LeadFacts) -> Iterator[Finding]:
         yield Finding.DONE_LISTED
     if not facts.in_all:
         yield Finding.UNLISTED
+    if facts.waiting != (expected := waits_for(lead)):
+        yield Finding.WAITING_DONE if expected is None else Finding.WAITING_LOST
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,20 @@ nothing but what the rules say. What a lead of the past cannot tell is assumed, 
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from speed_to_lead.core.assignment import Tally
-from speed_to_lead.core.owner import NOTHING_EARLIER
+from speed_to_lead.core.company import company_key
+from speed_to_lead.core.lead import Lead, LeadState
+from speed_to_lead.core.owner import COMPANY_DEPTH, NOTHING_EARLIER, Earlier, gives_company
 from speed_to_lead.core.routing import Rulebook, assign_lead, route_of
+from speed_to_lead.core.same_person import is_same_person
 from speed_to_lead.core.sla import SLA
-from speed_to_lead.core.submission import Form, GenericLead
+from speed_to_lead.core.submission import Form, GenericLead, person_keys
 
 #: What can change about one lead, in the order it is told. `routed`: one config routes it, and the other cannot.
 KINDS = ("routed", "source", "rule", "team", "rep", "sla", "deadline", "steps")
@@ -29,7 +32,10 @@ ASSUMPTIONS = (
     "both configs begin with empty rotations and nobody's open leads, and are asked in the order of receipt, each lead at "
     "the instant it came: what is called before is what the running config gives here, not who had the lead then; "
     "a lead counts as its rep's open lead until it was answered or closed where that is known, else until the deadline "
-    "of the running config, in both alike; nobody passes a lead on, and a lead that waits for a rep waits on; nobody is set away by hand; nobody keeps the rep who had them or their company before; what was a touch or a duplicate stays one; "
+    "of the running config, in both alike, and is taken for answered then; whose a person or a company was before the first "
+    "of these leads is not known, from then on each config remembers whom it gave them; who comes again while their lead is "
+    "open counts as a lead of their own, which the rep they have has a claim on; nobody passes a lead on, and a lead that "
+    "waits for a rep waits on; nobody is set away by hand; what was a touch or a duplicate stays one; "
     "a day is a day in UTC"
 )
 
@@ -43,10 +49,14 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of a lead: when its clock stopped (None: it runs still), and whether it was late by the deadline it had."""
+    """What became of a lead: when its clock stopped (None: it runs still), and whether it was late by the deadline it had.
+
+    `was_answered`: it stopped by an answer, so that the rep has a claim on the person's next lead; else it was closed.
+    """
 
     stopped_at: datetime | None
     was_late: bool
+    was_answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +132,83 @@ class Breaches:
         self.new += after and not before
 
 
+class _Keys(NamedTuple):
+    """Under what the earlier leads of one lead's person and company are found; no company where no rule asks for it."""
+
+    people: tuple[str, ...] = ()
+    company: str = ""
+
+
+class _Given(NamedTuple):
+    """A lead that one config gave to somebody, or to nobody: whose it is, and when and how its clock stops."""
+
+    id: object
+    received_at: datetime
+    team: str
+    rep: str | None
+    ends_at: datetime | None
+    is_answered_then: bool
+
+    def as_lead(self, now: datetime, *, claimed_if_open: bool) -> Lead:
+        """As a record, as it stands at `now`. An open one of the same person is shown as answered: it gives a claim."""
+        is_open = self.ends_at is None or now < self.ends_at
+        is_answered = claimed_if_open if is_open else self.is_answered_then
+        return replace(
+            _A_LEAD,
+            id=str(self.id),
+            received_at=self.received_at,
+            team=self.team,
+            rep=self.rep,
+            state=LeadState.ANSWERED if is_answered else LeadState.OPEN if is_open else LeadState.CLOSED,
+            answered_at=self.received_at if is_answered else None,
+        )
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_A_LEAD = Lead(
+    *("", 1, LeadState.OPEN, "", _LONG_AGO, GenericLead({}), "", "", "", "", "", None, "", _LONG_AGO, (), ""),
+)
+
+
 @dataclass(slots=True)
 class _Side:
-    """One config's world: its rules, whose turn it is, and who has how many open leads."""
+    """One config's world: its rules, whose turn it is, who has how many open leads, and whose each person and company is."""
 
     rules: Rulebook
     tally: Tally = field(default_factory=Tally)
+    people: dict[str, _Given] = field(default_factory=dict)
+    companies: dict[str, deque[_Given]] = field(default_factory=dict)
 
-    def place(self, asked: Asked | str, at: datetime) -> tuple[Placement, SLA | None]:
+    def keys(self, asked: Asked | str) -> _Keys:
+        """The keys of a lead."""
+        if isinstance(asked, str):
+            return _Keys()
+        company = company_key(asked.lead, self.rules.spellings) if self.rules.keeps_companies else ""
+        return _Keys(person_keys(asked.lead), company)
+
+    def earlier(self, keys: _Keys, at: datetime) -> Earlier:
+        """The newest leads that person and company were given before, as the router would find them."""
+        known = (self.people[key] for key in keys.people if key in self.people)
+        given = next(known, None)
+        person = given.as_lead(at, claimed_if_open=True) if given is not None else None
+        if person is not None and not is_same_person(person, at, self.rules.same_person_within):
+            person = None
+        company = None
+        for one in self.companies.get(keys.company, ()):
+            company = one.as_lead(at, claimed_if_open=False)
+            if gives_company(company):
+                break
+        return NOTHING_EARLIER if person is None and company is None else Earlier(person, company)
+
+    def remember(self, keys: _Keys, given: _Given) -> None:
+        """Note whose that lead is."""
+        for key in keys.people:
+            self.people[key] = given
+        if keys.company:
+            # One more than is looked through, as of a company's leads behind its newest.
+            self.companies.setdefault(keys.company, deque(maxlen=COMPANY_DEPTH + 1)).appendleft(given)
+
+    def place(self, asked: Asked | str, at: datetime, keys: _Keys) -> tuple[Placement, SLA | None]:
         """Where this config sends the lead, and who gets it now."""
         if isinstance(asked, str):
             return Placement(problem=asked), None
@@ -138,7 +217,8 @@ class _Side:
             route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
             if route.nurture:
                 return Placement(route.attribution.source.name, route.rule.name), None
-            team, pick, _ = assign_lead(asked.lead, route, NOTHING_EARLIER, self.tally, self.rules, at)
+            earlier = self.earlier(keys, at)
+            team, pick, _ = assign_lead(asked.lead, route, earlier, self.tally, self.rules, at)
         except (
             ArithmeticError,
             ValueError,
@@ -182,11 +262,19 @@ class Simulation:
         self.first_at, self.last_at = self.first_at or at, at
         self.leads += 1
         self._close_until(at)
+        keys = self._keys(past)
         (before, sla_before), (after, sla_after) = (
-            self._before.place(past.before, at),
-            self._after.place(past.after, at),
+            self._before.place(past.before, at, keys[0]),
+            self._after.place(past.after, at, keys[1]),
         )
-        self._close_later(past.ending, before, after)
+        ends_at = past.ending.stopped_at if past.ending is not None else before.deadline or after.deadline
+        self._close_later(ends_at, before, after)
+        is_answered = past.ending is None or past.ending.was_answered
+        for side, placement, of_side in zip((self._before, self._after), (before, after), keys, strict=True):
+            if placement.deadline is not None:  # what goes to nurture takes nobody's place
+                side.remember(
+                    of_side, _Given(past.id, at, placement.team, placement.rep, ends_at, is_answered)
+                )
         self._count(past, before, after)
         kinds = _kinds(before, after, sla_before, sla_after)
         if not kinds:
@@ -195,14 +283,27 @@ class Simulation:
         self.kinds.update(kinds)
         return Difference(past.id, past.line, at, kinds, before, after)
 
+    def _keys(self, past: PastLead) -> tuple[_Keys, _Keys]:
+        """The lead's keys on both sides, worked out once where both read it alike: they are hashes."""
+        before, after = self._before, self._after
+        first = before.keys(past.before)
+        if (
+            isinstance(past.before, Asked)
+            and isinstance(past.after, Asked)
+            and past.before.lead is past.after.lead
+            and before.rules.spellings is after.rules.spellings
+            and before.rules.keeps_companies == after.rules.keeps_companies
+        ):
+            return first, first
+        return first, after.keys(past.after)
+
     def _close_until(self, now: datetime) -> None:
         while self._ends and self._ends[0][0] <= now:
             _, _, before, after = heapq.heappop(self._ends)
             self._before.add(before, -1)
             self._after.add(after, -1)
 
-    def _close_later(self, ending: Ending | None, before: Placement, after: Placement) -> None:
-        ends_at = ending.stopped_at if ending is not None else before.deadline or after.deadline
+    def _close_later(self, ends_at: datetime | None, before: Placement, after: Placement) -> None:
         if ends_at is not None:
             heapq.heappush(self._ends, (ends_at, self.leads, before.rep, after.rep))
 

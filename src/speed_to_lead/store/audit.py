@@ -15,6 +15,7 @@ from speed_to_lead.core.audit import (
     Told,
     dangling_finding,
     untold,
+    waits_for,
     waits_until,
 )
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
@@ -83,7 +84,10 @@ class RedisAudit:
         answers = self._server.run([
             ScriptCall(
                 "look_at_lead",
-                [keys.lead(lead_id), keys.due, keys.open_leads, keys.all_leads],
+                [
+                    *(keys.lead(lead_id), keys.due, keys.open_leads, keys.all_leads),
+                    *(keys.waiting, keys.waiting_teams),
+                ],
                 [lead_id],
             )
             for lead_id in lead_ids
@@ -110,16 +114,18 @@ class RedisAudit:
                 absent.get(look.lead_id, ()),
                 {key: pointers.get(key) for key in people.get(look.lead_id, ())},
                 open_ones,
+                look.waiting,
             )
             for look in looks
         ]
 
     def repair(self, repair: LeadRepair) -> Result:
         """Write one lead's repair."""
-        keys, lead = self._keys, repair.lead
+        keys, lead, waits = self._keys, repair.lead, waits_for(repair.lead)
         names = [
             *(keys.lead(lead.id), keys.due, keys.all_leads, keys.open_leads),
             *(keys.ledger, keys.alerts, keys.attempts, keys.outboxes),
+            *(keys.waiting, keys.waiting_teams),
         ]
         outboxes = {alert.destination: keys.outbox(alert.destination) for alert in repair.alerts}
         people = {key: keys.person(key) for key, _ in repair.people}
@@ -131,6 +137,7 @@ class RedisAudit:
             "length": repair.history_length,
             "received_at": str(to_ms(lead.received_at)),
             "next_at": str(to_ms(lead.next_at)) if lead.next_at else False,
+            "waits": (str(to_ms(waits[0])), waits[1]) if waits else False,
             "findings": [finding.value for finding in repair.findings],
             "people": [(names.index(people[key]) + 1, value or False) for key, value in repair.people],
             "alerts": [
@@ -148,9 +155,12 @@ class RedisAudit:
         return self._result("repair_lead", names, arguments)
 
     def unlist(self, lead_id: str) -> Result:
-        """Take a lead without record out of the open leads and the index."""
+        """Take a lead without record out of the open leads, the index and those that wait for a rep."""
         keys = self._keys
-        names = [keys.lead(lead_id), keys.open_leads, keys.due, keys.ledger]
+        names = [
+            *(keys.lead(lead_id), keys.open_leads, keys.due, keys.ledger),
+            *(keys.waiting, keys.waiting_teams),
+        ]
         return self._result("unlist_lead", names, [lead_id, _repaired(Finding.NO_RECORD)])
 
     # --- people and reps
@@ -343,7 +353,8 @@ class RedisAudit:
 
 
 def _look(lead_id: str, answer: Any, vault: Vault) -> LeadFacts:
-    kind, whole, score, in_open, in_all = answer
+    kind, whole, score, in_open, in_all, waits_until_ms, waits_for_team = answer
+    waiting_at = _instant(waits_until_ms)
     record = read_record(whole[0] if whole else None, vault)
     is_readable = not isinstance(record, UnreadableRecord) and (text(kind) == "none") == (record is None)
     history: tuple[HistoryEntry, ...] = ()
@@ -359,6 +370,7 @@ def _look(lead_id: str, answer: Any, vault: Vault) -> LeadFacts:
         _instant(score),
         bool(in_open),
         bool(in_all),
+        waiting=None if waiting_at is None else (waiting_at, text(waits_for_team or b"")),
     )
 
 

@@ -121,7 +121,8 @@ class Health:
     """Depths and ages of every stage, all in seconds, and the last sign of life of every process.
 
     `queued` is what waits in the lane where submissions come in, `patient` what was put off; `pending` is what routers
-    hold of both. `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come. `outbox_oldest` counts from
+    hold of both. `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come, `waiting` those without a rep, the
+    oldest received so long ago (of the OLDEST_WAITING_AMONG whose deadlines are nearest). `outbox_oldest` counts from
     the decision, not from the next attempt: a destination that refuses again and again must show. `outboxes` has
     the same of each destination that anything waits for.
     """
@@ -136,6 +137,8 @@ class Health:
     due_oldest: float = 0.0
     scheduled: int = 0
     open_leads: int = 0
+    waiting: int = 0
+    waiting_oldest: float = 0.0
     outbox: int = 0
     outbox_due: int = 0
     outbox_oldest: float = 0.0

@@ -15,6 +15,8 @@ from speed_to_lead.store.server import Server, text, translated_errors
 
 #: Alerts looked at, at both ends of each outbox, for the oldest of all.
 OLDEST_AMONG = 20
+#: Leads without a rep looked at for the one that has waited longest, those first whose deadlines are nearest.
+OLDEST_WAITING_AMONG = 1000
 #: A hint that nobody took in this time was lost; the next one is sent again.
 HINT_LASTS_MS = 1000
 #: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
@@ -102,6 +104,8 @@ class RedisOperations:
             pipe.zcard(keys.dead_alerts)
             pipe.hlen(keys.quarantine)
             pipe.zrange(keys.heartbeats, 0, -1, withscores=True)
+            pipe.zcard(keys.waiting)
+            pipe.zrange(keys.waiting, 0, OLDEST_WAITING_AMONG - 1)
             for name in names:
                 pipe.zcard(keys.outbox(name))
                 pipe.zcount(keys.outbox(name), "-inf", now_ms)
@@ -119,9 +123,9 @@ class RedisOperations:
         queued, first, *groups = answers[:3]
         patient, patient_first, *patient_groups = answers[3:6]
         due, due_first, open_leads, scheduled = answers[6:10]
-        dead_letters, dead_alerts, quarantined, beats = answers[10:14]
-        depths, due_counts = answers[14::4], answers[15::4]
-        firsts, lasts = answers[16::4], answers[17::4]
+        dead_letters, dead_alerts, quarantined, beats, waiting_leads, waiting_ids = answers[10:16]
+        depths, due_counts = answers[16::4], answers[17::4]
+        firsts, lasts = answers[18::4], answers[19::4]
         waiting = [set(first) | set(last) for first, last in zip(firsts, lasts, strict=True)]
         ages = self._oldest_alerts(waiting, now_ms)
         outboxes = {
@@ -142,6 +146,8 @@ class RedisOperations:
             due_oldest=_age(now_ms, due_first[0][1]) if due_first else 0.0,
             scheduled=scheduled,
             open_leads=open_leads,
+            waiting=waiting_leads,
+            waiting_oldest=self._oldest_received(waiting_ids, now_ms),
             outbox=sum(depths),
             outbox_due=sum(due_counts),
             outbox_oldest=max(ages, default=0.0),
@@ -151,6 +157,14 @@ class RedisOperations:
             heartbeats={text(process): _age(now_ms, at) for process, at in beats},
             outboxes=outboxes,
         )
+
+    def _oldest_received(self, lead_ids: Sequence[bytes], now_ms: int) -> float:
+        """Seconds since the first of these leads was received; 0 for none."""
+        if not lead_ids:
+            return 0.0
+        with translated_errors():
+            received = self._client.zmscore(self._keys.all_leads, list(lead_ids))
+        return max((_age(now_ms, at) for at in received if at is not None), default=0.0)
 
     def _oldest_alerts(self, outboxes: Sequence[set[bytes]], now_ms: int) -> list[float]:
         """For each outbox: seconds since the oldest of these alerts was decided, whenever its next attempt may be."""

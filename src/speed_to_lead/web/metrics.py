@@ -79,6 +79,10 @@ METRICS = (
     Metric("leads_routed_total", "counter", ("team", "sla", "source"), "New leads."),
     Metric("open_leads", "gauge", (), "Leads nobody has answered or closed."),
     Metric("scheduled_leads", "gauge", (), "Those of them with a step still to come."),
+    Metric("waiting_leads", "gauge", (), "Open leads without a rep: nobody of their team was available yet."),
+    Metric(
+        "waiting_oldest_age_seconds", "gauge", (), "Since the receipt of the one of them that came first."
+    ),
     Metric("due_leads", "gauge", (), "Leads whose instant has come and that no clock has decided."),
     Metric("due_oldest_age_seconds", "gauge", (), "Since the instant of the one that is longest due."),
     Metric(
@@ -279,6 +283,8 @@ def _add_health(samples: Samples, health: Health) -> None:
         ("queue_pending", health.pending),
         ("open_leads", health.open_leads),
         ("scheduled_leads", health.scheduled),
+        ("waiting_leads", health.waiting),
+        ("waiting_oldest_age_seconds", health.waiting_oldest),
         ("due_leads", health.due),
         ("due_oldest_age_seconds", health.due_oldest if health.due else 0.0),
         ("dead_letters", health.dead_letters),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from speed_to_lead.cli.doctor.diagnosis import Diagnosis, Severity
 from speed_to_lead.cli.output import counted
 from speed_to_lead.cli.rollout import directory_note, refusal_in_words, rollout_of, version_in_words
+from speed_to_lead.cli.rules_in_use import version_line
 from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
@@ -23,7 +24,7 @@ def check_rules(
     settings: Settings, live: tuple[ConfigVersion, Mapping[str, bytes]] | None
 ) -> tuple[Configuration | None, list[Diagnosis]]:
     """The rules that count, where they can be read, and what is wrong or doubtful in them: those that are live, else the directory's."""
-    where = str(settings.config_dir) if live is None else f"version {live[0].number}, which is live,"
+    where = str(settings.config_dir) if live is None else f"{version_line(live[0])}, which is live,"
     try:
         configuration = read_config(settings.config_dir if live is None else live[1])
     except ConfigError as error:
@@ -35,7 +36,8 @@ def check_rules(
     doubts = [
         Diagnosis(Severity.WARNING, f"config: {one}") for one in warnings_of(configuration, datetime.now(UTC))
     ]
-    named = f"config: {where} is good (digest {configuration.rulebook.digest})"
+    digest = f" (digest {configuration.rulebook.digest})" if live is None else ""
+    named = f"config: {where} is good{digest}"
     return configuration, [Diagnosis(Severity.OK, named), *doubts]
 
 

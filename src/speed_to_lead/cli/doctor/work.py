@@ -59,6 +59,15 @@ def _put_aside(store: Store) -> Iterator[Diagnosis]:
             f"answer it by hand (speed-to-lead leads show {lead_id}) and report the error as a bug; "
             f"when it is mended: speed-to-lead leads release {lead_id}",
         )
+    if health.waiting:
+        oldest = span_text(timedelta(seconds=health.waiting_oldest))
+        yield Diagnosis(
+            Severity.WARNING,
+            f"{counted(health.waiting, 'lead')} without a rep, the oldest for {oldest}",
+            "nobody of their teams was available when they came, and their deadlines run; they are handed out the moment "
+            "somebody is",
+            "speed-to-lead reps list says who is not and why; give one away by hand: speed-to-lead leads reassign",
+        )
     if health.dead_alerts:
         yield Diagnosis(
             Severity.PROBLEM,

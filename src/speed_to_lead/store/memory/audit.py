@@ -12,6 +12,7 @@ from speed_to_lead.core.audit import (
     LoadFacts,
     dangling_finding,
     untold,
+    waits_for,
     waits_until,
 )
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
@@ -72,6 +73,7 @@ class MemoryAudit:
             indexed_at=state.due.get(lead_id),
             in_open=lead_id in state.listed_open,
             in_all=lead_id in state.listed,
+            waiting=state.waiting.get(lead_id),
         )
         if lead is None or not lead.is_open:
             return facts
@@ -100,6 +102,9 @@ class MemoryAudit:
         state.leads[lead.id] = lead
         state.list(lead)
         state.index(lead.id, lead.next_at)
+        state.waiting.pop(lead.id, None)
+        if (waits := waits_for(lead)) is not None:
+            state.waiting[lead.id] = waits
         history.append(repair.entry)
         state.people.update((key, lead.id) for key, _ in repair.people)
         state.alerts.update((alert.key, Waiting(alert, alert.decided_at)) for alert in repair.alerts)
@@ -107,11 +112,12 @@ class MemoryAudit:
         return Result.APPLIED
 
     def unlist(self, lead_id: str) -> Result:
-        """Take a lead without record out of the open leads and the index."""
+        """Take a lead without record out of the open leads, the index and those that wait for a rep."""
         if lead_id in self._state.leads:
             return Result.STALE
         self._state.listed_open.discard(lead_id)
         self._state.due.pop(lead_id, None)
+        self._state.waiting.pop(lead_id, None)
         return self._repaired(Finding.NO_RECORD)
 
     def dangling(self, pointers: Sequence[str]) -> dict[str, str]:

@@ -59,6 +59,10 @@ class MemoryOperations:
             due_oldest=age(state.due.values()),
             scheduled=len(state.due),
             open_leads=sum(lead.is_open for lead in state.leads.values()),
+            waiting=len(state.waiting),
+            waiting_oldest=age(
+                state.leads[lead].received_at for lead in state.waiting if lead in state.leads
+            ),
             outbox=len(alive),
             outbox_due=sum(w.next_at <= now for w in alive),
             outbox_oldest=age(w.alert.decided_at for w in alive),

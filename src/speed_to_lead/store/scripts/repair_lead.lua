@@ -1,9 +1,10 @@
 -- repair_lead: make everything that points to a lead say what its record and history say.
 --
 -- KEYS  1 lead  2 due  3 all leads  4 open leads  5 ledger  6 alerts  7 attempts  8 outboxes
---       9… those the plan names by number
+--       9 leads that wait for a rep  10 their teams  11… those the plan names by number
 -- ARGV  1 plan (JSON)  2 the lead's record at its new version  3 line for its history
 -- plan  id, open, expected (version looked at), length (lines of history looked at), received_at, next_at (or false)
+--       waits    [deadline, team] where it waits for a rep, else false
 --       findings [name]   people [[key, value looked at or false]]
 --       alerts [[outbox key, destination, alert key, due ms, document]]
 -- answers  applied | stale (something happened to the lead since: no contradiction, or another one) | gone
@@ -36,6 +37,13 @@ if plan.next_at then
   redis.call('ZADD', KEYS[2], plan.next_at, plan.id)
 else
   redis.call('ZREM', KEYS[2], plan.id)
+end
+if plan.waits then
+  redis.call('ZADD', KEYS[9], plan.waits[1], plan.id)
+  redis.call('HSET', KEYS[10], plan.id, plan.waits[2])
+else
+  redis.call('ZREM', KEYS[9], plan.id)
+  redis.call('HDEL', KEYS[10], plan.id)
 end
 for _, person in ipairs(plan.people) do
   redis.call('SET', KEYS[person[1]], plan.id)
