@@ -44,11 +44,14 @@ def answered_people_keep_their_rep(evidence: Evidence, tally: Tally) -> None:
     """Who comes back after an answer has the rep they had, or the trace says who could answer sooner."""
     for lead_id, earlier in _leads_before(evidence).items():
         lead = evidence.leads[lead_id]
-        answered = any(
-            ms_of(entry["at"]) <= ms_of(lead["history"][0]["at"]) and entry["event"] in STOPPING[:-1]
+        decided = ms_of(lead["history"][0]["at"])
+        stops = [
+            entry["event"]
             for entry in earlier["history"]
-        )
-        if not answered or not earlier["rep"]:
+            if entry["event"] in STOPPING and ms_of(entry["at"]) <= decided
+        ]
+        # What is heard of after a lead was closed is kept as evidence; it was not answered all the same.
+        if not stops or stops[0] == "lead.closed" or not earlier["rep"]:
             continue
         tally.saw()
         rep = lead["history"][0]["details"]["rep"]

@@ -171,6 +171,9 @@ def _wrongly_told(lead: Lead, alerts: list[Received]) -> Iterator[str]:
         yield f"{lead.id}: steps {lead.steps_done}, heard of {sorted(heard)}"
     first_rep = [*lead.reps_before, lead.rep][0]
     for alert in alerts:
-        owner = first_rep if alert.step in ("0%", "50%") else lead.rep  # at 100% another rep gets it
-        if alert.destination.endswith("-hook") and alert.destination != f"{owner}-hook":
-            yield f"{lead.id} was {owner}'s at {alert.step}, and {alert.destination} was told it is theirs"
+        owner = first_rep if alert.step in ("0%", "50%") else lead.rep
+        told = (
+            {owner, first_rep} if alert.step == "100%" else {owner}
+        )  # another rep gets it, and both are told
+        if alert.destination.endswith("-hook") and alert.destination not in {f"{rep}-hook" for rep in told}:
+            yield f"{lead.id} was {owner}'s at {alert.step}, and {alert.destination} was told of it"

@@ -90,7 +90,9 @@ class Site:
         def done() -> bool:
             health = self.health()
             counted = self.store.operations.counters().get("leads", 0)
-            return (counted, health.queued, health.scheduled, health.outbox) == (leads, 0, 0, 0)
+            if (counted, health.queued, health.scheduled) != (leads, 0, 0):
+                return False
+            return self.health().outbox == 0  # asked after: a step decided in between stands there
 
         wait_until(done, f"{leads} leads with nothing left to do; health {self.health()}", seconds)
 
