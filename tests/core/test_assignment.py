@@ -565,3 +565,18 @@ def test_a_lead_waits_while_nobody_is_available() -> None:
     ) == pick.reasons
     assert "ana" == chosen_id(assign(queue, {}, full, facts(), MONDAY))
     assert not assign(queue, {}, full, facts(), NIGHT, instead_of="ana").waits
+
+
+@pytest.mark.parametrize("way", ["overflow", "unmatched"])
+def test_a_lead_is_taken_from_nobody_who_can_answer_sooner_than_another_team(way: str) -> None:
+    """What is passed on goes to another team only where somebody there is as well placed as who has the lead."""
+    holder = rep("ana", attributes={"language": ["de"]})
+    given: dict[str, str] = {way: "b"}
+    match = {"language": "custom.language"} if way == "unmatched" else None
+    for other, expected in ((rep("ben", calendar=OFFICE), None), (rep("ben"), "ben")):
+        teams = by_name(team(holder, name="a", match=match, **given), team(other, name="b"))
+        lead = facts(custom__language="fr")
+        pick = assign(teams["a"], teams, Tally(), lead, NIGHT, instead_of="ana")
+        assert (expected, pick.rep is None) == (pick.rep and pick.rep.id, expected is None)
+        gone = Tally(away={"ana": Absence("kim", NIGHT)})
+        assert "ben" == chosen_id(assign(teams["a"], teams, gone, lead, NIGHT, instead_of="ana"))

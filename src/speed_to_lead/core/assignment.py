@@ -274,6 +274,7 @@ def assign(
     """
     if not team.match and not team.overflow:  # most teams, for each lead
         return pick_rep(team, tally, now, had_it=had_it, instead_of=instead_of)
+    holder = team.rep(instead_of)
     asked: set[str] = set()
     said: tuple[str, ...] = ()
     while True:
@@ -293,6 +294,7 @@ def assign(
             now,
             had_it=had_it,
             instead_of=instead_of,
+            holder=holder,
             among=(group, matching) if matching else None,
             only_available=onward is not None,
         )
@@ -310,6 +312,7 @@ def pick_rep(
     *,
     had_it: Collection[str] = (),
     instead_of: str | None = None,
+    holder: Rep | None = None,
     among: tuple[str, Collection[str]] | None = None,
     only_available: bool = False,
 ) -> Pick:
@@ -319,7 +322,8 @@ def pick_rep(
     lead too many, so where nobody qualifies it goes to whose cooldown ends, then whose shift opens next, then over a cap,
     then to whoever is back first; with `only_available`, or where the team's leads queue, to nobody. Reps in `had_it`
     never get it again, and a lead taken from `instead_of` goes to nobody who is worse placed to answer than that rep:
-    where no others are left, the pick is empty. `among` are the ids of those it is picked among, and their group.
+    where no others are left, the pick is empty; `holder` is that rep where another team's. `among` are the ids of those
+    it is picked among, and their group.
     """
     group, ids = among or ("", None)
     reasons: list[str] = []
@@ -334,9 +338,11 @@ def pick_rep(
             for rep in team.reps
             if rep.id not in had_it and rep.id != instead_of and (ids is None or rep.id in ids)
         ]
-        holder = team.rep(instead_of)
+        own = team.rep(instead_of)
+        if own is not None:
+            reasons.append(f"{own.id}: has it now")
+        holder = own or holder
         if holder is not None:
-            reasons.append(f"{holder.id}: has it now")
             # Somebody who had another lead a moment ago still answers sooner than one who let this one wait.
             limit = max(
                 candidate(holder, tally.load, tally.given, tally.away, now).standing, Standing.COOLING_DOWN
