@@ -24,8 +24,9 @@ _NUMBERS = ("employees", "budget")
 #: Sites where many companies have a page: whoever names one as their own has not said whose company it is.
 _SHARED_SITES = frozenset(
     (
-        "facebook.com", "google.com", "instagram.com", "linkedin.com", "linktr.ee", "medium.com", "tiktok.com",
-        "twitter.com", "x.com", "xing.com", "youtube.com",
+        "bit.ly", "calendly.com", "facebook.com", "fb.com", "github.com", "google.com", "instagram.com", "linkedin.com",
+        "linktr.ee", "lnkd.in", "medium.com", "notion.so", "pinterest.com", "t.co", "tiktok.com", "twitter.com", "vk.com",
+        "wa.me", "wordpress.com", "x.com", "xing.com", "yelp.com", "youtu.be", "youtube.com",
     )
 )  # fmt: skip
 #: What a person is reached at, how it looks when it is right at a glance, and what it should be. A number: 7 to 15 digits.

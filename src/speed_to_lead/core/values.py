@@ -66,7 +66,7 @@ def host_of(value: Any) -> str:
         host = urlsplit(text).hostname or ""
     except ValueError:  # "http://[" and other shapes that are no URL; a lead must not fail on one
         return ""
-    return host.strip().rstrip(".")
+    return host.strip(" <>,;").rstrip(".")
 
 
 def number_range(value: Any) -> tuple[float, float] | None:
