@@ -504,6 +504,30 @@ def test_groups_share_apart(languages: list[str]) -> None:
         assert abs(counts["en", "ana"] - counts["en", "ben"]) <= 1
 
 
+@given(st.lists(st.sampled_from(["DE", "AT", "CH", "FR", "BE"]), max_size=60))
+@settings(deadline=None)
+def test_whoever_matches_the_same_leads_shares_them_evenly(countries: list[str]) -> None:
+    """Equals by all that is asked differ by one lead at the most, however many values the leads come with."""
+    german, french = ["DE", "AT", "CH"], ["FR", "BE", "CH"]
+    members = team(
+        *(rep(name, attributes={"territory": german}) for name in ("ana", "ben", "cy")),
+        *(rep(f"{'long' * 9}-{number}", attributes={"territory": french}) for number in range(2)),
+        match={"territory": "country"},
+    )
+    tally, counts = Tally(), {among: Counter[str]() for among in ("german", "french", "both")}
+    for country in countries:
+        pick = assign(members, {}, tally, facts(country=country), MONDAY)
+        assert pick.rep is not None
+        assert pick.rotation is not None
+        tally.rotations["inbound"] = pick.rotation.applied_to(tally.rotation("inbound"))
+        among = "both" if country == "CH" else "german" if country in german else "french"
+        counts[among][pick.rep.id] += 1
+    ids = [one.id for one in members.reps]
+    for among, who in (("german", ids[:3]), ("french", ids[3:]), ("both", ids)):
+        had = [counts[among][name] for name in who]
+        assert max(had) - min(had) <= 1
+
+
 # --- nobody --------------------------------------------------------------------------------------------------------
 
 NIGHT = MONDAY.replace(hour=3)

@@ -7,6 +7,7 @@ behind furthest, then the one whose last pick is longest ago: so equals who come
 other, even where their shift lasts for one lead a day, and nobody is skipped.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: One turn of a rep of weight 1. Divisible by every weight to 16, so that shares stay exact integers.
 STRIDE = 720_720
+#: The names of a group's reps are its own up to this length; a turn is stored for each of them under it.
+_LONGEST_GROUP = 60
 
 
 class Assignment(StrEnum):
@@ -122,7 +125,7 @@ class Turns:
 class Rotation:
     """Whose turn it is in one team. `version` counts the picks written; the rest is as for `Turns`.
 
-    `groups` are the rotations of a team that assigns by match: one among those who share each kind of lead.
+    `groups` are the rotations of a team that assigns by match: one for each set of reps who match the same leads.
     """
 
     version: int = 0
@@ -419,9 +422,19 @@ def _matching(team: Team, facts: Facts) -> tuple[str, Collection[str], list[str]
         )
     if not matching:
         return "", (), unlike
-    if all(values is None for values in fitting):
-        return "", matching, unlike
-    return "|".join("*" if values is None else "+".join(values) for values in fitting), matching, unlike
+    return "" if len(matching) == len(team.reps) else _group_of(matching), matching, unlike
+
+
+def _group_of(matching: Collection[str]) -> str:
+    """The name of the rotation among these reps.
+
+    By who they are and not by what the lead asked for: with a rotation for each country, the first lead of every country
+    would go to the same rep, though they share all of them.
+    """
+    names = "+".join(sorted(matching))
+    if len(names) <= _LONGEST_GROUP:
+        return names
+    return hashlib.blake2b(names.encode(), digest_size=12).hexdigest()
 
 
 def _order_in(
