@@ -5,7 +5,7 @@ without them a text is just a text. A value that cannot be read stays the text i
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -129,6 +129,9 @@ class Meanings:
             if name in given and not facts[name].ranges:
                 words = facts.found(name)
                 found.append(f"{name} {words}, in which no number can be read; it is compared as text")
+        for name in (*_NUMBERS, "country"):
+            if name not in given and isinstance(given.get(f"custom.{name}"), (Mapping, list)):
+                found.append(f"{name} is given, but is no text or number; it is kept as custom.{name}")
         if self.spellings is PLAIN:
             return found
         if "country" in given and not facts["country"].meanings:
