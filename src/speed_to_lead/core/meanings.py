@@ -129,9 +129,7 @@ class Meanings:
             if name in given and not facts[name].ranges:
                 words = facts.found(name)
                 found.append(f"{name} {words}, in which no number can be read; it is compared as text")
-        for name in (*_NUMBERS, "country"):
-            if name not in given and isinstance(given.get(f"custom.{name}"), (Mapping, list)):
-                found.append(f"{name} is given, but is no text or number; it is kept as custom.{name}")
+        found += _objects_in(given)
         if self.spellings is PLAIN:
             return found
         if "country" in given and not facts["country"].meanings:
@@ -145,6 +143,15 @@ class Meanings:
             elif not looks_right(str(value)) and not facts[name].meanings:
                 found.append(f"{name} is given, but is no {what}; it is compared as text")
         return found
+
+
+def _objects_in(given: Mapping[str, Any]) -> list[str]:
+    """A line for each size or country that came as an object, which cannot be compared."""
+    return [
+        f"{name} is given, but is no text or number; it is kept as custom.{name}"
+        for name in (*_NUMBERS, "country")
+        if name not in given and isinstance(given.get(f"custom.{name}"), (Mapping, list))
+    ]
 
 
 #: Texts are texts, and nobody asks for more.
