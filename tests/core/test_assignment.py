@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -595,10 +596,10 @@ def test_a_lead_waits_while_nobody_is_available() -> None:
 def test_a_lead_is_taken_from_nobody_who_can_answer_sooner_than_another_team(way: str) -> None:
     """What is passed on goes to another team only where somebody there is as well placed as who has the lead."""
     holder = rep("ana", attributes={"language": ["de"]})
-    given: dict[str, str] = {way: "b"}
+    onward: dict[str, Any] = {way: "b"}
     match = {"language": "custom.language"} if way == "unmatched" else None
     for other, expected in ((rep("ben", calendar=OFFICE), None), (rep("ben"), "ben")):
-        teams = by_name(team(holder, name="a", match=match, **given), team(other, name="b"))
+        teams = by_name(team(holder, name="a", match=match, **onward), team(other, name="b"))
         lead = facts(custom__language="fr")
         pick = assign(teams["a"], teams, Tally(), lead, NIGHT, instead_of="ana")
         assert (expected, pick.rep is None) == (pick.rep and pick.rep.id, expected is None)
