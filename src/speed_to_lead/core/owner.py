@@ -42,8 +42,8 @@ COMPANY_DEPTH = 10
 
 
 def gives_company(lead: Lead) -> bool:
-    """Whether the company is its rep's: somebody there waits for the rep's answer, or got it."""
-    return lead.is_open or lead.answered_at is not None
+    """Whether the company is its rep's: somebody there waits for the rep's answer, or got it. While it waits, it has none."""
+    return lead.rep is not None and (lead.is_open or lead.answered_at is not None)
 
 
 def keep_with(rule: Rule, team: Team) -> KeepWith:
