@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -504,6 +505,30 @@ def test_groups_share_apart(languages: list[str]) -> None:
         assert abs(counts["en", "ana"] - counts["en", "ben"]) <= 1
 
 
+@given(st.lists(st.sampled_from(["DE", "AT", "CH", "FR", "BE"]), max_size=60))
+@settings(deadline=None)
+def test_whoever_matches_the_same_leads_shares_them_evenly(countries: list[str]) -> None:
+    """Equals by all that is asked differ by one lead at the most, however many values the leads come with."""
+    german, french = ["DE", "AT", "CH"], ["FR", "BE", "CH"]
+    members = team(
+        *(rep(name, attributes={"territory": german}) for name in ("ana", "ben", "cy")),
+        *(rep(f"{'long' * 9}-{number}", attributes={"territory": french}) for number in range(2)),
+        match={"territory": "country"},
+    )
+    tally, counts = Tally(), {among: Counter[str]() for among in ("german", "french", "both")}
+    for country in countries:
+        pick = assign(members, {}, tally, facts(country=country), MONDAY)
+        assert pick.rep is not None
+        assert pick.rotation is not None
+        tally.rotations["inbound"] = pick.rotation.applied_to(tally.rotation("inbound"))
+        among = "both" if country == "CH" else "german" if country in german else "french"
+        counts[among][pick.rep.id] += 1
+    ids = [one.id for one in members.reps]
+    for among, who in (("german", ids[:3]), ("french", ids[3:]), ("both", ids)):
+        had = [counts[among][name] for name in who]
+        assert max(had) - min(had) <= 1
+
+
 # --- nobody --------------------------------------------------------------------------------------------------------
 
 NIGHT = MONDAY.replace(hour=3)
@@ -565,3 +590,18 @@ def test_a_lead_waits_while_nobody_is_available() -> None:
     ) == pick.reasons
     assert "ana" == chosen_id(assign(queue, {}, full, facts(), MONDAY))
     assert not assign(queue, {}, full, facts(), NIGHT, instead_of="ana").waits
+
+
+@pytest.mark.parametrize("way", ["overflow", "unmatched"])
+def test_a_lead_is_taken_from_nobody_who_can_answer_sooner_than_another_team(way: str) -> None:
+    """What is passed on goes to another team only where somebody there is as well placed as who has the lead."""
+    holder = rep("ana", attributes={"language": ["de"]})
+    onward: dict[str, Any] = {way: "b"}
+    match = {"language": "custom.language"} if way == "unmatched" else None
+    for other, expected in ((rep("ben", calendar=OFFICE), None), (rep("ben"), "ben")):
+        teams = by_name(team(holder, name="a", match=match, **onward), team(other, name="b"))
+        lead = facts(custom__language="fr")
+        pick = assign(teams["a"], teams, Tally(), lead, NIGHT, instead_of="ana")
+        assert (expected, pick.rep is None) == (pick.rep and pick.rep.id, expected is None)
+        gone = Tally(away={"ana": Absence("kim", NIGHT)})
+        assert "ben" == chosen_id(assign(teams["a"], teams, gone, lead, NIGHT, instead_of="ana"))

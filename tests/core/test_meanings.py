@@ -124,6 +124,17 @@ def test_a_phone_that_is_none_at_all_stays_under_custom() -> None:
     lead = GenericLead(KIM, {"phone": "call me"})
     trace = route_of(lead, "demo", None, MONDAY, _rulebook()).trace
     assert "phone is given, but is no phone number; it is kept as custom.phone" in trace
+
+
+def test_an_object_in_the_place_of_a_size_or_a_country_is_said() -> None:
+    """It cannot be compared; the trace says where it went. What a form itself calls custom is nothing odd."""
+    lead = GenericLead(KIM, {"employees": {"min": 51}, "country": [{"code": "GB"}], "budget": "10k"})
+    trace = route_of(lead, "demo", None, MONDAY, _rulebook()).trace
+    said = [
+        f"{name} is given, but is no text or number; it is kept as custom.{name}"
+        for name in ("employees", "country")
+    ]
+    assert said == [line for line in trace if "kept as custom" in line]
     assert not any("call me" in line for line in trace)
 
 

@@ -186,9 +186,20 @@ BEN = Rep("ben", "Ben Okafor", rep("x").calendar, email="ben.okafor@corp.example
 
 
 @pytest.mark.parametrize(
-    "said", ["ben", "BEN ", "Ben Okafor", "ben okafor", "ben.okafor@corp.example", "Ben.Okafor@Corp.example"]
+    "said",
+    [
+        "ben",
+        "BEN ",
+        "Ben Okafor",
+        "ben okafor",
+        "ben.okafor@corp.example",
+        "Ben.Okafor@Corp.example",
+        "Ben Okafor <Ben.Okafor@corp.example>",
+        "mailto:ben.okafor@corp.example",
+        ["Ben"],
+    ],
 )
-def test_a_named_owner_wins_over_the_rotation(said: str) -> None:
+def test_a_named_owner_wins_over_the_rotation(said: Any) -> None:
     """By id, name or e-mail address, in whatever capitals; it takes no turn."""
     one = named(said, team("ana", BEN))
     assert ("ben", None) == (who(one), one.pick.rotation)

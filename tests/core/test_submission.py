@@ -127,6 +127,8 @@ def test_every_lead_can_be_found_again(payload: dict[str, Any]) -> None:
     [
         ({"email": "sam@example.com"}, {"email": " Sam <SAM@example.com>", "phone": "1"}, True),
         ({"email": "sam@example.com"}, {"email": "sam@example.org"}, False),
+        ({"email": "sam@m\u00fcnchen.example"}, {"email": "Sam@XN--MNCHEN-3YA.example"}, True),
+        ({"email": "sam@xn--\u00fc.example"}, {"email": "sam@xn--.example"}, False),
         ({"phone": "+44 20 7946 0018"}, {"phone": "0044 20 7946-0018"}, True),
         ({"phone": "020 7946 0018", PHONE_E164: "+442079460018"}, {"phone": "+44 20 7946 0018"}, True),
         ({"phone": "020 7946 0018", PHONE_E164: "+442079460018"}, {"phone": "020 7946 0018"}, False),

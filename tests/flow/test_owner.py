@@ -226,6 +226,19 @@ def test_an_owner_off_shift_in_a_team_that_queues(scene: Scene, others: list[Rep
     assert {scene.lead(again.id).rep: 1} == scene.store.leads.load()
 
 
+def test_a_lead_that_waits_does_not_make_its_company_nobodys(scene: Scene) -> None:
+    """Kim's colleague waits for a rep; the next of the company still goes to the rep who answered Kim."""
+    members = team(rep("ana", cooldown=timedelta(minutes=5)), when_nobody=WhenNobody.QUEUE)
+    scene = scene.with_rules(book(members, team("ben", name="b"), keep_with=KeepWith.COMPANY))
+    first = scene.routed(email="kim@acme.example")
+    scene.respond(first.id)
+    waits = scene.routed(email="lee@acme.example")
+    assert waits.waits_for_a_rep
+    scene.later(6)
+    third = scene.routed(email="max@acme.example")
+    assert ("ana", True) == (third.rep, f"ana: has lead {first.id} of this company" in "\n".join(third.trace))
+
+
 def test_erased_and_expired_leads_leave_no_company_behind(scene: Scene) -> None:
     """The pointer goes with the lead; an export says that there is one."""
     scene = by_company(scene)

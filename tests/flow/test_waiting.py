@@ -112,6 +112,7 @@ def test_whoever_waits_for_somebody_else_holds_nobody_up(
 ) -> None:
     """Leads that nobody present can take stay, and those behind them are handed out, however many there are."""
     monkeypatch.setattr(waiting, "HAND_OUT_BATCH", 2)
+    monkeypatch.setattr(waiting, "MAX_ROUNDS", 1)  # rounds in which nothing was refused do not count
     members = team(
         rep("ana", attributes={"language": ["de"]}),
         rep("ben", attributes={"language": ["fr"]}),

@@ -7,6 +7,7 @@ behind furthest, then the one whose last pick is longest ago: so equals who come
 other, even where their shift lasts for one lead a day, and nobody is skipped.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: One turn of a rep of weight 1. Divisible by every weight to 16, so that shares stay exact integers.
 STRIDE = 720_720
+#: The names of a group's reps are its own up to this length; a turn is stored for each of them under it.
+_LONGEST_GROUP = 60
 
 
 class Assignment(StrEnum):
@@ -122,7 +125,7 @@ class Turns:
 class Rotation:
     """Whose turn it is in one team. `version` counts the picks written; the rest is as for `Turns`.
 
-    `groups` are the rotations of a team that assigns by match: one among those who share each kind of lead.
+    `groups` are the rotations of a team that assigns by match: one for each set of reps who match the same leads.
     """
 
     version: int = 0
@@ -274,6 +277,7 @@ def assign(
     """
     if not team.match and not team.overflow:  # most teams, for each lead
         return pick_rep(team, tally, now, had_it=had_it, instead_of=instead_of)
+    holder = team.rep(instead_of)
     asked: set[str] = set()
     said: tuple[str, ...] = ()
     while True:
@@ -293,6 +297,7 @@ def assign(
             now,
             had_it=had_it,
             instead_of=instead_of,
+            holder=holder,
             among=(group, matching) if matching else None,
             only_available=onward is not None,
         )
@@ -310,6 +315,7 @@ def pick_rep(
     *,
     had_it: Collection[str] = (),
     instead_of: str | None = None,
+    holder: Rep | None = None,
     among: tuple[str, Collection[str]] | None = None,
     only_available: bool = False,
 ) -> Pick:
@@ -319,7 +325,8 @@ def pick_rep(
     lead too many, so where nobody qualifies it goes to whose cooldown ends, then whose shift opens next, then over a cap,
     then to whoever is back first; with `only_available`, or where the team's leads queue, to nobody. Reps in `had_it`
     never get it again, and a lead taken from `instead_of` goes to nobody who is worse placed to answer than that rep:
-    where no others are left, the pick is empty. `among` are the ids of those it is picked among, and their group.
+    where no others are left, the pick is empty; `holder` is that rep where another team's. `among` are the ids of those
+    it is picked among, and their group.
     """
     group, ids = among or ("", None)
     reasons: list[str] = []
@@ -334,9 +341,11 @@ def pick_rep(
             for rep in team.reps
             if rep.id not in had_it and rep.id != instead_of and (ids is None or rep.id in ids)
         ]
-        holder = team.rep(instead_of)
+        own = team.rep(instead_of)
+        if own is not None:
+            reasons.append(f"{own.id}: has it now")
+        holder = own or holder
         if holder is not None:
-            reasons.append(f"{holder.id}: has it now")
             # Somebody who had another lead a moment ago still answers sooner than one who let this one wait.
             limit = max(
                 candidate(holder, tally.load, tally.given, tally.away, now).standing, Standing.COOLING_DOWN
@@ -413,9 +422,19 @@ def _matching(team: Team, facts: Facts) -> tuple[str, Collection[str], list[str]
         )
     if not matching:
         return "", (), unlike
-    if all(values is None for values in fitting):
-        return "", matching, unlike
-    return "|".join("*" if values is None else "+".join(values) for values in fitting), matching, unlike
+    return "" if len(matching) == len(team.reps) else _group_of(matching), matching, unlike
+
+
+def _group_of(matching: Collection[str]) -> str:
+    """The name of the rotation among these reps.
+
+    By who they are and not by what the lead asked for: with a rotation for each country, the first lead of every country
+    would go to the same rep, though they share all of them.
+    """
+    names = "+".join(sorted(matching))
+    if len(names) <= _LONGEST_GROUP:
+        return names
+    return hashlib.blake2b(names.encode(), digest_size=12).hexdigest()
 
 
 def _order_in(

@@ -5,7 +5,7 @@ without them a text is just a text. A value that cannot be read stays the text i
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -24,8 +24,9 @@ _NUMBERS = ("employees", "budget")
 #: Sites where many companies have a page: whoever names one as their own has not said whose company it is.
 _SHARED_SITES = frozenset(
     (
-        "facebook.com", "google.com", "instagram.com", "linkedin.com", "linktr.ee", "medium.com", "tiktok.com",
-        "twitter.com", "x.com", "xing.com", "youtube.com",
+        "bit.ly", "calendly.com", "facebook.com", "fb.com", "github.com", "google.com", "instagram.com", "linkedin.com",
+        "linktr.ee", "lnkd.in", "medium.com", "notion.so", "pinterest.com", "t.co", "tiktok.com", "twitter.com", "vk.com",
+        "wa.me", "wordpress.com", "x.com", "xing.com", "yelp.com", "youtu.be", "youtube.com",
     )
 )  # fmt: skip
 #: What a person is reached at, how it looks when it is right at a glance, and what it should be. A number: 7 to 15 digits.
@@ -128,6 +129,7 @@ class Meanings:
             if name in given and not facts[name].ranges:
                 words = facts.found(name)
                 found.append(f"{name} {words}, in which no number can be read; it is compared as text")
+        found += _objects_in(given)
         if self.spellings is PLAIN:
             return found
         if "country" in given and not facts["country"].meanings:
@@ -141,6 +143,15 @@ class Meanings:
             elif not looks_right(str(value)) and not facts[name].meanings:
                 found.append(f"{name} is given, but is no {what}; it is compared as text")
         return found
+
+
+def _objects_in(given: Mapping[str, Any]) -> list[str]:
+    """A line for each size or country that came as an object, which cannot be compared."""
+    return [
+        f"{name} is given, but is no text or number; it is kept as custom.{name}"
+        for name in (*_NUMBERS, "country")
+        if name not in given and isinstance(given.get(f"custom.{name}"), (Mapping, list))
+    ]
 
 
 #: Texts are texts, and nobody asks for more.

@@ -10,14 +10,14 @@ claim that does not hold is told in the trace, and the next one is asked.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speed_to_lead.core.assignment import Assignment, Tally, Team, assign
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.reps import Rep, Standing, candidate
 from speed_to_lead.core.rules import KeepWith, Rule
 from speed_to_lead.core.submission import GenericLead
-from speed_to_lead.core.values import folded
+from speed_to_lead.core.values import bare_address, folded
 
 if TYPE_CHECKING:
     from speed_to_lead.core.routing import Route, Rulebook
@@ -42,8 +42,8 @@ COMPANY_DEPTH = 10
 
 
 def gives_company(lead: Lead) -> bool:
-    """Whether the company is its rep's: somebody there waits for the rep's answer, or got it."""
-    return lead.is_open or lead.answered_at is not None
+    """Whether the company is its rep's: somebody there waits for the rep's answer, or got it. While it waits, it has none."""
+    return lead.rep is not None and (lead.is_open or lead.answered_at is not None)
 
 
 def keep_with(rule: Rule, team: Team) -> KeepWith:
@@ -116,7 +116,7 @@ def _named_owner(
     if value is None:
         reasons.append(f"it names no owner: {field} is not given")
         return None
-    rep_ids = rulebook.reps_by_word.get(folded(value), frozenset())
+    rep_ids = _called(value, rulebook)
     if len(rep_ids) != 1:
         shown = None if "@" in str(value) else route.attribution.facts.shown(value, field)
         named = f'"{shown}"' if shown is not None else "an address or the person's own words"
@@ -134,6 +134,13 @@ def _named_owner(
         reasons.append(f"the owner it names ({field}) is {rep_id}: {why}")
         return None
     return Owner(rep, team, (*reasons, f"{rep_id}: named as its owner ({field}), {why}, takes no turn"))
+
+
+def _called(value: Any, rulebook: "Rulebook") -> frozenset[str]:
+    """The ids of the reps so called: by the text as it is, else by the address alone of "Ana Ruiz <ana@example.com>"."""
+    word = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value  # one answer ticked
+    by_word = rulebook.reps_by_word
+    return by_word.get(folded(word)) or by_word.get(folded(bare_address(str(word))), frozenset())
 
 
 # --- who had its person or its company -------------------------------------------------------------------------

@@ -242,18 +242,29 @@ def _names_to_show(names: list[str]) -> str:
 def person_keys(lead: GenericLead) -> tuple[str, ...]:
     """Keys under which the same person is found again: by e-mail, else by phone. Hashes, so they can be key names.
 
-    E-mail is compared by the address alone, case-folded. A phone by its digits in E.164 where it could be read (then it
+    E-mail is compared by the address alone, case-folded, its domain in letters. A phone by its digits in E.164 where it could be read (then it
     stands beside what was written), else by those that were written, where a leading 00 counts as +: so an
     international number has one key, whether or not it was read. An extension is another person's.
     """
     email = lead.get("email")
     if email:
-        return (_digest("email", folded(bare_address(str(email)))),)
+        return (_digest("email", folded(_in_letters(bare_address(str(email))))),)
     number, extension_mark, extension = str(lead.get(PHONE_E164) or lead.get("phone") or "").partition(
         ";ext="
     )
     digits = digits_of(number)
     return (_digest("phone", f"{digits}{extension_mark}{extension}"),) if digits else ()
+
+
+def _in_letters(address: str) -> str:
+    """The address with its domain in letters where it is in punycode: one mailbox, and one person."""
+    mailbox, at, host = address.rpartition("@")
+    if "xn--" not in host:
+        return address
+    try:
+        return f"{mailbox}{at}{host.encode('ascii').decode('idna')}"
+    except UnicodeError:
+        return address
 
 
 def digits_of(value: Any) -> str:

@@ -18,7 +18,7 @@ _SIZES = {
 #: Digits in groups: 1,000 and 1.000 and 1'000 and 1 000; a space only before three digits, or "10 20" were one.
 _NUMBER = re.compile(
     r"(\d+(?:[.,'\u2019_]\d+|[ \u00a0\u2009\u202f]\d{3}(?!\d))*)"
-    rf"(?:\s*({'|'.join(sorted(_SIZES, key=len, reverse=True))})(?![^\W\d_]))?"  # "10 k", but not "10 members"
+    rf"(?:\s*({'|'.join(sorted(_SIZES, key=len, reverse=True))})(?=(?:usd|eur|gbp|chf)?(?![^\W\d_])))?"  # "10 k", "10kUSD", but not "10 members"
     r"\s*(\+)?"
 )
 #: "between 1,000 and 5,000 employees, worldwide" is half as long.
@@ -66,7 +66,7 @@ def host_of(value: Any) -> str:
         host = urlsplit(text).hostname or ""
     except ValueError:  # "http://[" and other shapes that are no URL; a lead must not fail on one
         return ""
-    return host.strip().rstrip(".")
+    return host.strip(" <>,;").rstrip(".")
 
 
 def number_range(value: Any) -> tuple[float, float] | None:

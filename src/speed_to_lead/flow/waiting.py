@@ -30,20 +30,23 @@ def hand_out(place: Workplace) -> tuple[int, bool]:
     1 ask which leads wait, 2 read those that somebody is available for, 3 decide, 4 write each in one piece: a decision
     on an old record or an old rotation is refused, and made again. Where no lead waits it costs one command.
     """
-    given, kept, has_alerts = 0, 0, False
+    given, kept, has_alerts, refused = 0, 0, False, 0
     ends_at = time.monotonic() + HAND_OUT_SECONDS
-    for _ in range(MAX_ROUNDS):
+    # However many wait for others, those behind them are come to: only rounds that were refused are limited.
+    while refused < MAX_ROUNDS and time.monotonic() < ends_at:
         waiting = place.store.reps.waiting(HAND_OUT_BATCH, kept)
-        if not waiting or time.monotonic() >= ends_at:
+        if not waiting:
             break
         changes, stay = _decide(place, waiting)
         kept += stay
         begun = tracing.clock()
-        for change, result in zip(changes, place.store.leads.change(changes), strict=True):
+        results = place.store.leads.change(changes)
+        for change, result in zip(changes, results, strict=True):
             if result is Result.APPLIED:
                 given += 1
                 has_alerts = has_alerts or bool(change.alerts)
                 tell_change("hand_out", change, begun)
+        refused += bool(changes) and Result.APPLIED not in results
     return given, has_alerts
 
 

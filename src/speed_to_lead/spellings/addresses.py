@@ -3,6 +3,8 @@
 import re
 from functools import cache
 
+from speed_to_lead.spellings.domains import registered_domain
+
 #: What is longer cannot be sent to (RFC 5321).
 _LONGEST = 320
 #: The shape of nearly every address, which the library would give back as it is, thirty times as slowly.
@@ -18,6 +20,10 @@ _ALSO_FREE = frozenset(
         "tuta.com", "tuta.io", "tutamail.com", "tutanota.com", "tutanota.de", "ukr.net", "vodafone.de", "yahoo.com.sg",
         "yahoo.ie", "yahoo.se", "hotmail.nl", "hotmail.be", "hotmail.ch", "outlook.at", "outlook.be", "outlook.fr",
         "outlook.ie", "outlook.in", "outlook.it", "outlook.jp", "outlook.kr", "outlook.pt", "outlook.com.au", "outlook.com.br",
+        # Relays that hide an address behind one of their own.
+        "privaterelay.appleid.com", "mozmail.com", "relay.firefox.com", "simplelogin.com", "simplelogin.co", "slmail.me",
+        "aleeas.com", "anonaddy.com", "anonaddy.me", "addymail.com", "passmail.net", "passinbox.com", "passfwd.com",
+        "users.noreply.github.com",
     )
 )  # fmt: skip
 
@@ -37,9 +43,12 @@ def email_address(text: str) -> str:
 
 
 def is_free_mail(address: str) -> bool:
-    """Whether anybody can have a mailbox at the address's domain."""
+    """Whether anybody can have a mailbox at the address's domain, or at the one that it is a part of (vip.example.com)."""
     domain = address.rpartition("@")[2]
-    return domain in _ALSO_FREE or domain in _free_domains()
+    if domain in _ALSO_FREE or domain in _free_domains():
+        return True
+    whole = registered_domain(domain) if domain.count(".") > 1 else domain
+    return whole != domain and (whole in _ALSO_FREE or whole in _free_domains())
 
 
 def _checked(text: str) -> str:

@@ -15,23 +15,23 @@ _LANGUAGES = (
 )  # fmt: skip
 #: Spellings that no list has: short forms, parts of the United Kingdom, older names, and how countries call themselves.
 _ALSO = {
-    "AE": "uae, u a e, emirates, الإمارات",
+    "AE": "uae, u a e, emirates, dubai, abu dhabi, الإمارات",
     "AT": "oesterreich",
-    "BA": "bosnia, bosna i hercegovina",
+    "BA": "bosnia, bosnia herzegovina, bosna i hercegovina",
     "BO": "bolivia",
     "BR": "brasil",
     "CD": "dr congo, drc, democratic republic of the congo",
     "CG": "congo brazzaville, republic of the congo",
-    "CI": "ivory coast, cote d ivoire",
-    "CN": "pr china, prc, mainland china, people s republic of china, zhongguo",
+    "CI": "ivory coast, cote d ivoire, cote divoire",
+    "CN": "pr china, p r china, prc, mainland china, people s republic of china, zhongguo",
     "CZ": "czech republic, czechia, česko, tschechei",
-    "DE": "brd, federal republic of germany, deutchland, ger",
+    "DE": "brd, de germany, federal republic of germany, deutchland, ger",
     "DK": "danmark",
     "DZ": "الجزائر",
     "EG": "مصر",
     "FI": "suomi",
     "FM": "micronesia",
-    "GB": "uk, u k, great britain, britain, england, scotland, wales, northern ireland, united kingdom gb, gbr uk",
+    "GB": "uk, u k, grossbritannien, great britain, britain, england, scotland, wales, northern ireland, united kingdom gb, gbr uk",
     "GR": "hellas",
     "HK": "hong kong, hongkong, hong kong sar",
     "HU": "magyarország",
@@ -40,32 +40,36 @@ _ALSO = {
     "IN": "bharat",
     "IR": "iran, persia",
     "JP": "nippon, nihon, 日本国",
-    "KP": "north korea, dprk",
-    "KR": "south korea, korea, republic of korea, rok, 대한민국, 한국",
+    "KP": "north korea, korea north, n korea, dprk",
+    "KR": "south korea, korea, korea south, s korea, republic of korea, rep of korea, rok, 대한민국, 한국",
     "LA": "laos",
+    "LY": "libyan arab jamahiriya",
     "MA": "المغرب",
     "MD": "moldova",
-    "MK": "macedonia, north macedonia",
+    "MK": "macedonia, north macedonia, fyrom, macedonia former yugoslav republic of",
     "MM": "burma",
     "MO": "macau, macao",
     "MX": "mexiko, méjico",
     "MY": "malaysia",
-    "NL": "holland, the netherlands, nederland",
-    "PH": "the philippines, pilipinas",
+    "NL": "holland, nederland, nederlands",
+    "NZ": "aotearoa",
+    "PH": "pilipinas, phillipines, philipines",
     "PS": "palestine",
-    "RU": "russia, россия, rossiya, russian federation",
+    "RU": "russia, россия, rossiya, russian federation, russian fed",
     "SA": "ksa, saudi, kingdom of saudi arabia, السعودية",
     "SY": "syria",
     "SZ": "swaziland",
+    "TL": "east timor",
     "TR": "turkey, turkiye",
-    "TW": "taiwan, republic of china, 台灣, 台湾",
+    "TW": "taiwan, chinese taipei, republic of china, 台灣, 台湾",
     "TZ": "tanzania",
     "UA": "україна, ukraina",
-    "US": "usa, u s a, u s, america, united states of america, the us, the usa, vereinigte staaten"
+    "US": "usa, u s a, u s, america, united states of america, us of a, unitedstates, vereinigte staaten"
     " von amerika, amerika, etats unis, estados unidos de america, eeuu, ee uu, stati uniti d america, 美国, 米国, アメリカ",
-    "VA": "vatican",
+    "VA": "vatican, holy see",
+    "VC": "st vincent and grenadines",
     "VE": "venezuela",
-    "VN": "vietnam, việt nam",
+    "VN": "vietnam, vietnam socialist republic of, socialist republic of vietnam, việt nam",
     "XK": "kosovo, kosova",
 }  # fmt: skip
 _CODE = re.compile(r"[A-Za-z]{2,3}")
@@ -156,8 +160,10 @@ def _names_abroad() -> dict[str, str]:
 
 
 def _word(name: str) -> str:
-    """The name as it is looked up: no case, no accents, no punctuation, "&" and "and" alike, and no article before it."""
+    """The name as it is looked up: no case, no accents, no punctuation, "&" and "and" alike, and no article.
+
+    ISO writes it behind the name, "Netherlands (the)", and so do the forms that have their list from there.
+    """
     plain = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))
     letters = "".join(sign if sign.isalnum() else " " for sign in plain if not unicodedata.combining(sign))
-    words = letters.split()
-    return " ".join(words[1:] if words[:1] == ["the"] and len(words) > 1 else words)
+    return " ".join(word for word in letters.split() if word != "the")

@@ -1,5 +1,6 @@
 """Domains as somebody registers them: example.co.uk of mail.example.co.uk (publicsuffixlist, which brings its list)."""
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
 
 #: What is longer is no host (RFC 1035).
 _LONGEST = 253
+#: What stands between words is in no host.
+_BETWEEN_WORDS = re.compile(r"[\s,;<>()\"']")
 
 
 def registered_domain(host: str) -> str:
@@ -19,6 +22,7 @@ def registered_domain(host: str) -> str:
         or "." not in host
         or host.rpartition(".")[2].isdigit()
         or ":" in host
+        or _BETWEEN_WORDS.search(host)
     ):
         return ""
     if "xn--" in host:
