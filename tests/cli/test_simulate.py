@@ -104,6 +104,7 @@ def test_what_changes(run: Run, config_dir: Path, candidate: Path) -> None:
         "routed": 0,
         "source": 0,
         "rule": 1,
+        "nurture": 0,
         "team": 1,
         "rep": 1,
         "sla": 1,
