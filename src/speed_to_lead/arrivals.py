@@ -29,6 +29,8 @@ log = structlog.get_logger()
 PAGE = 200
 #: Four weeks to compare a silence with, before a silence of a week or two.
 LEAST_WINDOW = timedelta(days=42)
+#: `sources audit` looks so far back: whoever asks once a quarter must still hear of a form that fell silent after the last time.
+AUDIT_WINDOW = timedelta(days=400)
 #: After a walk the next one begins so much later: a silence is hours long before it is one.
 REST_SECONDS = 900.0
 #: While something waits to be routed for longer than this, nobody is called silent: their leads may be what waits.
@@ -36,9 +38,9 @@ BACKLOG_SECONDS = 60.0
 
 
 def survey(place: Workplace, since: datetime, now: datetime) -> Arrivals:
-    """What the records say. Words and shares are of submissions since then; last times go back twice as far, or further."""
+    """What the records say. Words and shares are of submissions since then; silences and last times go back AUDIT_WINDOW, or twice as far."""
     arrivals = _empty(place, since)
-    for _ in _walk(place, arrivals, _from(since, now)):
+    for _ in _walk(place, arrivals, min(_from(since, now), now - AUDIT_WINDOW)):
         pass
     return arrivals
 

@@ -54,3 +54,14 @@ def test_nothing_at_all(text: str) -> None:
 def test_whatever_comes_is_answered(text: str) -> None:
     """No input ends in an exception."""
     assert read(text)
+
+
+def test_numbers_are_read_as_the_hooks_read_them() -> None:
+    """What no number can hold stays as it is written, alone, in an array, and at the start of a document."""
+    long = "9" * 5000
+    for text in (
+        f'{{"a": {long}, "b": 1e999, "c": 12}}\n{{"a": 1}}',
+        f'[{{"a": {long}, "b": 1e999, "c": 12}}]',
+        f'{{"a":\n{long}, "b": 1e999, "c": 12}}',
+    ):
+        assert {"a": long, "b": "1e999", "c": 12} == read(text)[0].value

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from redis.connection import DefaultParser
 from tests.cli.conftest import MONDAY, Run, Running, arguments
 from tests.cli.test_explain import environment
 from tests.servers import free_port
+
+from speed_to_lead.cli.connect import why_unavailable
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.store.server import translated_errors
 
 LEAD = json.dumps({"email": "kim@example.com", "source": "demo_request", "received_at": MONDAY}).encode()
 
@@ -208,3 +213,21 @@ def test_interrupted(run: Run, config_dir: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("speed_to_lead.cli.explain.explain_line", interrupted)
     finished = run("config", "explain", "--config", str(config_dir), stdin=LEAD)
     assert (finished.code, finished.err) == (130, "speed-to-lead: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", "is out of memory"),
+        ("READONLY You can't write against a read only replica.", "is a replica"),
+        ("LOADING Redis is loading the dataset in memory", "is still reading its data"),
+        ("NOPERM this user has no permissions to run the 'evalsha' command", "does not allow this user"),
+        ("MISCONF Errors writing to the AOF file: No space left on device", "cannot write to its disk"),
+    ],
+)
+def test_a_refusal_is_told_as_what_it_is(answer: str, says: str) -> None:
+    """A server that answers, but takes nothing, is not one to start."""
+    error = DefaultParser(65536).parse_error(answer)  # type: ignore[no-untyped-call]
+    with pytest.raises(StoreUnavailable) as raised, translated_errors():
+        raise error
+    assert says in why_unavailable(raised.value)

@@ -185,6 +185,9 @@ def test_diff_between_versions_and_of_a_broken_directory(published: Running, con
         ("show 9", "there is no version 9"),
         ("show nine", "give its number, or live"),
         ("apply --by=", "1 to 100 characters"),
+        ("apply --by ana\udcff", "--by: it is not UTF-8"),
+        ("apply --message why\udcff", "--message: it is not UTF-8"),
+        ("rollback 1 -m why\udcff", "--message: it is not UTF-8"),
         ("apply --expect -1", "--help"),
     ],
 )

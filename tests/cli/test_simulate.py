@@ -94,7 +94,7 @@ def test_what_changes(run: Run, config_dir: Path, candidate: Path) -> None:
     assert ["rule", "team", "rep", "sla", "deadline", "steps"] == second["changed"]
     assert {
         "source": "referral", "rule": "default", "team": "referrals", "rep": "cleo", "sla": "same-day",
-        "deadline": "2026-01-05T22:00:00Z",
+        "deadline": "2026-01-05T22:00:00Z", "nurture": "",
     } == second["before"]  # fmt: skip
     assert ("Demos", "inbound", "ben", "earlier") == (
         *(second["after"]["rule"], second["after"]["team"], second["after"]["rep"]),
@@ -104,6 +104,7 @@ def test_what_changes(run: Run, config_dir: Path, candidate: Path) -> None:
         "routed": 0,
         "source": 0,
         "rule": 1,
+        "nurture": 0,
         "team": 1,
         "rep": 1,
         "sla": 1,
@@ -161,6 +162,30 @@ def test_a_lead_with_a_field_of_its_own_called_state(
     """Only what we print is a record of ours; anything else is a lead as `config explain` takes it."""
     finished = simulated(run, config_dir, candidate, [lead(1, fields={"a": 1}, state=state)], "--json")
     assert (0, 1) == (finished.code, finished.json["leads"])
+
+
+def test_nurture_is_told_in_words_and_on_the_page(
+    run: Run, config_dir: Path, candidate: Path, tmp_path: Path
+) -> None:
+    """A rule that sends leads to nobody, and one that does not any more: both ways are said, and drawn."""
+    change(
+        candidate, "routing.toml", "[default]", '[[rules]]\nname = "Later"\nnurture = "console"\n\n[default]'
+    )
+    given = [lead(1, source="referral")]
+    page = tmp_path / "page.html"
+    for before, after, words in (
+        (config_dir, candidate, "no deadline any more"),
+        (candidate, config_dir, "a deadline, and had none"),
+    ):
+        finished = simulated(run, before, after, given, "--html", str(page))
+        assert (1, True) == (finished.code, words in finished.out), finished.err
+        assert "Later" in page.read_text()
+    one = simulated(run, config_dir, candidate, given, "--json").json["changed_leads"][0]
+    assert ("", "console", None) == (
+        one["before"]["nurture"],
+        one["after"]["nurture"],
+        one["after"]["deadline"],
+    )
 
 
 def test_tests_are_left_out(run: Run, config_dir: Path, candidate: Path) -> None:

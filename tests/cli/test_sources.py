@@ -61,6 +61,15 @@ def test_what_it_finds(running: Running) -> None:
         assert fragment in for_people.out
 
 
+@pytest.mark.parametrize("days_ago", [20, 50, 100])
+def test_a_form_that_fell_silent_long_ago(running: Running, days_ago: int) -> None:
+    """It brought one a day until then: it is silent, and not too new to say, however long ago that was."""
+    lived(running, range(days_ago, days_ago + 30), 1, "referral")
+    got = running("sources", "audit", "--json")
+    assert (1, ["api"]) == (got.code, got.json["silent_forms"])
+    assert "SILENT" in running("sources", "audit").out
+
+
 def test_a_longer_look(running: Running) -> None:
     """--since says of which submissions, and for how long a source had none."""
     running.submit(received_at=running.ago(days=40), source="referral")

@@ -53,6 +53,8 @@ BY_TWO = (
         (['when.source = "demo_request"', 'when.source = "paid_search"', 'when.source = ["demo_request", "paid_search"]'], BY_TWO),
         (['when.country = "US"', 'when.country = "CA"', 'when.country = ["US", "CA"]\nwhen.city = "Ulm"'], BY_TWO),
         (['when.source = "demo_request"\nwhen.city = "Ulm"', 'when.source = "paid_search"', 'when.source = ["demo_request", "paid_search"]\nwhen.city = "Ulm"'], BY_TWO),
+        (['when.country = "US"', 'unless.country = "US"', 'when.city = "Ulm"'], BY_TWO),
+        (['when.city = "Ulm"\nunless.employees = { at_least = 50 }', "when.employees = { at_least = 10 }", 'when.city = "Ulm"'], BY_TWO),
         (["when.employees = { at_least = 500, at_most = 50 }"], "when.employees: no number is at least 500 and at most 50"),
         (['when.phone = { missing = true, prefix = "+44" }'], "when.phone: a field that is missing is nothing else besides"),
         (['when.country = "US"\nunless.country = ["us", "ca"]'], "unless.country refuses whatever when.country asks for"),
@@ -89,6 +91,9 @@ def test_a_rule_that_can_never_match_is_told(config: ConfigDirectory, rules: lis
         ['unless.phone = { prefix = "+4" }', 'unless.phone = { prefix = "+44" }'],
         ['unless.phone = { prefix = "+44" }', 'when.phone = { prefix = "+1" }'],
         ['when.custom.a = "x"', 'when.custom.b = "x"'],
+        ['when.country = "US"', 'unless.country = ["US", "CA"]', 'when.city = "Ulm"'],
+        ["unless.employees = { at_least = 50 }", "when.employees = { at_least = 60 }", 'when.city = "Ulm"'],
+        ['when.country = "US"', 'unless.country = "US"\nunless.city = "Ulm"', 'when.city = "Ulm"'],
     ],
 )  # fmt: skip
 def test_a_rule_that_some_lead_reaches_is_not(config: ConfigDirectory, rules: list[str]) -> None:

@@ -202,6 +202,27 @@ def test_another_ladder_is_a_change() -> None:
     assert ("steps",) == found.kinds
 
 
+def nurturing(destination: str, name: str = "Not yet") -> Rulebook:
+    return book(replace(rule(name, when={"country": "DE"}), team="", sla="", nurture=destination))
+
+
+def test_a_lead_that_would_go_to_nurture_or_would_not_any_more() -> None:
+    """It is routed all the same; who gets it, and by when, is what changes, and nobody's load grows by it."""
+    for before, candidate in ((book(), nurturing("letters")), (nurturing("letters"), book())):
+        simulation, [found] = replayed(before, candidate, past(country="DE"))
+        assert ("rule", "nurture", "team", "rep", "sla", "deadline", "steps") == found.kinds
+        assert {"", "letters"} == {found.before.nurture, found.after.nurture}
+        assert [("inbound", 1)] == [(row[1], row[2] + row[3]) for row in simulation.load_of_teams()]
+
+
+def test_another_nurture_is_a_change() -> None:
+    """Another rule or destination of leads that go to nobody either way; the same ones are no change."""
+    leads = past(country="DE")
+    assert [] == replayed(nurturing("letters"), nurturing("letters"), leads)[1]
+    assert [("nurture",)] == [d.kinds for d in replayed(nurturing("letters"), nurturing("calls"), leads)[1]]
+    assert [("rule",)] == [d.kinds for d in replayed(nurturing("l"), nurturing("l", "Later"), leads)[1]]
+
+
 def test_a_form_that_the_candidate_drops() -> None:
     """A lead that one config could not read is told as that, and counts in nobody's load there."""
     gone = replace(past(), after='intake.toml has no form "demo"')

@@ -29,15 +29,15 @@ from speed_to_lead.store.encryption import UnusableKeys
 from speed_to_lead.store.redis_store import RedisStore
 from speed_to_lead.workplace import Workplace, channels, open_workplace, vault_of
 
-#: What the first word of a server's refusal means, and what to do.
+#: What the first word of a server's refusal means, and what to do. Some words redis-py takes off, and makes a class of.
 _REFUSALS = {
     "Authentication": "refuses the password; check user and password in REDIS_URL",
     "NOAUTH": "wants a password; write it into REDIS_URL as redis://:PASSWORD@HOST:PORT/0",
     "WRONGPASS": "refuses the password; check user and password in REDIS_URL",
-    "NOPERM": "does not allow this user what we need; give it all commands on our keys (ACL SETUSER)",
-    "OOM": "is out of memory and takes no more; raise its maxmemory",
-    "READONLY": "is a replica, which cannot be written to; point REDIS_URL at the primary",
-    "LOADING": "is still reading its data from disk; try again in a moment",
+    "NoPermission": "does not allow this user what we need; give it all commands on our keys (ACL SETUSER)",
+    "OutOfMemory": "is out of memory and takes no more; raise its maxmemory",
+    "ReadOnly": "is a replica, which cannot be written to; point REDIS_URL at the primary",
+    "BusyLoading": "is still reading its data from disk; try again in a moment",
     "MISCONF": "cannot write to its disk, so it takes no more; look at its log and its free disk space",
     "NOREPLICAS": "has too few replicas in step (min-replicas-to-write, or STL_CONFIRM_REPLICAS); what was asked may be "
     "done, but a failover could undo it: look at INFO replication, mend the replicas, and do it again",

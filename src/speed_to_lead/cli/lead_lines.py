@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO
 
+from speed_to_lead.forms.reading import DECODER  # numbers as the hooks read them
+
 #: An array or an object over several lines may have this many bytes; JSON lines have no limit.
 DOCUMENT_LIMIT = 32 * 1024 * 1024
 #: One line may have this many: the web takes no larger lead either.
 LINE_LIMIT = 1024 * 1024
 
-_DECODER = json.JSONDecoder(parse_constant=str)
 _BLANKS = " \t\r\n"
 
 
@@ -128,7 +129,7 @@ def _goes_on(line: bytes) -> bool:
     if not text.startswith(("{", "[")):
         return False
     try:
-        _DECODER.decode(text)
+        DECODER.decode(text)
     except json.JSONDecodeError as error:
         return error.pos >= len(text)
     except RecursionError:
@@ -139,7 +140,7 @@ def _goes_on(line: bytes) -> bool:
 def _complete(line: bytes) -> bool:
     """Whether the line is an object by itself, from its first column on."""
     try:
-        return line.startswith(b"{") and isinstance(_DECODER.decode(line.decode().strip()), dict)
+        return line.startswith(b"{") and isinstance(DECODER.decode(line.decode().strip()), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -170,7 +171,7 @@ def _values_of(lines: list[tuple[int, bytes]]) -> Iterator[LeadLine]:
                 inside_array, position = False, _after_blanks(text, position + 1)
             continue
         try:
-            value, end = _DECODER.raw_decode(text, position)
+            value, end = DECODER.raw_decode(text, position)
         except json.JSONDecodeError as error:
             line = start + text.count("\n", 0, error.pos)
             yield LeadLine(number, problem=f"not JSON: {error.msg} ({_place(error, line, number)})")

@@ -68,7 +68,7 @@ def apply(
     """
     directory = directory_of_rules(candidate or config)
     author = author_named(by)
-    _refuse_long(message)
+    _refuse_unusable(message)
     with store_of_this_shell() as store:
         live = store.configs.current()
         _refuse_unexpected(store, live, expect, as_json=as_json)
@@ -87,7 +87,7 @@ def rollback(
 ) -> None:
     """Publish what version N said as a new version. Nothing is taken out of the history."""
     author = author_named(by)
-    _refuse_long(message)
+    _refuse_unusable(message)
     with store_of_this_shell() as store:
         live = store.configs.current()
         _refuse_unexpected(store, live, expect, as_json=as_json)
@@ -269,13 +269,23 @@ def author_named(by: str | None) -> str:
             raise typer.BadParameter(
                 "this machine has no name for you; say who you are", param_hint="--by"
             ) from None
+    _refuse_bytes(by, "--by")
     name = by.strip()
     if not 0 < len(name) <= LONGEST_NAME:
         raise typer.BadParameter(f"a name has 1 to {LONGEST_NAME} characters", param_hint="--by")
     return name
 
 
-def _refuse_long(message: str) -> None:
+def _refuse_bytes(text: str, option: str) -> None:
+    """What Python could not read of a command line, it passes on as halves of characters that no store takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("it is not UTF-8 text", param_hint=option) from None
+
+
+def _refuse_unusable(message: str) -> None:
+    _refuse_bytes(message, "--message")
     if len(message) > LONGEST_MESSAGE:
         raise typer.BadParameter(
             f"a message has at most {LONGEST_MESSAGE:,} characters", param_hint="--message"

@@ -313,7 +313,11 @@ def _in_words(one: Difference) -> str:
         return f"not routed any more: {after.problem}" if after.problem else "routed, and was not before"
     parts = []
     for kind in one.kinds:
-        if kind == "deadline":
+        if kind == "deadline" and before.deadline is None:
+            parts.append("a deadline, and had none")
+        elif kind == "deadline" and after.deadline is None:
+            parts.append("no deadline any more")
+        elif kind == "deadline":
             parts.append(f"deadline {span_text(abs(one.shift))} {direction(one.shift)}")
         elif kind == "steps":
             parts.append("other steps")

@@ -22,7 +22,7 @@ LISTED = 500
 TEAMS = 12
 
 _WORDS = {
-    "routed": "routed at all", "source": "source", "rule": "rule", "team": "team", "rep": "rep", "sla": "SLA",
+    "routed": "routed at all", "source": "source", "rule": "rule", "nurture": "nurture", "team": "team", "rep": "rep", "sla": "SLA",
     "deadline": "deadline", "steps": "steps",
 }  # fmt: skip
 _WIDTH, _LABEL, _ROOM, _BAR, _GAP = 760, 150, 90, 20, 10
@@ -264,7 +264,10 @@ def _cells(one: Difference) -> str:
         _cell(getattr(one.before, kind), getattr(one.after, kind)) for kind in ("rule", "team", "rep", "sla")
     ]
     direction = "later" if one.shift > timedelta() else "earlier"
-    moved = f"<ins>{span_text(abs(one.shift))} {direction}</ins>" if one.shift else "same"
+    if (one.before.deadline is None) is not (one.after.deadline is None):
+        moved = _cell(*("none" if side.deadline is None else "one" for side in (one.before, one.after)))
+    else:
+        moved = f"<ins>{span_text(abs(one.shift))} {direction}</ins>" if one.shift else "same"
     return "".join(f"<td>{cell}</td>" for cell in (*cells, moved))
 
 

@@ -32,6 +32,8 @@ from speed_to_lead.core.rules import Rule
 _LONGEST_LIST = 50
 #: Rules that ask nothing but who they are not for have no index; so many of them are compared with each later rule.
 _MOST_ASKED = 200
+#: Of the rules that take all but what one `unless` refuses, so many are asked who takes the rest.
+_MOST_TRIED = 5
 _OF_SOURCES = ("source", "motion")
 
 Asked = Mapping[str, frozenset[Comparison]]
@@ -229,6 +231,26 @@ class _Earlier:
                     parts = self._covering_each(demand, field, comparison)
                     if parts is not None:
                         return parts
+        return self._covering_both_ways(demand)
+
+    def _covering_both_ways(self, demand: _Demand) -> tuple[int, ...] | None:
+        """A rule that takes all of them but those its one `unless` refuses, and rules that take just these."""
+        tried = 0
+        for number in sorted(self._candidates(demand))[:_MOST_ASKED]:
+            rule = self._demands[number]
+            refused = [one for one in rule.unless if not _is_refused(*one, demand)]
+            if len(refused) != 1 or demand.sources & ~rule.sources:
+                continue
+            field, comparisons = refused[0]
+            if not self._takes(number, _Demand(demand.sources, demand.when, (*demand.unless, refused[0]))):
+                continue
+            when = {**demand.when, field: demand.when.get(field, frozenset()) | comparisons}
+            rest = self._covering(_Demand(demand.sources, when, demand.unless))
+            if rest is not None:
+                return tuple(sorted({number, *rest}))
+            tried += 1
+            if tried == _MOST_TRIED:
+                break
         return None
 
     def _covering_each(self, demand: _Demand, field: str, comparison: Comparison) -> tuple[int, ...] | None:

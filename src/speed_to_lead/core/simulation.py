@@ -21,7 +21,7 @@ from speed_to_lead.core.sla import SLA
 from speed_to_lead.core.submission import Form, GenericLead, person_keys
 
 #: What can change about one lead, in the order it is told. `routed`: one config routes it, and the other cannot.
-KINDS = ("routed", "source", "rule", "team", "rep", "sla", "deadline", "steps")
+KINDS = ("routed", "source", "rule", "nurture", "team", "rep", "sla", "deadline", "steps")
 
 #: Upper bounds of how far a deadline moved, either way; what is above the last has a place of its own.
 SHIFTS = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=4),
@@ -72,7 +72,7 @@ class PastLead:
 
 
 class Placement(NamedTuple):
-    """What one config gives a lead; `problem` says why nothing."""
+    """What one config gives a lead; `problem` says why nothing. One to `nurture` has no team, SLA and deadline."""
 
     source: str = ""
     rule: str = ""
@@ -80,6 +80,7 @@ class Placement(NamedTuple):
     rep: str | None = None
     sla: str = ""
     deadline: datetime | None = None
+    nurture: str = ""
     problem: str = ""
 
 
@@ -216,7 +217,8 @@ class _Side:
             form = asked.form
             route = route_of(asked.lead, form.name, form.source, at, self.rules, is_traced=False)
             if route.nurture:
-                return Placement(route.attribution.source.name, route.rule.name), None
+                source = route.attribution.source.name
+                return Placement(source, route.rule.name, nurture=route.nurture), None
             earlier = self.earlier(keys, at)
             team, pick, _ = assign_lead(asked.lead, route, earlier, self.tally, self.rules, at)
         except (
@@ -309,9 +311,9 @@ class Simulation:
 
     def _count(self, past: PastLead, before: Placement, after: Placement) -> None:
         day = past.received_at.toordinal()
-        if not before.problem:
+        if before.team:  # to nurture is nobody's load
             self.load_before[Load(day, before.team, before.rep or "")] += 1
-        if not after.problem:
+        if after.team:
             self.load_after[Load(day, after.team, after.rep or "")] += 1
         if before.deadline is None or after.deadline is None:
             return
@@ -351,12 +353,12 @@ def shift_place(shift: timedelta) -> int:
 def _kinds(
     before: Placement, after: Placement, sla_before: SLA | None, sla_after: SLA | None
 ) -> tuple[str, ...]:
-    if sla_before is None or sla_after is None:
-        return ("routed",) if (sla_before is None) is not (sla_after is None) else ()
+    if before.problem or after.problem:
+        return ("routed",) if bool(before.problem) is not bool(after.problem) else ()
     kinds = [
-        kind for kind in ("source", "rule", "team", "rep", "sla", "deadline")
+        kind for kind in ("source", "rule", "nurture", "team", "rep", "sla", "deadline")
         if getattr(before, kind) != getattr(after, kind)
     ]  # fmt: skip
-    if sla_before.steps != sla_after.steps:
+    if (sla_before.steps if sla_before else ()) != (sla_after.steps if sla_after else ()):
         kinds.append("steps")
     return tuple(kinds)

@@ -170,10 +170,9 @@ def _float_or_text(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
-#: Made once: `json.loads` would make one for each body.
-_read_json = json.JSONDecoder(
-    parse_constant=str, parse_int=_integer_or_text, parse_float=_float_or_text
-).decode
+#: Made once: `json.loads` would make one for each body. Whoever reads leads from files reads their numbers with it, too.
+DECODER = json.JSONDecoder(parse_constant=str, parse_int=_integer_or_text, parse_float=_float_or_text)
+_read_json = DECODER.decode
 
 
 def _refuse_floods(value: Any) -> None:
