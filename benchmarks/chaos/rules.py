@@ -242,6 +242,20 @@ RECEIVERS: Final[Mapping[str, Receiver]] = {
     "webhook": Receiver(recognises_repeats=True, configure=_webhook),
     "slack": Receiver(configure=_slack),
     "email": Receiver(configure=_email),
+    **{
+        kind: Receiver(
+            why_not=f"it differs from {like} only in its words, which tests/destinations/test_vendors.py tries"
+        )
+        for kind, like in (
+            ("teams", "slack"),
+            ("google_chat", "slack"),
+            ("discord", "slack"),
+            ("sms", "slack"),
+            ("pagerduty", "webhook"),
+            ("opsgenie", "webhook"),
+        )
+    },
+    "apprise": Receiver(why_not="it has a client of its own, and says no more than yes or no"),
     "console": Receiver(
         why_not="it prints where its courier runs: nobody outside could say what was heard, and the logs would hold names"
     ),

@@ -188,10 +188,11 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")
                     else _TEXTS
-                    for key in (*takes.required, *takes.optional)
+                    for key in takes.every
                 },
             },
             required=("type", *takes.required),
+            more={"oneOf": [{"required": list(way)} for way in takes.ways]} if takes.ways else {},
         ).schema()
         for kind, takes in kinds.items()
     ]

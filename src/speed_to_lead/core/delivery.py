@@ -29,11 +29,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The outcome of one attempt. `detail` is safe to log and to show: no secrets, no personal data."""
+    """The outcome of one attempt. `detail` is safe to log and to show: no secrets, no personal data.
+
+    `handle` is what the far side calls the message it took, so that it can be changed later; "" where it gives no name.
+    """
 
     outcome: Outcome
     detail: str = ""
     retry_after: timedelta | None = None
+    handle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,18 @@ def _wait(attempt: Attempt, attempts: int) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class KindOptions:
-    """Which keys a kind of destination takes in `alerts.toml`. Keys ending in `_env` name environment variables."""
+    """Which keys a kind of destination takes in `alerts.toml`. Keys ending in `_env` name environment variables.
+
+    `ways` are sets of further keys of which exactly one is given, whole.
+    """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    ways: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of its keys, each once."""
+        return tuple(
+            dict.fromkeys((*self.required, *(key for way in self.ways for key in way), *self.optional))
+        )

@@ -49,6 +49,7 @@ class AlertKind(StrEnum):
     BREACHED = "sla.breached"
     REASSIGNED = "lead.reassigned"
     NURTURED = "lead.nurtured"
+    MOVED = "lead.moved"  # nobody is called: what was said before is brought up to date
     QUARANTINED = "system.lead_quarantined"
     STAGE_SILENT = "system.stage_silent"
     STAGE_BACK = "system.stage_back"

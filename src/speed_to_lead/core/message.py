@@ -15,6 +15,8 @@ class Message:
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
     fields are empty for messages about the system. `traceparent` is the trace it belongs to, for a receiver of our own.
+    `is_over`: nobody need do anything any more; `is_acknowledged`: somebody said "mine". `handle` is what the destination
+    calls the message it has of this lead, "" where it has none or gives no names.
     """
 
     key: str
@@ -34,12 +36,35 @@ class Message:
     url: str = ""
     possible_repeat: bool = False
     traceparent: str = ""
+    is_over: bool = False
+    is_acknowledged: bool = False
+    handle: str = ""
+
+    @property
+    def matter(self) -> str:
+        """What everything about one matter has in common: the lead, or the part of the system; "" where it is by itself."""
+        if self.lead_id:
+            return self.lead_id
+        trouble = _TROUBLES.get(self.kind)
+        return f"system:{self.step.rsplit('.', 2)[0]}:{trouble}" if trouble else ""
+
+
+#: The system's troubles that have an end, each by what tells of it and of its end.
+_TROUBLES = {
+    AlertKind.STAGE_SILENT: "silent",
+    AlertKind.STAGE_BACK: "silent",
+    AlertKind.STAGE_LATE: "late",
+    AlertKind.STAGE_IN_TIME: "late",
+}
+_ENDS = frozenset((AlertKind.STAGE_BACK, AlertKind.STAGE_IN_TIME))
 
 
 def compose(
-    alert: Alert, lead: Lead, team: Team | None, source_label: str, url: str, now: datetime
+    alert: Alert, lead: Lead, team: Team | None, source_label: str, url: str, now: datetime, handle: str = ""
 ) -> Message:
     """The message of one alert about one lead, as things stand at `now`. `url` is the lead's page, or "".
+
+    `handle` is what the destination calls the message it has of the lead already.
 
     The rep named is the one who has the lead now; times are told as spans, and as an instant in the team's
     own time zone.
@@ -80,6 +105,9 @@ def compose(
         url=url,
         possible_repeat=alert.unknown_attempts > 0,
         traceparent=lead.traceparent,
+        is_over=not lead.is_open and not lead.is_nurtured,
+        is_acknowledged=lead.acknowledged_at is not None,
+        handle=handle,
     )
 
 
@@ -97,6 +125,7 @@ def compose_system(alert: Alert, headline: str) -> Message:
         step=alert.step,
         late_seconds=alert.late_seconds,
         possible_repeat=alert.unknown_attempts > 0,
+        is_over=alert.kind in _ENDS,
     )
 
 
