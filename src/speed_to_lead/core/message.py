@@ -90,7 +90,9 @@ def compose(
     return Message(
         key=alert.key,
         kind=alert.kind,
-        headline=_headline(alert, lead, who, rep_name, now),
+        headline=(_moved_headline if alert.kind is AlertKind.MOVED else _headline)(
+            alert, lead, who, rep_name, now
+        ),
         facts=tuple(facts),
         note=alert.note,
         lead_id=lead.id,
@@ -159,6 +161,20 @@ def _headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) 
             return f"Deadline missed: {who}, {due}, {rep_name} has it"
         case _:
             return f"{alert.kind}: {who}, {due}, {rep_name} has it"
+
+
+def _moved_headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) -> str:  # noqa: ARG001
+    due = _due_text(lead, now)
+    match lead.state:
+        case LeadState.ANSWERED:
+            span = span_text((lead.answered_at or lead.received_at) - lead.received_at)
+            return f"Answered after {span}: {who}"
+        case LeadState.CLOSED:
+            return f"Closed: {who}"
+        case _ if lead.acknowledged_at is not None:
+            return f"{rep_name} is on it: {who}, {due}"
+        case _:
+            return f"{rep_name} has it now: {who}, {due}"
 
 
 def _due_text(lead: Lead, now: datetime) -> str:

@@ -32,7 +32,14 @@ from speed_to_lead.destinations import (
     teams,
     webhook,
 )
-from speed_to_lead.destinations.channel import Channel, DestinationError, Kind, RefusingChannel, always
+from speed_to_lead.destinations.channel import (
+    Channel,
+    DestinationError,
+    Kind,
+    NotSet,
+    RefusingChannel,
+    always,
+)
 from speed_to_lead.destinations.deadman import DeadMan
 from speed_to_lead.destinations.http import new_http_client
 
@@ -79,6 +86,14 @@ def follows_leads(destination: Destination) -> bool:
 
 
 def why_unusable(destination: Destination, http: httpx.Client, environment: Mapping[str, str]) -> str:
-    """Why a destination refuses whatever it is sent, as configured and with this environment; "" where it does not."""
-    channel = open_channel(destination, http, environment)
-    return channel.why if isinstance(channel, RefusingChannel) else ""
+    """Why a destination could never work, as configured and with what this environment has; "" where it could.
+
+    A variable that is not set is no reason: it may be set where the couriers run.
+    """
+    try:
+        KINDS[destination.type].open(destination, http, environment)
+    except NotSet:
+        return ""
+    except DestinationError as problem:
+        return str(problem)
+    return ""

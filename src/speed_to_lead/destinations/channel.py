@@ -61,6 +61,10 @@ class DestinationError(Exception):
     """The destination cannot work as configured; the text says why, without the value of any variable."""
 
 
+class NotSet(DestinationError):
+    """A variable that it needs is not set in this environment, or empty."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefusingChannel:
     """Stands in for a destination that cannot work: every message is refused with the reason."""
@@ -84,7 +88,7 @@ def value_from_environment(
     name = environment_name(destination, option, default_name)
     value = environment.get(name, "").strip()
     if not value:
-        raise DestinationError(f"environment variable {name} is not set")
+        raise NotSet(f"environment variable {name} is not set")
     return value
 
 

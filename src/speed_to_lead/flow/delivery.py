@@ -13,6 +13,7 @@ from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
+from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.message import Message, compose, compose_system
 from speed_to_lead.destinations import Channel
@@ -20,7 +21,7 @@ from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord
+from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord, UnreadableRecord
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -196,6 +197,7 @@ def _send_and_note(
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
         now = hand.server_time(time.monotonic())
+        _catch_up(place, alert, message, now)
     else:
         now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -215,7 +217,7 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+    _note_attempt(place, hand, verdict, unknown, now, attempt)
 
 
 def _why_not_again(place: Workplace, alert: Alert) -> str:
@@ -266,7 +268,7 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
         lead = place.store.leads.get(alert.lead_id)
-        if lead is None or not (lead.is_open or alert.kind is AlertKind.NURTURED):
+        if lead is None or not (lead.is_open or _is_told_all_the_same(place, alert)):
             return None
         result, send_before = _confirm(place, hand, lead)
         match result:
@@ -275,6 +277,20 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
             case Result.GONE:
                 raise _LeaseLost
     raise Contended(alert.lead_id)
+
+
+def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
+    """Whether an alert goes out though nobody waits any more.
+
+    One that may have opened an incident already does: told of now, it says that all is over, and the incident ends.
+    """
+    if alert.kind in (AlertKind.NURTURED, AlertKind.MOVED):
+        return True
+    return (
+        alert.unknown_attempts > 0
+        and place.follows_leads(alert.destination)
+        and place.channel(alert.destination).recognises_repeats
+    )
 
 
 def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result, float]:
@@ -287,9 +303,34 @@ def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result,
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
     url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    return compose(
-        alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
-    )
+    label = rulebook.taxonomy.source(lead.source).label
+    handle = ""
+    if place.follows_leads(alert.destination):
+        handle = message_name(place.store.leads.history(lead.id), alert.destination)
+    return compose(alert, lead, rulebook.teams.get(lead.team), label, url, now, handle)
+
+
+def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
+    """See that what was just told is brought up to date where the lead has moved since the record was read.
+
+    Before the note: a courier that dies here leaves the alert to another one, which looks at the record itself.
+    """
+    if alert.kind.is_about_system or not place.follows_leads(alert.destination):
+        return
+    try:
+        lead = place.store.leads.get(alert.lead_id)
+        if lead is not None and not lead.is_nurtured and _shown(message) != (
+            not lead.is_open, lead.acknowledged_at is not None, lead.rep or ""
+        ):  # fmt: skip
+            place.store.outbox.add(follow_up(lead, alert.destination, now), now)
+    except (StoreUnavailable, LockedRecord, UnreadableRecord) as error:
+        log.warning(
+            "alert.not_followed_up", lead_id=alert.lead_id, alert=alert.key, error=type(error).__name__
+        )
+
+
+def _shown(message: Message) -> tuple[bool, bool, str]:
+    return message.is_over, message.is_acknowledged, message.rep
 
 
 _SYSTEM_HEADLINES = {
@@ -308,21 +349,27 @@ def _note_attempt(
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
-    why_not: str = "",
+    attempt: Attempt | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
     match verdict:
         case Delivered():
+            if attempt is not None and attempt.handle:
+                details["message"] = attempt.handle
             settlement = AlertSettlement(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )
         case RetryAt(at=at):
-            entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
+            entry = HistoryEntry(
+                now, "alert.failed", details | {"why": attempt.detail if attempt else "", "next": to_iso(at)}
+            )
             settlement = AlertSettlement("retry", at, unknown, entry)
         case GiveUp(why=why):
             team = place.config.rulebook.teams.get(alert.team)
             fallback = fallback_of(alert, team, place.fallback_destination, why, now)
+            if alert.kind is AlertKind.MOVED:
+                fallback = None  # nobody is called by it, so nobody else need hear it
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
