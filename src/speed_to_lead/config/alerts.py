@@ -8,6 +8,7 @@ from speed_to_lead.config.mistakes import quoted
 from speed_to_lead.config.shapes import DESTINATION_NAME, ROLES
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.wording import Detail
 
 #: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
 CONSOLE = Destination("console", "console", {})
@@ -33,7 +34,7 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
     if kind is None:
         return None  # which keys are right depends on the type
     takes = kinds[kind]
-    table.refuse_keys_except("type", *takes.every)
+    table.refuse_keys_except("type", "detail", *takes.every)
     options = {}
     needed = {*takes.required, *_way_of(table, kind, takes)}
     for key in takes.every:
@@ -42,7 +43,8 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
             options[key] = value
         elif key in needed and not table.meant(key):
             table.mistake(f'"{key}" is missing; a destination of type "{kind}" needs it')
-    return Destination(name, kind, options)
+    detail = table.choice("detail", list(Detail)) if "detail" in table.values else None
+    return Destination(name, kind, options, Detail(detail) if detail else Detail.FULL)
 
 
 def _way_of(table: Table, kind: str, takes: KindOptions) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from speed_to_lead.core.wording import Detail
+
 #: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span four minutes.
 BACKOFF_SECONDS = (1, 2, 4, 8, 15, 30, 60)
 MAX_ATTEMPTS = 10
@@ -44,12 +46,13 @@ class Attempt:
 class Destination:
     """One destination of `alerts.toml`: where its kind sends, with secrets named by environment variable only.
 
-    `options` are the kind's own keys, for example `{"url_env": "SLACK_SDR_URL"}`.
+    `options` are the kind's own keys, for example `{"url_env": "SLACK_SDR_URL"}`. `detail` is how much it is told of a person.
     """
 
     name: str
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    detail: Detail = Detail.FULL
 
 
 @dataclass(frozen=True, slots=True)

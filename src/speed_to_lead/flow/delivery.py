@@ -16,6 +16,7 @@ from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
@@ -307,7 +308,10 @@ def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message
     handle = ""
     if place.follows_leads(alert.destination):
         handle = message_name(place.store.leads.history(lead.id), alert.destination)
-    return compose(alert, lead, rulebook.teams.get(lead.team), label, url, now, handle)
+    destination = place.config.destinations.get(alert.destination)
+    detail = destination.detail if destination is not None else Detail.FULL
+    team = rulebook.teams.get(lead.team)
+    return compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
 
 
 def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
