@@ -75,7 +75,7 @@ SAMPLE: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 #: The same lead where a destination is told the least, and one that is to be nurtured.
-_SPARSE: Final[Mapping[str, Any]] = MappingProxyType(
+SPARSE: Final[Mapping[str, Any]] = MappingProxyType(
     {
         **dict.fromkeys(WORDS, ""),
         **{name: SAMPLE[name] for name in ("source", "rep", "team", "due", "state", "acknowledged")},
@@ -194,11 +194,11 @@ def _unknown_words(name: str, tree: "nodes.Template", notes: Notes) -> bool:
     for one in unknown:
         notes.add(name, f"line {one.lineno}", f'the word "{one.name}" is unknown; {hint(one.name, WORDS)}')
     inner = [one for one in tree.find_all(nodes.Getattr) if one.attr.startswith("_")]
-    for one in inner:
+    for part in inner:
         notes.add(
             name,
-            f"line {one.lineno}",
-            f'"{one.attr}" is no part of a word; a template sees words, not the program behind them',
+            f"line {part.lineno}",
+            f'"{part.attr}" is no part of a word; a template sees words, not the program behind them',
         )
     return bool(unknown or inner)
 
@@ -207,7 +207,7 @@ def _works(name: str, template: "Template", notes: Notes) -> bool:
     """Whether it says something for the sample leads; what goes wrong is noted with its line."""
     for words, whose in (
         (SAMPLE, "a sample lead"),
-        (_SPARSE, 'a lead without anything personal (detail = "minimal")'),
+        (SPARSE, 'a lead without anything personal (detail = "minimal")'),
     ):
         try:
             said = said_in(template.render(words))

@@ -59,6 +59,7 @@ class AlertKind(StrEnum):
     CONTRADICTION = "system.contradiction"
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
+    DESTINATION_DISABLED = "system.destination_disabled"
     TEST = "system.test"
 
     @property

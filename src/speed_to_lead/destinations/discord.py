@@ -16,7 +16,7 @@ import httpx
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations.channel import Channel, url_from_environment
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import fitting, small_print, web_link
 
 OPTIONS = KindOptions(required=("url_env",))
@@ -77,6 +77,8 @@ def judge(answer: Answer) -> Attempt:
     attempt = by_status(answer)
     if answer.status == 429 and attempt.retry_after is None and (found := _WAIT.search(answer.body)):
         return replace(attempt, retry_after=timedelta(seconds=float(found[1])))
+    if attempt.outcome is Outcome.REFUSED:
+        return gone_by_status(attempt, answer, 401, 403, 404)
     if attempt.outcome is not Outcome.DELIVERED or (answer.status == 200 and _is_message(answer)):
         return attempt
     return Attempt(Outcome.UNKNOWN, f"{attempt.detail}, but not the message that it kept")

@@ -18,7 +18,7 @@ import httpx
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations.channel import Channel, url_from_environment
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import digest_of, fitting, small_print, web_link
 
 OPTIONS = KindOptions(required=("url_env",))
@@ -78,7 +78,7 @@ def payload(message: Message) -> dict[str, Any]:
 def judge(answer: Answer) -> Attempt:
     """A 200 that names no message is no success: something else answered in Google's place."""
     if answer.status != 200 or _TOOK_IT.search(answer.body):
-        return by_status(answer)
+        return gone_by_status(by_status(answer), answer, 401, 403, 404)
     why = "an answer that names no message" if answer.whole else "an answer that broke off"
     return Attempt(Outcome.UNKNOWN, f"HTTP 200, but {why}")
 

@@ -30,7 +30,7 @@ from speed_to_lead.destinations.channel import (
     text_option,
     value_from_environment,
 )
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import digest_of, fitting, one_line, small_print, web_link
 
 OPTIONS = KindOptions(required=("key_env",), optional=("base_url", "team"))
@@ -130,7 +130,7 @@ def judge(answer: Answer) -> Attempt:
         if answer.status != 202:
             return Attempt(Outcome.UNKNOWN, f"{attempt.detail}, but not the 202 of Opsgenie")
         return Attempt(Outcome.DELIVERED, f"{attempt.detail}: taken for processing")
-    return attempt
+    return gone_by_status(attempt, answer, 401, 403)
 
 
 def _fits(document: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ that falls silent has an incident of its own, resolved when it works again.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -22,7 +22,7 @@ from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outco
 from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations.channel import Channel, base_url_of, value_from_environment
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import digest_of, fitting, one_line, small_print, web_link
 
 OPTIONS = KindOptions(required=("routing_key_env",), optional=("base_url",))
@@ -122,7 +122,8 @@ def judge(answer: Answer) -> Attempt:
     attempt = by_status(answer)
     word = _status_word(answer.body)
     if attempt.outcome is not Outcome.DELIVERED:
-        return Attempt(attempt.outcome, " ".join(filter(None, (attempt.detail, word))), attempt.retry_after)
+        detail = " ".join(filter(None, (attempt.detail, word)))
+        return gone_by_status(replace(attempt, detail=detail), answer, 401, 403)
     if answer.status != 202 and word != "success":
         return Attempt(Outcome.UNKNOWN, f"{attempt.detail}, but not the 202 of PagerDuty")
     if word not in ("", "success"):

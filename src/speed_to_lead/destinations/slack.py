@@ -67,6 +67,12 @@ _TRY_AGAIN: Final = frozenset({
     "team_added_to_org", "rollup_error",
 })  # fmt: skip
 _RATE_LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
+#: The webhook, the channel or the bot's right to post there is gone, whatever the message.
+_NO_MORE: Final = frozenset({
+    "no_service", "no_team", "invalid_token", "channel_not_found", "channel_is_archived", "is_archived",
+    "account_inactive", "invalid_auth", "not_authed", "token_revoked", "token_expired", "missing_scope",
+    "not_in_channel", "team_disabled",
+})  # fmt: skip
 _PERHAPS: Final = frozenset({"fatal_error"})  # "some aspect of the operation may have succeeded"
 #: The message there was cannot be changed, or has no thread, any more: a new one takes its place.
 _GONE: Final = frozenset({
@@ -197,7 +203,8 @@ def judge(answer: Answer) -> Attempt:
     said_ok, word = _verdict(answer.body)
     if not 200 <= answer.status < 300:
         attempt = by_status(answer)
-        return Attempt(attempt.outcome, f"{attempt.detail} {word}".rstrip(), attempt.retry_after)
+        is_gone = attempt.outcome is Outcome.REFUSED and (attempt.is_gone or word in _NO_MORE)
+        return replace(attempt, detail=f"{attempt.detail} {word}".rstrip(), is_gone=is_gone)
     if said_ok is None and not word:
         why = "an answer without ok" if answer.whole else "an answer that broke off"
         return Attempt(Outcome.UNKNOWN, f"HTTP {answer.status}, but {why}")
@@ -208,7 +215,8 @@ def judge(answer: Answer) -> Attempt:
         return Attempt(Outcome.RATE_LIMITED, detail, answer.retry_after)
     if word in _TRY_AGAIN:
         return Attempt(Outcome.NOT_DELIVERED, detail, answer.retry_after)
-    return Attempt(Outcome.UNKNOWN if word in _PERHAPS else Outcome.REFUSED, detail)
+    outcome = Outcome.UNKNOWN if word in _PERHAPS else Outcome.REFUSED
+    return Attempt(outcome, detail, is_gone=word in _NO_MORE)
 
 
 def judge_call(answer: Answer) -> Attempt:

@@ -14,7 +14,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Final
 from urllib.parse import urlencode
@@ -31,7 +31,7 @@ from speed_to_lead.destinations.channel import (
     text_option,
     value_from_environment,
 )
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import cut_to, one_line, small_print, web_link
 
 OPTIONS = KindOptions(required=("to", "from", "account_sid_env", "auth_token_env"), optional=("base_url",))
@@ -115,7 +115,7 @@ def judge(answer: Answer) -> Attempt:
     if answer.status >= 500:
         return Attempt(Outcome.UNKNOWN, f"{detail}: it may have been sent", answer.retry_after)
     if attempt.outcome is not Outcome.DELIVERED:
-        return Attempt(attempt.outcome, detail, attempt.retry_after)
+        return gone_by_status(replace(attempt, detail=detail), answer, 401, 403)
     if said.get("status") in _NEVER_SENT:
         return Attempt(Outcome.REFUSED, f"{attempt.detail}, but {said['status']}")
     if not isinstance(said.get("sid"), str):

@@ -24,7 +24,7 @@ from speed_to_lead.destinations.channel import (
     environment_name,
     url_from_environment,
 )
-from speed_to_lead.destinations.http import Answer, by_status, post
+from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import fitting, small_print, web_link
 
 OPTIONS = KindOptions(required=("url_env",))
@@ -108,7 +108,7 @@ def judge(answer: Answer) -> Attempt:
             return Attempt(
                 Outcome.DELIVERED, "HTTP 202: the workflow was started; its runs show whether it posted"
             )
-        return attempt
+        return gone_by_status(attempt, answer, 401, 403, 404)
     status = int(found[1])
     told = by_status(Answer(status, "", whole=True, retry_after=answer.retry_after))
     return Attempt(told.outcome, f"HTTP 200, but the answer tells of HTTP {status}", told.retry_after)

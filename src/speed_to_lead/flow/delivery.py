@@ -10,7 +10,16 @@ import structlog
 
 from speed_to_lead import tracing
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import (
+    DISABLED_FOR,
+    MAX_ATTEMPTS,
+    Attempt,
+    Delivered,
+    GiveUp,
+    RetryAt,
+    after_attempt,
+    told_of_disabled,
+)
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.follow_up import follow_up, message_name
@@ -22,7 +31,13 @@ from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord, UnreadableRecord
+from speed_to_lead.store.contract import (
+    LOCKED_PAUSE,
+    AlertSettlement,
+    Disabled,
+    LockedRecord,
+    UnreadableRecord,
+)
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -64,6 +79,7 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     clock = _ServerClock(place)
+    disabled = place.store.outbox.disabled([destination]).get(destination)
     while go_on():
         asked_at = time.monotonic()
         now = clock.at(asked_at)
@@ -71,7 +87,12 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, InHand(claimed, now, asked_at, go_on), now)
+        hand = InHand(claimed, now, asked_at, go_on)
+        if disabled is not None and disabled.until > now:
+            why = f"it is disabled since {to_iso(disabled.at)}, when it refused for ever: {disabled.why}"
+            _note_attempt(place, hand, GiveUp(why), claimed.alert.unknown_attempts, now)
+        else:
+            disabled = _deliver_one(place, hand, now)
     return settled
 
 
@@ -120,15 +141,16 @@ class InHand:
         return self.claimed_at + timedelta(seconds=instant - self.asked_at)
 
 
-def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
+def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> Disabled | None:
+    """Deliver one alert; the destination's state, where it refused for ever: the next one is not sent there."""
     alert = hand.alert
     if hand.claimed.is_unreadable:
         known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
         _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
-        return
+        return None
     if why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+        return None
     try:
         # Whoever decided it may have it from a config that was published a moment ago.
         if alert.destination not in place.config.destinations:
@@ -140,25 +162,16 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         # Nothing was sent, so it does not count as an attempt.
         _settle_alert(place, hand, AlertSettlement("returned", now, alert.unknown_attempts))
         raise
-    if ready is None:
-        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
-        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
-        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
-        return
-    if isinstance(ready, (_LeaseLost, LockedRecord)):
-        _leave(place, hand, ready, now)
-        return
-    if isinstance(ready, Exception):
-        why = f"{type(ready).__name__} while writing it"
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+    if not isinstance(ready, _Ready):
+        _note_not_sent(place, hand, ready, now)
+        return None
     message = ready.message
     begun_at = time.monotonic()
     if begun_at >= ready.send_before:  # frozen, or the store stalled: another courier may have it by now
         log.warning("alert.not_begun", lead_id=alert.lead_id, alert=alert.key)
         again_at = hand.server_time(begun_at) + RETURN_PAUSE
         _settle_alert(place, hand, AlertSettlement("returned", again_at, alert.unknown_attempts))
-        return
+        return None
     with tracing.span(
         "deliver",
         message.traceparent,
@@ -169,7 +182,21 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     ) as span:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
-        _send_and_note(place, hand, channel, message, span, now)
+        return _send_and_note(place, hand, channel, message, span, now)
+
+
+def _note_not_sent(place: Workplace, hand: InHand, why: Exception | None, now: datetime) -> None:
+    """Nobody waits any more; somebody else has the alert, or the key for its lead; or it cannot be written."""
+    alert = hand.alert
+    if why is None:
+        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
+        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
+        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+    elif isinstance(why, (_LeaseLost, LockedRecord)):
+        _leave(place, hand, why, now)
+    else:
+        error = f"{type(why).__name__} while writing it"
+        _note_attempt(place, hand, GiveUp(error), alert.unknown_attempts, now)
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -190,7 +217,7 @@ def _send_and_note(
     message: Message,
     span: tracing.Span,
     now: datetime,
-) -> None:
+) -> Disabled | None:
     alert = hand.alert
     started = time.monotonic()
     attempt = answer_or_error(channel.send, message, now)
@@ -218,7 +245,30 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
+    disabled = _disabled_by(place, alert, attempt, now)
     _note_attempt(place, hand, verdict, unknown, now, attempt)
+    return disabled
+
+
+def _disabled_by(place: Workplace, alert: Alert, attempt: Attempt, now: datetime) -> Disabled | None:
+    """The destination's state from now on, where it refused for ever; everybody concerned is told, once.
+
+    The fallback itself is never disabled: nobody is left who could be told instead.
+    """
+    if not attempt.is_gone or alert.destination == place.fallback_destination:
+        return None
+    disabled = Disabled(now, now + DISABLED_FOR, attempt.detail)
+    try:
+        if place.store.outbox.disable(alert.destination, disabled) is Result.APPLIED:
+            log.error("destination.disabled", destination=alert.destination, why=attempt.detail)
+            teams = place.config.rulebook.teams.values()
+            for told in told_of_disabled(
+                alert.destination, teams, place.fallback_destination, disabled.why, now
+            ):
+                place.store.outbox.add(told, now)
+    except StoreUnavailable as error:  # the alert's own note is what matters; the next refusal says it again
+        log.warning("destination.not_disabled", destination=alert.destination, error=str(error))
+    return disabled
 
 
 def _why_not_again(place: Workplace, alert: Alert) -> str:
@@ -342,6 +392,7 @@ _SYSTEM_HEADLINES = {
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
+    AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
     AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
 }
