@@ -136,6 +136,36 @@ def test_what_an_answer_means(
     assert not any(secret in attempt.detail for secret in ("SECRET", "acme", "+1555", SID))
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "is_gone"),
+    [
+        *((kind, 410, "", True) for kind in OPTIONS),
+        *((kind, 400, "{}", False) for kind in OPTIONS),
+        *((kind, 429, "{}", False) for kind in OPTIONS),
+        *(
+            (kind, 401, "{}", True)
+            for kind in ("teams", "google_chat", "discord", "pagerduty", "opsgenie", "sms")
+        ),
+        *((kind, 404, "{}", True) for kind in ("teams", "google_chat", "discord")),
+        *((kind, 404, "{}", False) for kind in ("pagerduty", "opsgenie", "sms", "slack")),
+        ("slack", 404, "no_service", True),
+        ("slack", 403, "invalid_token", True),
+        ("slack", 403, "action_prohibited", False),
+        ("slack", 200, '{"ok":false,"error":"token_revoked"}', True),
+        ("slack", 200, '{"ok":false,"error":"invalid_blocks"}', False),
+        ("slack", 200, '{"ok":false,"error":"fatal_error"}', False),
+        ("sms", 400, TWILIO.format(21610), False),
+    ],
+)
+def test_which_refusals_are_the_destinations_own(
+    http: httpx.Client, far_side: FarSide, message: Message, now: datetime,
+    kind: str, status: int, body: str, is_gone: bool,
+) -> None:  # fmt: skip
+    """Deleted, or its secret revoked, as each vendor says it: nothing more is sent there. Anything else is about one message."""
+    far_side.answers(status, body.encode())
+    assert is_gone == channel_to(kind, http, far_side).send(message, now).is_gone
+
+
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize(
     ("header", "wait"),
