@@ -264,6 +264,8 @@ MISTAKES = [
      'destinations.managers: "channel" is missing; a destination of type "slack" needs it'),
     ("alerts.toml", 'url_env = "SLACK_URL"', 'url_env = "SLACK_URL"\ntoken_env = "SLACK_TOKEN"\nchannel = "C1"',
      'destinations.managers: a destination of type "slack" needs "url_env" or "token_env" and "channel", and not both'),
+    ("alerts.toml", 'url_env = "SLACK_URL"', 'url_env = "SLACK_URL"\ndetail = "minimum"',
+     'destinations.managers: detail "minimum" is unknown; did you mean "minimal"?'),
     ("alerts.toml", 'to = ["desk@example.com"]', "to = 5",
      "destinations.desk: to is the number 5; it takes a text or a list of texts"),
     ("alerts.toml", 'to = ["desk@example.com"]', "to = []",

@@ -90,6 +90,7 @@ def test_a_follow_up_that_cannot_arrive_calls_nobody_else(following: Scene) -> N
     following.forget()
     following.respond(lead.id)
     following.deliver()
+    following.live(1)
     assert {"ana-slack"} == set(following.heard())
     assert ["ana-slack"] == [alert.destination for alert in following.dead_alerts()]
 
