@@ -15,7 +15,7 @@ from speed_to_lead.config import ConfigError, Configuration, load_config
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
-from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
+from speed_to_lead.destinations import KINDS, Channel, follows_leads, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.publication import Follower, Load, Unusable, Usable
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
@@ -57,6 +57,11 @@ class Workplace:
         # The channel first: a courier that looks between the two finds every destination of either config.
         self.channel = usable.channel
         self.config = usable.config
+
+    def follows_leads(self, destination: str) -> bool:
+        """Whether what that destination was told of a lead can be brought up to date there."""
+        known = self.config.destinations.get(destination)
+        return known is not None and follows_leads(known)
 
     def form(self, name: str) -> Form | None:
         """The form of that name, or None."""

@@ -19,7 +19,7 @@ from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.spellings import SPELLINGS
-from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import ConfigVersion, Disabled, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -78,6 +78,7 @@ def used_keys(store: RedisStore) -> set[str]:
     by_company = replace(plain, default=replace(plain.default, keep_with=KeepWith.COMPANY))
     scene.with_rules(by_company).routed(email="lee@acme.example")
     store.leads.quarantine(lead.id, "damaged")
+    store.outbox.disable(destination, Disabled(scene.clock(), scene.clock() + timedelta(hours=1), "gone"))
     store.operations.beat("router@host:1", scene.clock())
     store.operations.claim_hint("route")
     told = Alert(lead.id, "audit.overdue.2026-01-05", "console", AlertKind.CONTRADICTION, scene.clock())

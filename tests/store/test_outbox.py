@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from tests.servers import wait_until
 from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
 
 from speed_to_lead.core.lead import Alert, HistoryEntry
-from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Result, Store
+from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Disabled, Result, Store
 from speed_to_lead.store.outbox import UNREADABLE_PAUSE, UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -260,3 +261,24 @@ def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) 
         redis_store.operations.counters()["alerts_dead"],
         redis_store.operations.health().dead_alerts,
     ) == (1, 1)
+
+
+def test_a_destination_is_disabled_once_and_enabled_again(store: Store, now: datetime) -> None:
+    """The first to say so is the one who tells people; it is found by its name, and among all that ever had an alert."""
+    disabled = Disabled(now, now + timedelta(hours=1), "HTTP 410 Gone")
+    assert {} == store.outbox.disabled()
+    assert store.outbox.add(new_alert(now), now) == Result.APPLIED
+    assert store.outbox.disable("managers", disabled) == Result.APPLIED
+    assert store.outbox.disable("managers", replace(disabled, why="again")) == Result.KNOWN
+    assert {"managers": disabled} == store.outbox.disabled() == store.outbox.disabled(["managers", "desk"])
+    assert {} == store.outbox.disabled(["desk"])
+    assert store.outbox.enable("managers") == Result.APPLIED
+    assert store.outbox.enable("managers") == Result.GONE
+    assert {} == store.outbox.disabled(["managers"])
+
+
+def test_a_disabled_destination_is_tried_again_after_its_time(redis_store: RedisStore) -> None:
+    """It ends by the server's own clock, whatever becomes of the process that wrote it."""
+    now = redis_store.now()
+    redis_store.outbox.disable("managers", Disabled(now, now + timedelta(milliseconds=30), "gone"))
+    wait_until(lambda: not redis_store.outbox.disabled(["managers"]), "it is enabled again")

@@ -8,6 +8,7 @@ from speed_to_lead.config.mistakes import quoted
 from speed_to_lead.config.shapes import DESTINATION_NAME, ROLES
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.wording import Detail
 
 #: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
 CONSOLE = Destination("console", "console", {})
@@ -33,15 +34,28 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
     if kind is None:
         return None  # which keys are right depends on the type
     takes = kinds[kind]
-    table.refuse_keys_except("type", *takes.required, *takes.optional)
+    table.refuse_keys_except("type", "detail", *takes.every)
     options = {}
-    for key in (*takes.required, *takes.optional):
+    needed = {*takes.required, *_way_of(table, kind, takes)}
+    for key in takes.every:
         value = _read_option(table, key)
         if value is not None:
             options[key] = value
-        elif key in takes.required and not table.meant(key):
+        elif key in needed and not table.meant(key):
             table.mistake(f'"{key}" is missing; a destination of type "{kind}" needs it')
-    return Destination(name, kind, options)
+    detail = table.choice("detail", list(Detail)) if "detail" in table.values else None
+    return Destination(name, kind, options, Detail(detail) if detail else Detail.FULL)
+
+
+def _way_of(table: Table, kind: str, takes: KindOptions) -> tuple[str, ...]:
+    """The keys of the one way that was begun; a mistake where none was, or more than one."""
+    begun = [way for way in takes.ways if any(key in table.values for key in way)]
+    if len(begun) == 1 or not takes.ways:
+        return begun[0] if begun else ()
+    ways = " or ".join(" and ".join(f'"{key}"' for key in way) for way in takes.ways)
+    if not any(table.meant(key) for way in takes.ways for key in way) or begun:
+        table.mistake(f'a destination of type "{kind}" needs {ways}{", and not both" if begun else ""}')
+    return ()
 
 
 def _read_option(table: Table, key: str) -> Any:

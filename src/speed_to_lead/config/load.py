@@ -16,6 +16,7 @@ from speed_to_lead.config.scoring import read_scoring
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_audit_terms, read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
+from speed_to_lead.config.templates import Templates
 from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
@@ -39,6 +40,7 @@ class Configuration:
     destinations: Mapping[str, Destination]
     retention: Retention = Retention()  # noqa: RUF009 - a frozen value
     audit: AuditTerms = AuditTerms()  # noqa: RUF009 - a frozen value
+    wording: Templates = Templates()  # noqa: RUF009 - a frozen value
 
 
 def load_config(
@@ -83,7 +85,7 @@ def load_config(
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:
         raise ConfigError(impossible)
-    return Configuration(rulebook, forms, destinations, retention, audit)
+    return Configuration(rulebook, forms, destinations, retention, audit, files.templates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from speed_to_lead.config.shapes import Schema, Shape, text
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.conditions import OPERATORS
 from speed_to_lead.core.delivery import KindOptions
+from speed_to_lead.core.wording import Detail
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: Beside the config's files, which name them in their first line.
@@ -184,14 +185,16 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
         Shape(
             {
                 "type": {"const": kind},
+                "detail": shapes.choice(Detail, "how much it is told of the person; full when left out"),
                 **{
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")
                     else _TEXTS
-                    for key in (*takes.required, *takes.optional)
+                    for key in takes.every
                 },
             },
             required=("type", *takes.required),
+            more={"oneOf": [{"required": list(way)} for way in takes.ways]} if takes.ways else {},
         ).schema()
         for kind, takes in kinds.items()
     ]

@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
+STEP_NAME = re.compile(r"(?!reassigned-|sooner-|moved-|handed-out$|quarantined$)[^:~\s]{1,64}")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")

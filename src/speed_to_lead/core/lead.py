@@ -49,6 +49,7 @@ class AlertKind(StrEnum):
     BREACHED = "sla.breached"
     REASSIGNED = "lead.reassigned"
     NURTURED = "lead.nurtured"
+    MOVED = "lead.moved"  # nobody is called: what was said before is brought up to date
     QUARANTINED = "system.lead_quarantined"
     STAGE_SILENT = "system.stage_silent"
     STAGE_BACK = "system.stage_back"
@@ -58,6 +59,7 @@ class AlertKind(StrEnum):
     CONTRADICTION = "system.contradiction"
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
+    DESTINATION_DISABLED = "system.destination_disabled"
     TEST = "system.test"
 
     @property

@@ -11,7 +11,7 @@ The question behind every line: did anything arrive? "No" may be tried again, "p
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -152,7 +152,13 @@ def by_status(answer: Answer) -> Attempt:
     not_final = (Outcome.UNKNOWN, " is no final status")
     outcome, why = _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100) or not_final
     wait = answer.retry_after if outcome in _MAY_WAIT else None
-    return Attempt(outcome, f"{_status_text(status)}{why}", wait)
+    return Attempt(outcome, f"{_status_text(status)}{why}", wait, is_gone=status == HTTPStatus.GONE)
+
+
+def gone_by_status(attempt: Attempt, answer: Answer, *statuses: int) -> Attempt:
+    """The attempt; where the vendor means by one of these statuses that the destination itself is no more, it says so."""
+    is_gone = attempt.is_gone or answer.status in statuses
+    return replace(attempt, is_gone=is_gone and attempt.outcome is Outcome.REFUSED)
 
 
 def post(

@@ -10,17 +10,34 @@ import structlog
 
 from speed_to_lead import tracing
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import (
+    DISABLED_FOR,
+    MAX_ATTEMPTS,
+    Attempt,
+    Delivered,
+    GiveUp,
+    RetryAt,
+    after_attempt,
+    told_of_disabled,
+)
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
+from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord
+from speed_to_lead.store.contract import (
+    LOCKED_PAUSE,
+    AlertSettlement,
+    Disabled,
+    LockedRecord,
+    UnreadableRecord,
+)
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -62,6 +79,7 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     """
     settled = 0
     clock = _ServerClock(place)
+    disabled = place.store.outbox.disabled([destination]).get(destination)
     while go_on():
         asked_at = time.monotonic()
         now = clock.at(asked_at)
@@ -69,7 +87,12 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
         if claimed is None:
             break
         settled += 1
-        _deliver_one(place, InHand(claimed, now, asked_at, go_on), now)
+        hand = InHand(claimed, now, asked_at, go_on)
+        if disabled is not None and disabled.until > now:
+            why = f"it is disabled since {to_iso(disabled.at)}, when it refused for ever: {disabled.why}"
+            _note_attempt(place, hand, GiveUp(why), claimed.alert.unknown_attempts, now)
+        else:
+            disabled = _deliver_one(place, hand, now)
     return settled
 
 
@@ -118,15 +141,16 @@ class InHand:
         return self.claimed_at + timedelta(seconds=instant - self.asked_at)
 
 
-def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
+def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> Disabled | None:
+    """Deliver one alert; the destination's state, where it refused for ever: the next one is not sent there."""
     alert = hand.alert
     if hand.claimed.is_unreadable:
         known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
         _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
-        return
+        return None
     if why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+        return None
     try:
         # Whoever decided it may have it from a config that was published a moment ago.
         if alert.destination not in place.config.destinations:
@@ -138,25 +162,16 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         # Nothing was sent, so it does not count as an attempt.
         _settle_alert(place, hand, AlertSettlement("returned", now, alert.unknown_attempts))
         raise
-    if ready is None:
-        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
-        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
-        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
-        return
-    if isinstance(ready, (_LeaseLost, LockedRecord)):
-        _leave(place, hand, ready, now)
-        return
-    if isinstance(ready, Exception):
-        why = f"{type(ready).__name__} while writing it"
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+    if not isinstance(ready, _Ready):
+        _note_not_sent(place, hand, ready, now)
+        return None
     message = ready.message
     begun_at = time.monotonic()
     if begun_at >= ready.send_before:  # frozen, or the store stalled: another courier may have it by now
         log.warning("alert.not_begun", lead_id=alert.lead_id, alert=alert.key)
         again_at = hand.server_time(begun_at) + RETURN_PAUSE
         _settle_alert(place, hand, AlertSettlement("returned", again_at, alert.unknown_attempts))
-        return
+        return None
     with tracing.span(
         "deliver",
         message.traceparent,
@@ -167,7 +182,21 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     ) as span:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
-        _send_and_note(place, hand, channel, message, span, now)
+        return _send_and_note(place, hand, channel, message, span, now)
+
+
+def _note_not_sent(place: Workplace, hand: InHand, why: Exception | None, now: datetime) -> None:
+    """Nobody waits any more; somebody else has the alert, or the key for its lead; or it cannot be written."""
+    alert = hand.alert
+    if why is None:
+        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
+        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
+        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+    elif isinstance(why, (_LeaseLost, LockedRecord)):
+        _leave(place, hand, why, now)
+    else:
+        error = f"{type(why).__name__} while writing it"
+        _note_attempt(place, hand, GiveUp(error), alert.unknown_attempts, now)
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -188,7 +217,7 @@ def _send_and_note(
     message: Message,
     span: tracing.Span,
     now: datetime,
-) -> None:
+) -> Disabled | None:
     alert = hand.alert
     started = time.monotonic()
     attempt = answer_or_error(channel.send, message, now)
@@ -196,6 +225,7 @@ def _send_and_note(
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
         now = hand.server_time(time.monotonic())
+        _catch_up(place, alert, message, now)
     else:
         now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -215,7 +245,30 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+    disabled = _disabled_by(place, alert, attempt, now)
+    _note_attempt(place, hand, verdict, unknown, now, attempt)
+    return disabled
+
+
+def _disabled_by(place: Workplace, alert: Alert, attempt: Attempt, now: datetime) -> Disabled | None:
+    """The destination's state from now on, where it refused for ever; everybody concerned is told, once.
+
+    The fallback itself is never disabled: nobody is left who could be told instead.
+    """
+    if not attempt.is_gone or alert.destination == place.fallback_destination:
+        return None
+    disabled = Disabled(now, now + DISABLED_FOR, attempt.detail)
+    try:
+        if place.store.outbox.disable(alert.destination, disabled) is Result.APPLIED:
+            log.error("destination.disabled", destination=alert.destination, why=attempt.detail)
+            teams = place.config.rulebook.teams.values()
+            for told in told_of_disabled(
+                alert.destination, teams, place.fallback_destination, disabled.why, now
+            ):
+                place.store.outbox.add(told, now)
+    except StoreUnavailable as error:  # the alert's own note is what matters; the next refusal says it again
+        log.warning("destination.not_disabled", destination=alert.destination, error=str(error))
+    return disabled
 
 
 def _why_not_again(place: Workplace, alert: Alert) -> str:
@@ -266,7 +319,7 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
         lead = place.store.leads.get(alert.lead_id)
-        if lead is None or not (lead.is_open or alert.kind is AlertKind.NURTURED):
+        if lead is None or not (lead.is_open or _is_told_all_the_same(place, alert)):
             return None
         result, send_before = _confirm(place, hand, lead)
         match result:
@@ -275,6 +328,20 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
             case Result.GONE:
                 raise _LeaseLost
     raise Contended(alert.lead_id)
+
+
+def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
+    """Whether an alert goes out though nobody waits any more.
+
+    One that may have opened an incident already does: told of now, it says that all is over, and the incident ends.
+    """
+    if alert.kind in (AlertKind.NURTURED, AlertKind.MOVED):
+        return True
+    return (
+        alert.unknown_attempts > 0
+        and place.follows_leads(alert.destination)
+        and place.channel(alert.destination).recognises_repeats
+    )
 
 
 def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result, float]:
@@ -287,9 +354,37 @@ def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result,
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
     url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    return compose(
-        alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
-    )
+    label = rulebook.taxonomy.source(lead.source).label
+    handle = ""
+    if place.follows_leads(alert.destination):
+        handle = message_name(place.store.leads.history(lead.id), alert.destination)
+    destination = place.config.destinations.get(alert.destination)
+    detail = destination.detail if destination is not None else Detail.FULL
+    team = rulebook.teams.get(lead.team)
+    return compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
+
+
+def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
+    """See that what was just told is brought up to date where the lead has moved since the record was read.
+
+    Before the note: a courier that dies here leaves the alert to another one, which looks at the record itself.
+    """
+    if alert.kind.is_about_system or not place.follows_leads(alert.destination):
+        return
+    try:
+        lead = place.store.leads.get(alert.lead_id)
+        if lead is not None and not lead.is_nurtured and _shown(message) != (
+            not lead.is_open, lead.acknowledged_at is not None, lead.rep or ""
+        ):  # fmt: skip
+            place.store.outbox.add(follow_up(lead, alert.destination, now), now)
+    except (StoreUnavailable, LockedRecord, UnreadableRecord) as error:
+        log.warning(
+            "alert.not_followed_up", lead_id=alert.lead_id, alert=alert.key, error=type(error).__name__
+        )
+
+
+def _shown(message: Message) -> tuple[bool, bool, str]:
+    return message.is_over, message.is_acknowledged, message.rep
 
 
 _SYSTEM_HEADLINES = {
@@ -297,6 +392,7 @@ _SYSTEM_HEADLINES = {
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
+    AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
     AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
 }
@@ -308,21 +404,27 @@ def _note_attempt(
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
-    why_not: str = "",
+    attempt: Attempt | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
     match verdict:
         case Delivered():
+            if attempt is not None and attempt.handle:
+                details["message"] = attempt.handle
             settlement = AlertSettlement(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )
         case RetryAt(at=at):
-            entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
+            entry = HistoryEntry(
+                now, "alert.failed", details | {"why": attempt.detail if attempt else "", "next": to_iso(at)}
+            )
             settlement = AlertSettlement("retry", at, unknown, entry)
         case GiveUp(why=why):
             team = place.config.rulebook.teams.get(alert.team)
             fallback = fallback_of(alert, team, place.fallback_destination, why, now)
+            if alert.kind is AlertKind.MOVED:
+                fallback = None  # nobody is called by it, so nobody else need hear it
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)

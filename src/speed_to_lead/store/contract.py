@@ -94,6 +94,15 @@ class DeadAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Disabled:
+    """A destination that refused for ever: since when, until when nothing is sent there, and what it said."""
+
+    at: datetime
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertSettlement:
     """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
 
@@ -478,6 +487,15 @@ class Outbox(Protocol):
 
     def redrive(self, key: str, now: datetime) -> Result:
         """Try a dead alert again from the beginning."""
+
+    def disable(self, destination: str, disabled: Disabled) -> Result:
+        """Send nothing there until then; KNOWN where it is so already. It ends by itself, by the server's own clock."""
+
+    def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
+        """Those of these destinations, or of all that ever had an alert, where nothing is sent just now."""
+
+    def enable(self, destination: str) -> Result:
+        """Send there again; GONE where it was not disabled."""
 
 
 class Operations(Protocol):

@@ -110,6 +110,10 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which it was given up."""
         return self._key("alerts", "dead")
 
+    def disabled(self, destination: str) -> str:
+        """String: why a destination is sent nothing; it expires when it is to be tried again."""
+        return self._key("disabled", destination)
+
     @cached_property
     def outboxes(self) -> str:
         """Set: names of destinations that have had an alert."""

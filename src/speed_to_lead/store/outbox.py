@@ -3,13 +3,21 @@
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
+from speed_to_lead.store.contract import (
+    LOCKED_PAUSE,
+    AlertSettlement,
+    ClaimedAlert,
+    DeadAlert,
+    Disabled,
+    Result,
+)
 from speed_to_lead.store.documents import alert_document, alert_from, dump
 from speed_to_lead.store.encryption import MissingKey, Vault
 from speed_to_lead.store.leads import confirm_call
@@ -180,6 +188,28 @@ class RedisOutbox:
         answer = self._server.run_one("redrive_alert", names, [key, to_ms(now)], confirmed=True)
         return Result(text(answer))
 
+    def disable(self, destination: str, disabled: Disabled) -> Result:
+        """Send nothing there for a while."""
+        text_of_it = dump({"at": to_ms(disabled.at), "until": to_ms(disabled.until), "why": disabled.why})
+        span = max((disabled.until - disabled.at) // MILLISECOND, 1)
+        with translated_errors():
+            was_set = self._client.set(self._keys.disabled(destination), text_of_it, nx=True, px=span)
+        return Result.APPLIED if was_set else Result.KNOWN
+
+    def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
+        """Destinations that are sent nothing."""
+        names = list(destinations) or self._names()
+        if not names:
+            return {}
+        with translated_errors():
+            found = self._client.mget([self._keys.disabled(name) for name in names])
+        return {name: _disabled(value) for name, value in zip(names, found, strict=True) if value is not None}
+
+    def enable(self, destination: str) -> Result:
+        """Send there again."""
+        with translated_errors():
+            return Result.APPLIED if self._client.delete(self._keys.disabled(destination)) else Result.GONE
+
     def _names(self) -> list[str]:
         with translated_errors():
             return sorted(text(name) for name in self._client.smembers(self._keys.outboxes))
@@ -200,6 +230,11 @@ class RedisOutbox:
                     if alert is not None:
                         found[key] = alert
         return found
+
+
+def _disabled(value: bytes) -> Disabled:
+    said = json.loads(value)
+    return Disabled(from_ms(said["at"]), from_ms(said["until"]), said["why"])
 
 
 def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetime) -> Alert:

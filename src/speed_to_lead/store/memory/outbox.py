@@ -2,13 +2,14 @@
 
 import secrets
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.lead import Alert, Lead
 from speed_to_lead.core.metrics import counts_of_attempt
-from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
+from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Disabled, Result
 from speed_to_lead.store.memory.state import State, Waiting
 
 
@@ -100,6 +101,25 @@ class MemoryOutbox:
             return Result.GONE
         self._state.alerts[key] = Waiting(waiting.alert, now)
         return Result.APPLIED
+
+    def disable(self, destination: str, disabled: Disabled) -> Result:
+        """Send nothing there for a while."""
+        if self.disabled([destination]):
+            return Result.KNOWN
+        self._state.disabled[destination] = disabled
+        return Result.APPLIED
+
+    def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
+        """Destinations that are sent nothing."""
+        now = self._state.clock()
+        found = {name: one for name, one in self._state.disabled.items() if one.until > now}
+        return {name: one for name, one in found.items() if not destinations or name in destinations}
+
+    def enable(self, destination: str) -> Result:
+        """Send there again."""
+        found = self.disabled([destination])
+        self._state.disabled.pop(destination, None)
+        return Result.APPLIED if found else Result.GONE
 
     def _alive(self) -> list[Waiting]:
         return [waiting for waiting in self._state.alerts.values() if waiting.dead_at is None]

@@ -10,7 +10,7 @@ from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.reps import Absence, Given
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join, newest_of
-from speed_to_lead.store.contract import Erasure, Result, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import Disabled, Erasure, Result, RunningConfig, ShadowConfig
 
 
 def came_as(entry_id: str) -> str:
@@ -67,6 +67,7 @@ class State:
     ledger: Counter[str] = field(default_factory=Counter)
     metrics: Counter[str] = field(default_factory=Counter)
     alerts: dict[str, Waiting] = field(default_factory=dict)
+    disabled: dict[str, Disabled] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
