@@ -15,10 +15,11 @@ import speed_to_lead
 from speed_to_lead import flow
 from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
-from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import AlertSettlement, ConfigVersion, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -72,6 +73,11 @@ def used_keys(store: RedisStore) -> set[str]:
     scene.route()
     look()
     (destination, *_) = flow.destinations_due(scene.place)
+    claimed = store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    assert claimed is not None
+    refused = Trouble(scene.clock(), scene.clock())
+    store.outbox.settle(claimed, AlertSettlement("retry", scene.clock(), trouble=refused))
+    look()
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     by_company = replace(rulebook(), default=replace(rulebook().default, keep_with=KeepWith.COMPANY))
     scene.with_rules(by_company).routed()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
 
+from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Result, Store
 from speed_to_lead.store.outbox import UNREADABLE_PAUSE, UNREADABLE_TRIES
@@ -260,3 +261,62 @@ def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) 
         redis_store.operations.counters()["alerts_dead"],
         redis_store.operations.health().dead_alerts,
     ) == (1, 1)
+
+
+def in_trouble(store: Store, now: datetime, rest: timedelta | None = None, count: int = 4) -> None:
+    """So many alerts are due, and the destination has failed the first of them at `now`."""
+    for number in range(count):
+        store.outbox.add(new_alert(now, step=f"s{number}"), now + number * timedelta(milliseconds=1))
+    failed = claim(store, now)
+    trouble = Trouble(now, now, now + rest if rest else None)
+    settlement = AlertSettlement("retry", now + timedelta(seconds=1), trouble=trouble)
+    assert store.outbox.settle(failed, settlement) == Result.APPLIED
+
+
+def test_a_destination_that_asked_for_rest_gets_nothing_until_then(store: Store, now: datetime) -> None:
+    """None of its alerts is leased, nor counted as due; then one at a time, until one is delivered."""
+    in_trouble(store, now, rest=MINUTE)
+    store.outbox.add(new_alert(now, step="other", destination="b"), now)
+    almost = now + MINUTE - timedelta(milliseconds=1)
+    assert store.outbox.claim("managers", almost, LEASE, at_once=9) is None
+    assert store.outbox.destinations_due(almost) == {"b": 1}
+    assert store.outbox.destinations_due(now + MINUTE) == {"b": 1, "managers": 4}
+    first = claim(store, now + MINUTE)
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is None
+    store.outbox.settle(first, AlertSettlement("delivered", now + MINUTE))
+    assert ["s2", "s3"] == [claim(store, now + MINUTE).alert.step for _ in range(2)]
+
+
+def test_the_longest_rest_counts(store: Store, now: datetime) -> None:
+    """Whoever hears of a shorter one later does not shorten it; a rest that is over ends no trouble."""
+    in_trouble(store, now, rest=MINUTE)
+    store.outbox.add(new_alert(now, step="s8"), now)
+    claimed = claim(store, now + MINUTE)
+    shorter = Trouble(now + MINUTE, now + MINUTE, now + timedelta(seconds=50))
+    store.outbox.settle(claimed, AlertSettlement("retry", now + 9 * MINUTE, trouble=shorter))
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is not None
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is None
+
+
+def test_after_minutes_of_trouble_all_but_one_are_in_vain(store: Store, now: datetime) -> None:
+    """One finds out whether it takes anything; the others need not wait for that. A delivery ends it."""
+    in_trouble(store, now)
+    assert [False, False] == [claim(store, now + PATIENCE - LEASE).is_in_vain for _ in range(2)]
+    later = now + PATIENCE + LEASE
+    assert store.outbox.in_trouble("managers", later)
+    probe, *others = [claim(store, later) for _ in range(3)]
+    assert [False, True, True] == [one.is_in_vain for one in (probe, *others)]
+    store.outbox.settle(probe, AlertSettlement("delivered", later))
+    assert not store.outbox.in_trouble("managers", later)
+    assert claim(store, later).is_in_vain is False
+
+
+def test_an_old_trouble_is_forgotten(store: Store, now: datetime) -> None:
+    """Nothing was tried for a while: what was so then says nothing about now, and a new failure begins anew."""
+    in_trouble(store, now, rest=MINUTE)
+    almost, over = now + TROUBLE_LASTS - timedelta(milliseconds=1), now + TROUBLE_LASTS
+    assert (True, False) == tuple(store.outbox.in_trouble("managers", at) for at in (almost, over))
+    assert [False, False] == [claim(store, over).is_in_vain for _ in range(2)]
+    again = claim(store, over)
+    store.outbox.settle(again, AlertSettlement("retry", over, trouble=Trouble(over, over)))
+    assert not store.outbox.in_trouble("managers", over)

@@ -17,6 +17,13 @@ MAX_ATTEMPTS = 10
 MAX_RETRY_AFTER = timedelta(minutes=2)
 
 
+#: A destination that has taken nothing for so long is passed over: its alerts go to the fallback without a try, all but
+#: one at a time, which finds out when it is back. Else a thousand alerts at one that hangs would wait for half an hour.
+PATIENCE = timedelta(minutes=4)
+#: And this long after its last failure it counts as well again.
+TROUBLE_LASTS = timedelta(minutes=10)
+
+
 class Outcome(StrEnum):
     """What one attempt came to. Every exception and every status maps to one of these."""
 
@@ -34,6 +41,35 @@ class Attempt:
     outcome: Outcome
     detail: str = ""
     retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A destination that failed at `since` and has taken nothing after it; it failed last at `last`.
+
+    `rest_until`: it asked to be left alone.
+    """
+
+    since: datetime
+    last: datetime
+    rest_until: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the last failure is so long ago that it says nothing any more."""
+        return now - self.last >= TROUBLE_LASTS
+
+    def rests(self, now: datetime) -> bool:
+        """Whether nothing is to be sent to it now."""
+        return self.rest_until is not None and now < self.rest_until
+
+    def is_long(self, now: datetime) -> bool:
+        """Whether those who wait for it have waited long enough."""
+        return now - self.since >= PATIENCE
+
+    def after(self, failure: "Trouble") -> "Trouble":
+        """The same trouble, with a further failure."""
+        rests = [until for until in (self.rest_until, failure.rest_until) if until is not None]
+        return Trouble(self.since, failure.last, max(rests, default=None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,20 @@ import structlog
 
 from speed_to_lead import tracing
 from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.delivery import (
+    MAX_ATTEMPTS,
+    PATIENCE,
+    Attempt,
+    Delivered,
+    GiveUp,
+    RetryAt,
+    Trouble,
+    after_attempt,
+)
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
-from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.message import Message, compose, compose_system, span_text
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
@@ -124,7 +133,7 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
         _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
         return
-    if why := _why_not_again(place, alert):
+    if why := _why_not_again(place, alert) or _why_in_vain(place, hand, now):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
         return
     try:
@@ -215,7 +224,11 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+    trouble = None
+    if isinstance(verdict, RetryAt):
+        # Whoever says "not so fast" says it to all that comes after, too.
+        trouble = Trouble(now, now, verdict.at if attempt.outcome is DeliveryOutcome.RATE_LIMITED else None)
+    _note_attempt(place, hand, verdict, unknown, now, attempt.detail, trouble)
 
 
 def _why_not_again(place: Workplace, alert: Alert) -> str:
@@ -225,6 +238,21 @@ def _why_not_again(place: Workplace, alert: Alert) -> str:
     if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
         return "it may have arrived twice already, and another try could double it again"
     return ""
+
+
+def _why_in_vain(place: Workplace, hand: InHand, now: datetime) -> str:
+    """Why an alert is given up although nobody tried now: its destination takes nothing, and another one may."""
+    if not hand.claimed.is_in_vain:
+        return ""
+    fallback = _fallback(place, hand.alert, "", now)
+    if fallback is None or place.store.outbox.in_trouble(fallback.destination, now):
+        return ""
+    return f"it has taken nothing for {span_text(PATIENCE)} or more"
+
+
+def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert | None:
+    team = place.config.rulebook.teams.get(alert.team)
+    return fallback_of(alert, team, place.fallback_destination, why, now)
 
 
 def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
@@ -309,6 +337,7 @@ def _note_attempt(
     unknown: int,
     now: datetime,
     why_not: str = "",
+    trouble: Trouble | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
@@ -319,10 +348,9 @@ def _note_attempt(
             )
         case RetryAt(at=at):
             entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
-            settlement = AlertSettlement("retry", at, unknown, entry)
+            settlement = AlertSettlement("retry", at, unknown, entry, trouble=trouble)
         case GiveUp(why=why):
-            team = place.config.rulebook.teams.get(alert.team)
-            fallback = fallback_of(alert, team, place.fallback_destination, why, now)
+            fallback = _fallback(place, alert, why, now)
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)

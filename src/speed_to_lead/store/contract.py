@@ -12,6 +12,7 @@ from typing import Protocol
 
 from speed_to_lead.core.assignment import Rotation, Tally
 from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, Ledger, LoadFacts
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.settlement import DeadLetter, Settlement
@@ -78,11 +79,13 @@ class ClaimedAlert:
     """An alert leased to one courier. `alert.attempts` counts this attempt.
 
     `is_unreadable`: no courier could read it, often enough. `alert` holds what its key says, and is to be given up.
+    `is_in_vain`: its destination has taken nothing for minutes, and another alert is finding out whether it does now.
     """
 
     alert: Alert
     token: str
     is_unreadable: bool = False
+    is_in_vain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class AlertSettlement:
     """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
 
     `at` is the next attempt for retry and for returned, which is no attempt: nothing was sent, and it does not count.
+    `trouble` is what a retry says about its destination; a delivery ends it.
     """
 
     result: str
@@ -105,6 +109,7 @@ class AlertSettlement:
     unknown_attempts: int = 0
     history: HistoryEntry | None = None
     fallback: Alert | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,12 +455,19 @@ class Outbox(Protocol):
         """Put an alert about the system into the outbox, once for each key."""
 
     def destinations_due(self, now: datetime) -> dict[str, int]:
-        """Destinations with alerts due at `now`, and how many."""
+        """Destinations with alerts due at `now`, and how many; one that wants to be left alone is left out."""
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for so long that nobody should wait for it."""
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
-        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
+        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already.
+
+        One that asked to be left alone gets nothing until then, and then one alert at a time until it takes one. Where
+        it has taken nothing for minutes, all but one are leased as in vain.
+        """
 
     def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.

@@ -6,7 +6,8 @@ import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
+from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
 from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
@@ -49,7 +50,20 @@ class RedisOutbox:
             pipe = self._client.pipeline(transaction=False)
             for name in names:
                 pipe.zcount(self._keys.outbox(name), "-inf", to_ms(now))
-            return {name: count for name, count in zip(names, pipe.execute(), strict=True) if count}
+            pipe.mget([self._keys.trouble(name) for name in names] or [self._keys.trouble("")])
+            *counts, troubles = pipe.execute()
+        due = {}
+        for name, count, known in zip(names, counts, troubles, strict=bool(names)):
+            trouble = _trouble(known, now)
+            if count and not (trouble and trouble.rests(now) and not trouble.is_long(now)):
+                due[name] = count
+        return due
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for long."""
+        with translated_errors():
+            trouble = _trouble(self._client.get(self._keys.trouble(destination)), now)
+        return trouble is not None and trouble.is_long(now)
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
@@ -60,12 +74,22 @@ class RedisOutbox:
             token = secrets.token_hex(8)
             answer = self._server.run_one(
                 "claim_alert",
-                [keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts],
-                [to_ms(now), to_ms(now + lease), token, at_once],
+                [
+                    *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts),
+                    keys.trouble(destination),
+                ],
+                [
+                    to_ms(now),
+                    to_ms(now + lease),
+                    token,
+                    at_once,
+                    PATIENCE // MILLISECOND,
+                    TROUBLE_LASTS // MILLISECOND,
+                ],
             )
             if answer is None:
                 return None
-            key, document, attempts, unknown = answer
+            key, document, attempts, unknown, in_vain = answer
             if document is None:
                 continue
             try:
@@ -74,7 +98,7 @@ class RedisOutbox:
                 self._leave(document, attempts, unknown, token, now)
                 continue
             if alert is not None:
-                return ClaimedAlert(alert, token)
+                return ClaimedAlert(alert, token, is_in_vain=bool(in_vain))
             if attempts >= UNREADABLE_TRIES:
                 return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
             self._put_off(destination, text(key), token, now)
@@ -104,10 +128,12 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(destination),
                 keys.metrics,
+                keys.trouble(destination),
             ],
             [
                 *(key, token, "retry", to_ms(now + UNREADABLE_PAUSE), 0, "", "", "", "", ""),
                 dump(counts_of_unread_alert(destination, "retry")),
+                *("", 0, 0),
             ],
         )
 
@@ -118,7 +144,12 @@ class RedisOutbox:
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
-        keys, alert, fallback = self._keys, claimed.alert, settlement.fallback
+        keys, alert, fallback, trouble = (
+            self._keys,
+            claimed.alert,
+            settlement.fallback,
+            settlement.trouble,
+        )
         answer = self._server.run_one(
             "settle_alert",
             [
@@ -132,6 +163,7 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
                 keys.metrics,
+                keys.trouble(alert.destination),
             ],
             [
                 alert.key,
@@ -151,6 +183,9 @@ class RedisOutbox:
                     else ("", "", "", "")
                 ),
                 dump(counts_of_attempt(alert, settlement.result, settlement.at)),
+                to_ms(trouble.last) if trouble else "",
+                to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
+                TROUBLE_LASTS // MILLISECOND,
             ],
         )
         return Result(text(answer))
@@ -200,6 +235,15 @@ class RedisOutbox:
                     if alert is not None:
                         found[key] = alert
         return found
+
+
+def _trouble(known: bytes | None, now: datetime) -> Trouble | None:
+    """What the store knows of a destination's trouble, as settle_alert.lua writes it."""
+    if known is None:
+        return None
+    since, rest, last = (int(part) for part in known.split(b":"))
+    trouble = Trouble(from_ms(since), from_ms(last), from_ms(rest) if rest else None)
+    return None if trouble.is_over(now) else trouble
 
 
 def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetime) -> Alert:

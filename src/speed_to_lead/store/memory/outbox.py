@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import to_ms
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, Lead
 from speed_to_lead.core.metrics import counts_of_attempt
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
@@ -27,14 +28,33 @@ class MemoryOutbox:
 
     def destinations_due(self, now: datetime) -> dict[str, int]:
         """Destinations with alerts due."""
-        return dict(Counter(w.alert.destination for w in self._alive() if w.next_at <= now))
+        due = Counter(w.alert.destination for w in self._alive() if w.next_at <= now)
+        troubles = {name: self._trouble(name, now) for name in due}
+        return {
+            name: count
+            for name, count in due.items()
+            if not ((trouble := troubles[name]) and trouble.rests(now) and not trouble.is_long(now))
+        }
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for long."""
+        trouble = self._trouble(destination, now)
+        return trouble is not None and trouble.is_long(now)
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
         mine = [w for w in self._alive() if w.alert.destination == destination]
-        if sum(w.leased_until is not None and w.leased_until > now for w in mine) >= at_once:
+        leased = sum(w.leased_until is not None and w.leased_until > now for w in mine)
+        trouble = self._trouble(destination, now)
+        is_in_vain = trouble is not None and trouble.is_long(now) and (trouble.rests(now) or leased > 0)
+        if trouble is not None and not is_in_vain:
+            if trouble.rests(now):
+                return None
+            if trouble.rest_until is not None:
+                at_once = 1
+        if leased >= at_once:
             return None
         due = sorted((w for w in mine if w.next_at <= now), key=lambda w: (w.next_at, w.alert.key))
         if not due:
@@ -44,7 +64,7 @@ class MemoryOutbox:
         waiting.attempts += 1
         waiting.token = secrets.token_hex(8)
         waiting.next_at = waiting.leased_until = now + lease
-        return ClaimedAlert(_counted(waiting), waiting.token)
+        return ClaimedAlert(_counted(waiting), waiting.token, is_in_vain=is_in_vain)
 
     def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """Whether the lease and the lead are as they were read; the lease is renewed."""
@@ -64,6 +84,7 @@ class MemoryOutbox:
         if waiting is None or waiting.token != claimed.token:
             return Result.STALE
         waiting.token, waiting.leased_until = "", None
+        self._note_trouble(claimed.alert.destination, settlement)
         if settlement.result in ("retry", "returned"):
             waiting.attempts -= settlement.result == "returned"
             waiting.next_at, waiting.unknown = settlement.at, settlement.unknown_attempts
@@ -80,6 +101,19 @@ class MemoryOutbox:
             fallback = settlement.fallback
             self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
         return Result.APPLIED
+
+    def _note_trouble(self, destination: str, settlement: AlertSettlement) -> None:
+        if settlement.result == "delivered":
+            self._state.troubles.pop(destination, None)
+        elif settlement.trouble is not None:
+            known = self._trouble(destination, settlement.trouble.last)
+            self._state.troubles[destination] = (
+                known.after(settlement.trouble) if known else settlement.trouble
+            )
+
+    def _trouble(self, destination: str, now: datetime) -> Trouble | None:
+        trouble = self._state.troubles.get(destination)
+        return None if trouble is None or trouble.is_over(now) else trouble
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from speed_to_lead.core.assignment import Rotation, RotationChange
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.reps import Absence, Given
@@ -67,6 +68,7 @@ class State:
     ledger: Counter[str] = field(default_factory=Counter)
     metrics: Counter[str] = field(default_factory=Counter)
     alerts: dict[str, Waiting] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
