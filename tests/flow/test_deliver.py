@@ -22,7 +22,9 @@ from tests.flow.scene import (
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
+from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, PATIENCE, Attempt, Outcome, Trouble
+from speed_to_lead.core.delivery import Destination as Destined
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.flow import delivery
@@ -714,3 +716,20 @@ def test_where_the_fallback_is_in_trouble_too_everybody_is_tried(scene: Scene) -
     scene.deliver()
     assert 1 <= len(scene.people["ana-slack"].heard)
     assert "managers" not in scene.heard()
+
+
+def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene) -> None:
+    """A reminder waits as data, and is no attempt; who was answered meanwhile is no news; a breach does not wait."""
+    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
+    quiet = {"ana-slack": Destined("ana-slack", "console", {}, hours)}
+    config = replace(scene.place.config, destinations=quiet)
+    at_night = replace(scene, place=replace(scene.place, config=config))
+    first = at_night.routed()
+    assert [] == scene.people["ana-slack"].heard
+    assert ["lead.routed", "alert.held"] == at_night.events(first.id)
+    assert [f"{first.id}:0%:ana-slack"] == at_night.waiting()
+    at_night.later(61)
+    at_night.deliver()
+    assert [(f"{first.id}:0%:ana-slack", False)] == [
+        (one.key, one.possible_repeat) for one in scene.people["ana-slack"].heard
+    ]

@@ -4,27 +4,39 @@ from collections.abc import Mapping
 from typing import Any
 
 from speed_to_lead.config.intake import read_environment_name
-from speed_to_lead.config.mistakes import quoted
-from speed_to_lead.config.shapes import DESTINATION_NAME, ROLES
+from speed_to_lead.config.mistakes import Names, quoted
+from speed_to_lead.config.shapes import DESTINATION_NAME, QUIET, ROLES
 from speed_to_lead.config.table import Table
+from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
 
 #: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
 CONSOLE = Destination("console", "console", {})
 
 
-def read_destinations(file: Table, kinds: Mapping[str, KindOptions]) -> dict[str, Destination]:
+def read_destinations(
+    file: Table,
+    kinds: Mapping[str, KindOptions],
+    calendars: Mapping[str, Calendar],
+    known_calendars: Names,
+) -> dict[str, Destination]:
     """The destinations of alerts.toml that could be read, and the console."""
     file.refuse_keys_except("destinations")
     destinations = {CONSOLE.name: CONSOLE}
     for name, table in file.named_tables("destinations"):
-        destination = _read_destination(name, table, kinds)
+        destination = _read_destination(name, table, kinds, calendars, known_calendars)
         if destination is not None:
             destinations[name] = destination
     return destinations
 
 
-def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions]) -> Destination | None:
+def _read_destination(
+    name: str,
+    table: Table,
+    kinds: Mapping[str, KindOptions],
+    calendars: Mapping[str, Calendar],
+    known_calendars: Names,
+) -> Destination | None:
     if name in ROLES:
         table.mistake(f"{quoted(name)} means the {name} of a lead in every step; choose another name")
     elif not DESTINATION_NAME.fullmatch(name):
@@ -33,7 +45,7 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
     if kind is None:
         return None  # which keys are right depends on the type
     takes = kinds[kind]
-    table.refuse_keys_except("type", *takes.required, *takes.optional)
+    table.refuse_keys_except("type", *QUIET, *takes.required, *takes.optional)
     options = {}
     for key in (*takes.required, *takes.optional):
         value = _read_option(table, key)
@@ -41,7 +53,13 @@ def _read_destination(name: str, table: Table, kinds: Mapping[str, KindOptions])
             options[key] = value
         elif key in takes.required and not table.meant(key):
             table.mistake(f'"{key}" is missing; a destination of type "{kind}" needs it')
-    return Destination(name, kind, options)
+    quiet = table.reference("quiet_outside", known_calendars, "the name of a calendar")
+    breaches_too = table.flag("quiet_breaches")
+    if breaches_too and not table.meant("quiet_outside"):
+        table.mistake(
+            "quiet_breaches only means something with quiet_outside, the name of a calendar; add that"
+        )
+    return Destination(name, kind, options, calendars.get(quiet or ""), breaches_too)
 
 
 def _read_option(table: Table, key: str) -> Any:

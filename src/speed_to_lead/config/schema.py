@@ -105,7 +105,7 @@ def _names(configuration: Configuration) -> dict[str, list[str]]:
         "team": sorted(rulebook.teams),
         "sla": sorted(rulebook.slas),
         "destination": destinations,
-        "target": [*shapes.ROLES, *destinations],
+        "target": [*shapes.ROLES, *(f"level:{number}" for number in range(1, 10)), *destinations],
         "form": sorted(configuration.forms),
         "rule": [rule.name for rule in (*rulebook.rules, rulebook.default)],
     }
@@ -118,7 +118,7 @@ def _definitions(
     words = ("source", "calendar", "team", "sla", "destination", "target", "form", "rule")
     known: dict[str, Schema] = {word: {"enum": names[word]} if word in names else text() for word in words}
     if "target" not in names:  # completed all the same
-        known["target"] = {"anyOf": [{"enum": list(shapes.ROLES)}, text()]}
+        known["target"] = {"anyOf": [{"enum": [*shapes.ROLES, "level:1", "level:2"]}, text()]}
     return known | {"provider": {"enum": list(providers)}}
 
 
@@ -184,6 +184,7 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
         Shape(
             {
                 "type": {"const": kind},
+                **shapes.QUIET,
                 **{
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")
@@ -192,6 +193,7 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
                 },
             },
             required=("type", *takes.required),
+            more={"dependentRequired": {"quiet_breaches": ["quiet_outside"]}},
         ).schema()
         for kind, takes in kinds.items()
     ]

@@ -15,7 +15,14 @@ from speed_to_lead.core.attribution import Motion
 from speed_to_lead.core.calendar import SPAN
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.rules import KeepWith
-from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DURATION, PERCENT, Clock
+from speed_to_lead.core.sla import (
+    CLOSE_OF_BUSINESS,
+    DURATION,
+    MOST_REPEATS,
+    PERCENT,
+    REPEAT_TIMES,
+    Clock,
+)
 from speed_to_lead.core.submission import LEAD_FIELDS
 
 Schema = dict[str, Any]
@@ -34,9 +41,12 @@ SETTINGS_PREFIX = "STL_"
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
-ROLES = ("rep", "manager")
+ROLES = ("rep", "manager", "team")
+#: Besides them: a level of the team's escalation.
+LEVEL_TARGET = re.compile(r"level:[1-9]")
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
+MOST_LEVELS = 9
 MOST_OPEN = 1_000_000
 #: How another team is named where a word could stand too.
 TO_TEAM = "team:"
@@ -140,8 +150,14 @@ def _word_or_team(description: str, *words: str) -> Schema:
     return _described({"anyOf": [{"enum": [str(word) for word in words]}, team]}, description)
 
 
-_TARGETS = texts('"rep", "manager" or destinations', name_of("target"))
+_TARGETS = texts('"rep", "manager", "team", "level:2" or destinations', name_of("target"))
 CONDITIONS = {"$ref": "#/$defs/conditions"}
+
+#: What any destination may have, whatever its type.
+QUIET = {
+    "quiet_outside": name_of("calendar", "while this calendar is closed it hears of breaches only"),
+    "quiet_breaches": flag("it does not hear of breaches either, until the calendar opens"),
+}
 
 # --- sources.toml ----------------------------------------------------------------------------------------------
 
@@ -244,6 +260,10 @@ TEAM = Shape(
     {
         "calendar": name_of("calendar", "the hours SLAs count for this team"),
         "manager": name_of("destination", "who hears of breaches"),
+        "levels": texts(
+            "whom steps call level:1, level:2 and so on; the manager alone when left out",
+            name_of("destination"),
+        ),
         "assignment": choice(Assignment, "how leads are shared out; round_robin when left out"),
         "match": {
             "type": "object",
@@ -279,10 +299,16 @@ STEP = Shape(
         "remind": _described(_TARGETS, "it is still waiting"),
         "alert": _described(_TARGETS, "it is late"),
         "reassign": flag("the lead goes to another rep of the team"),
+        "only_when": name_of("calendar", "the step is left out where this calendar is closed at its instant"),
+        "repeat": _described(_DURATION_TEXT, "it comes again every 15m, say, until the lead is answered"),
+        "times": whole_number(1, MOST_REPEATS, f"how often it comes again at most; {REPEAT_TIMES} when left out"),
         "name": exactly(STEP_NAME, "a name for the step; the text of `at` when left out"),
     },
     required=("at",),
-    more={"anyOf": [{"required": [deed]} for deed in ("tell", "remind", "alert", "reassign")]},
+    more={
+        "anyOf": [{"required": [deed]} for deed in ("tell", "remind", "alert", "reassign")],
+        "dependentRequired": {"times": ["repeat"]},
+    },
 )  # fmt: skip
 SLA_TABLE = Shape(
     {
@@ -294,6 +320,10 @@ SLA_TABLE = Shape(
             "16:00",
         ),
         "clock": choice(Clock, "elapsed: every minute counts; business: the team calendar's open time only"),
+        "hold": _described(
+            _DURATION_TEXT,
+            "how long an acknowledgement holds back reminders and re-assignment; 10m when left out",
+        ),
         "steps": {**listed(STEP, "who hears of it, and when"), "minItems": 1},
     },
     more={

@@ -73,7 +73,8 @@ class Team:
     """Reps who share leads; `manager` is the destination that hears of breaches.
 
     `overflow` is the team that gets what nobody here is available for (OTHER_TEAM), `unmatched` the one that gets what
-    nobody here has the attributes for; "" for whoever is here.
+    nobody here has the attributes for; "" for whoever is here. `levels` are the destinations of `level:1`, `level:2`, …;
+    the manager alone where there are none.
     """
 
     name: str
@@ -85,6 +86,12 @@ class Team:
     when_nobody: WhenNobody = WhenNobody.NEXT_ON_SHIFT
     overflow: str = ""
     unmatched: str = ""
+    levels: tuple[str, ...] = ()
+
+    def level(self, number: int) -> str:
+        """The destination of that level of escalation, from 1; the highest there is where it has fewer."""
+        levels = self.levels or (self.manager,)
+        return levels[min(number, len(levels)) - 1]
 
     def rep(self, rep_id: str | None) -> Rep | None:
         """The rep of that id, or None."""

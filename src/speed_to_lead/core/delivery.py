@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.lead import AlertKind
+
 #: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span four minutes.
 BACKOFF_SECONDS = (1, 2, 4, 8, 15, 30, 60)
 MAX_ATTEMPTS = 10
@@ -76,12 +79,26 @@ class Trouble:
 class Destination:
     """One destination of `alerts.toml`: where its kind sends, with secrets named by environment variable only.
 
+    While the calendar `quiet_outside` is closed it hears of breaches only, with `quiet_breaches` not even of those.
     `options` are the kind's own keys, for example `{"url_env": "SLACK_SDR_URL"}`.
     """
 
     name: str
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    quiet_outside: Calendar | None = None
+    quiet_breaches: bool = False
+
+    def quiet_until(self, kind: AlertKind, now: datetime) -> datetime | None:
+        """When an alert of that kind may be sent that may not be now; None where it may.
+
+        Nothing about a breach or about the system waits, unless it is written out for breaches.
+        """
+        if self.quiet_outside is None or kind.is_about_system or self.quiet_outside.is_open(now):
+            return None
+        if kind is AlertKind.BREACHED and not self.quiet_breaches:
+            return None
+        return self.quiet_outside.next_open(now)
 
 
 @dataclass(frozen=True, slots=True)

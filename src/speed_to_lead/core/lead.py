@@ -6,12 +6,15 @@ written in one piece by the store, which refuses it where the record has moved o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from speed_to_lead.core.assignment import RotationChange
 from speed_to_lead.core.submission import GenericLead
+
+#: How long an acknowledgement holds back reminders and re-assignment, unless the SLA says otherwise.
+HOLD = timedelta(minutes=10)
 
 
 class LeadState(StrEnum):
@@ -113,6 +116,7 @@ class Lead:
     `next_at` is the instant of the first step still to come, None once the ladder is done or the clock stopped.
     `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
     lead and lost it; the lead never returns to them. `touches_dropped` counts the older touches no longer held.
+    `hold` is how long an acknowledgement holds back reminders and re-assignment.
     `company_before` is the lead that was its company's newest when it came, kept only where a rule asks who has a company.
     `traceparent` names the span that routed it, so that what is done hours later joins its trace; "" where none was.
     """
@@ -148,6 +152,7 @@ class Lead:
     trace: tuple[str, ...] = ()
     traceparent: str = ""
     company_before: str = ""
+    hold: timedelta = HOLD
 
     @property
     def is_open(self) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.clock import to_iso, to_ms
-from speed_to_lead.core.escalation import breach_noted, told_of_loss
+from speed_to_lead.core.escalation import breach_noted, held_back, told_of_loss
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, Response
 
 #: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
@@ -42,8 +42,12 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     load: dict[str, int] = {}
     counters: dict[str, int] = {}
     history: tuple[HistoryEntry, ...] = ()
+    details: dict[str, object] = {"by": response.by, "at": to_iso(response.at), "via": response.via}
     if not response.kind.stops_clock:
         changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
+        if lead.is_open and lead.acknowledged_at is None:  # saying "mine" again and again holds nothing back
+            changed, held = held_back(changed, at)
+            details |= {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
     elif lead.is_open:
         changed, history = breach_noted(changed, at, now)
         changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=at))
@@ -53,9 +57,7 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
             counters["answered_in_time"] = 1
         if history:
             counters["breaches"] = 1
-    entry = HistoryEntry(
-        now, f"lead.{response.kind}", {"by": response.by, "at": to_iso(response.at), "via": response.via}
-    )
+    entry = HistoryEntry(now, f"lead.{response.kind}", details)
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
 
 

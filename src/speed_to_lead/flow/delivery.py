@@ -129,12 +129,7 @@ class InHand:
 
 def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     alert = hand.alert
-    if hand.claimed.is_unreadable:
-        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
-        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
-        return
-    if why := _why_not_again(place, alert) or _why_in_vain(place, hand, now):
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    if _is_settled_unsent(place, hand, now):
         return
     try:
         # Whoever decided it may have it from a config that was published a moment ago.
@@ -177,6 +172,23 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
         _send_and_note(place, hand, channel, message, span, now)
+
+
+def _is_settled_unsent(place: Workplace, hand: InHand, now: datetime) -> bool:
+    """Whether nobody is to be tried now: the alert is given up, or its destination wants quiet, and that is noted."""
+    alert = hand.alert
+    if hand.claimed.is_unreadable:
+        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
+        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
+    elif why := _why_not_again(place, alert) or _why_in_vain(place, hand, now):
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    elif until := _quiet_until(place, alert, now):
+        details = {"step": alert.step, "to": alert.destination, "until": to_iso(until)}
+        entry = HistoryEntry(now, "alert.held", details)
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
+    else:
+        return False
+    return True
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -238,6 +250,12 @@ def _why_not_again(place: Workplace, alert: Alert) -> str:
     if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
         return "it may have arrived twice already, and another try could double it again"
     return ""
+
+
+def _quiet_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when the destination wants to hear nothing of that kind; whether anybody waits still is asked then."""
+    destination = place.config.destinations.get(alert.destination)
+    return destination.quiet_until(alert.kind, now) if destination is not None else None
 
 
 def _why_in_vain(place: Workplace, hand: InHand, now: datetime) -> str:
