@@ -263,7 +263,8 @@ def test_a_step_that_never_comes_is_told(config: ConfigDirectory) -> None:
 def test_a_level_that_a_team_does_not_have_is_told(config: ConfigDirectory) -> None:
     """Its highest hears instead, which is seldom what was meant."""
     config.replace("slas.toml", '["manager", "desk"]', '["level:1", "level:3"]')
-    assert [
+    expected = (
         'slas.toml: slas.fast: step "late" names "level:3", but team "inbound" has 1, so "managers" hears; add levels '
         "to the team, or name a destination"
-    ] == warnings(config)
+    )
+    assert [expected] == warnings(config)

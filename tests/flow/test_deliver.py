@@ -22,6 +22,7 @@ from tests.flow.scene import (
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
+from speed_to_lead.core.answer import Asked, read_token
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, PATIENCE, Attempt, Outcome, Trouble
 from speed_to_lead.core.delivery import Destination as Destined
@@ -733,3 +734,26 @@ def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene)
     assert [(f"{first.id}:0%:ana-slack", False)] == [
         (one.key, one.possible_repeat) for one in scene.people["ana-slack"].heard
     ]
+
+
+def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
+    """For its lead and rep, the same on every attempt; buttons only where presses come back."""
+    scene.people["ana-slack"].answers = [NOT_DELIVERED]
+    secrets = (b"a secret of the links",)
+    scene.place.link_secrets, scene.place.takes_presses = secrets, True
+    lead = scene.routed()
+    scene.later(1)
+    scene.deliver()
+    first, second = scene.people["ana-slack"].heard
+    assert first.url == second.url
+    token = first.url.removeprefix("https://leads.example.com/answer/")
+    assert Asked(lead.id, "ana") == read_token(token, secrets, scene.clock.now)
+    assert ("answer:acknowledged", "I'm on it", f"{lead.id} ana") == first.buttons[0]
+    scene.place.link_secrets, scene.place.takes_presses = (), False
+    scene.forget()
+    scene.routed()
+    scene.routed()
+    assert ("https://leads.example.com/v1/leads/", ()) == (
+        scene.people["ana-slack"].heard[0].url[:35],
+        scene.people["ana-slack"].heard[0].buttons,
+    )

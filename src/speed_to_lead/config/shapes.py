@@ -32,6 +32,7 @@ SOURCE_NAME = re.compile(r"[a-z0-9_]+")
 REP_ID = re.compile(r"[A-Za-z0-9._-]+")
 #: Of a rep: only what leads may name them by.
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
@@ -234,6 +235,7 @@ REP = Shape(
             "leads may name the rep by it (owner_from); nothing is sent to it",
             "ana@example.com",
         ),
+        "slack_id": exactly(SLACK_ID, "the rep's member id in Slack: whose press on a button it was"),
         "notify": name_of("destination", "where this rep hears of leads; the manager does when left out"),
         "weight": whole_number(
             1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"

@@ -15,6 +15,7 @@ from speed_to_lead.config.shapes import (
     MOST_WEIGHT,
     REP,
     REP_ID,
+    SLACK_ID,
     TEAM,
     TO_TEAM,
 )
@@ -259,7 +260,17 @@ def _read_rep(
         *(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away),
         *(max_a_day, cooldown, attributes),
         email=email,
+        slack_id=_read_slack_id(table),
     )
+
+
+def _read_slack_id(table: Table) -> str | None:
+    slack_id = table.text("slack_id", 'a member id of Slack, such as "U2CERLKJA"')
+    if slack_id is not None and SLACK_ID.fullmatch(slack_id) is None:
+        table.mistake(
+            f'slack_id {quoted(slack_id)} is no member id of Slack; expected one such as "U2CERLKJA"'
+        )
+    return slack_id
 
 
 def _read_cooldown(table: Table) -> timedelta | None:

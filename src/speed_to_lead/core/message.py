@@ -14,7 +14,8 @@ class Message:
 
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
-    fields are empty for messages about the system. `traceparent` is the trace it belongs to, for a receiver of our own.
+    fields are empty for messages about the system. `buttons` are what a
+    reader may answer in place, each with its words and what comes back of a press. `traceparent` is the trace it belongs to, for a receiver of our own.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Message:
     url: str = ""
     possible_repeat: bool = False
     traceparent: str = ""
+    buttons: tuple[tuple[str, str, str], ...] = ()
 
 
 def compose(

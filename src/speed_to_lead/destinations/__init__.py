@@ -7,6 +7,7 @@
     text.py       lead-supplied text made fit to show
     smtp.py       how mail reaches it, likewise
     deadman.py    the sign of life for somebody outside
+    presses.py      what becomes of a Slack message whose button was pressed
     console.py  webhook.py  slack.py  email.py   the kinds
 
 A new kind is three touches: its file, its line in KINDS, its test.

@@ -23,7 +23,7 @@ from speed_to_lead.flow.contention import Contended
 from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due
 from speed_to_lead.flow.heartbeat import SILENT_AFTER, beat
 from speed_to_lead.flow.intake import new_submission_id, receive
-from speed_to_lead.flow.responses import UnknownLead, change_lead
+from speed_to_lead.flow.responses import UnknownLead, answer, change_lead
 from speed_to_lead.flow.routing import Routed, route
 from speed_to_lead.flow.sweeping import Swept, release, sweep
 
@@ -39,6 +39,7 @@ __all__ = [  # noqa: RUF022  in the order a lead meets them
     "deliver",
     "LEASE",
     "change_lead",
+    "answer",
     "UnknownLead",
     "all_reps",
     "set_away",

@@ -9,6 +9,7 @@ from math import inf
 import structlog
 
 from speed_to_lead import tracing
+from speed_to_lead.core.answer import LINK_LASTS, Answer, Asked, link_token
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.delivery import (
     MAX_ATTEMPTS,
@@ -332,10 +333,19 @@ def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result,
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
-    url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    return compose(
+    asked = Asked(lead.id, lead.rep or "")
+    if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
+        until = alert.decided_at + LINK_LASTS
+        url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
+    else:
+        url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
+    message = compose(
         alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
     )
+    if not (place.takes_presses and lead.is_open):
+        return message
+    buttons = tuple((f"answer:{one}", one.words, f"{lead.id} {asked.rep}".rstrip()) for one in Answer)
+    return replace(message, buttons=buttons)
 
 
 _SYSTEM_HEADLINES = {
