@@ -32,10 +32,12 @@ EXAMPLE = (
 @pytest.fixture(scope="module")
 def here(server_url: str) -> Iterator[Web]:
     """An application that knows every secret, with Marcus known to Slack."""
-    given = {"link_secrets": LINKS, "slack_signing_secrets": SLACK, "pagerduty_webhook_secrets": PAGERDUTY}
-    with web_on(
-        server_url, "answers", **{f"STL_{name}".upper(): value for name, value in given.items()}, **given
-    ) as web:
+    given: dict[str, Any] = {
+        "link_secrets": LINKS,
+        "slack_signing_secrets": SLACK,
+        "pagerduty_webhook_secrets": PAGERDUTY,
+    }
+    with web_on(server_url, "answers", None, **given) as web:
         rulebook = web.place.config.rulebook
         teams = {
             name: replace(
