@@ -19,6 +19,7 @@ from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.core.storm import DigestTerms
 from speed_to_lead.store.contract import AlertSettlement, ConfigVersion, Erasure, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
@@ -77,6 +78,7 @@ def used_keys(store: RedisStore) -> set[str]:
     assert claimed is not None
     refused = Trouble(scene.clock(), scene.clock())
     store.outbox.settle(claimed, AlertSettlement("retry", scene.clock(), trouble=refused))
+    store.outbox.note_sent(destination, DigestTerms(1, timedelta(minutes=1)), scene.clock())
     look()
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     by_company = replace(rulebook(), default=replace(rulebook().default, keep_with=KeepWith.COMPANY))

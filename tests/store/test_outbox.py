@@ -8,6 +8,7 @@ from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
 
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry
+from speed_to_lead.core.storm import DigestTerms, Storm, digest_of, folded
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Result, Store
 from speed_to_lead.store.outbox import UNREADABLE_PAUSE, UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
@@ -320,3 +321,66 @@ def test_an_old_trouble_is_forgotten(store: Store, now: datetime) -> None:
     again = claim(store, over)
     store.outbox.settle(again, AlertSettlement("retry", over, trouble=Trouble(over, over)))
     assert not store.outbox.in_trouble("managers", over)
+
+
+TERMS = DigestTerms(2, MINUTE)
+
+
+def test_alerts_of_a_time_are_counted(store: Store, now: datetime) -> None:
+    """From the first on; where more came than may, that stands for as long again, for what waits is to be folded."""
+    assert store.outbox.storm("managers") is None
+    assert [1, 2] == [store.outbox.note_sent("managers", TERMS, now).count for _ in range(2)]
+    assert Storm(now + MINUTE, 1) == store.outbox.note_sent("managers", TERMS, now + MINUTE)
+    for _ in range(2):
+        store.outbox.note_sent("managers", TERMS, now + MINUTE)
+    over = store.outbox.note_sent("managers", TERMS, now + 2 * MINUTE)
+    assert (Storm(now + MINUTE, 4), over) == (over, store.outbox.storm("managers"))
+    assert Storm(now + 3 * MINUTE, 1) == store.outbox.note_sent("managers", TERMS, now + 3 * MINUTE)
+    assert (None, now + 2 * MINUTE) == (Storm(now, 2).held_until(TERMS), over.held_until(TERMS))
+
+
+def test_a_digest_takes_the_place_of_its_alerts_in_one_piece(store: Store, now: datetime) -> None:
+    """They are gone, it is there, each lead's history says so, and counting begins anew; delivered, that stands there too."""
+    admitted(store, "lead1")
+    alerts = [new_alert(now, "lead1", f"s{number}") for number in range(3)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    store.outbox.note_sent("managers", TERMS, now)
+    due = store.outbox.due("managers", now, 9)
+    assert alerts == due
+    digest = digest_of("managers", due, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in due}
+    assert Result.APPLIED == store.outbox.fold(digest, lines, now)
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert store.outbox.storm("managers") is None
+    assert [digest] == [alert for alert, _ in store.outbox.waiting(9)]
+    claimed = claim(store, now)
+    assert digest.members == claimed.alert.members
+    store.outbox.settle(claimed, AlertSettlement("delivered", now))
+    told = [
+        (line.event, line.details["step"])
+        for line in store.leads.history("lead1")
+        if "digest" in line.details
+    ]
+    steps = ["s0", "s1", "s2"]
+    assert [
+        *(("alert.folded", step) for step in steps),
+        *(("alert.delivered", step) for step in steps),
+    ] == told
+    assert 3 == store.operations.counters()["alerts_folded"]
+
+
+def test_a_digest_takes_nothing_that_is_under_way(store: Store, now: datetime) -> None:
+    """One of them is in a courier's hands, or was settled: nothing is done, and all stay what they were."""
+    alerts = [new_alert(now, step=f"s{number}") for number in range(3)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    digest = digest_of("managers", alerts, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in alerts}
+    first = claim(store, now)
+    before = picture(store)
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert before == picture(store)
+    store.outbox.settle(first, AlertSettlement("delivered", now))
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert ["s1", "s2"] == [alert.step for alert in store.outbox.due("managers", now, 9)]

@@ -1,6 +1,7 @@
 """alerts.toml → destinations: who can be told, and by which kind of message."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from speed_to_lead.config.intake import read_environment_name
@@ -9,7 +10,11 @@ from speed_to_lead.config.shapes import DESTINATION_NAME, QUIET, ROLES
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.delivery import Destination, KindOptions
+from speed_to_lead.core.sla import parse_duration
+from speed_to_lead.core.storm import DigestTerms
 
+DIGEST_WITHIN = timedelta(minutes=1)
+LONGEST_DIGEST = timedelta(hours=1)
 #: Always there, so that a fresh machine has somewhere to print alerts; alerts.toml may define it anew.
 CONSOLE = Destination("console", "console", {})
 
@@ -59,7 +64,24 @@ def _read_destination(
         table.mistake(
             "quiet_breaches only means something with quiet_outside, the name of a calendar; add that"
         )
-    return Destination(name, kind, options, calendars.get(quiet or ""), breaches_too)
+    return Destination(name, kind, options, calendars.get(quiet or ""), breaches_too, _read_digest(table))
+
+
+def _read_digest(table: Table) -> DigestTerms | None:
+    over = table.whole_number("digest_over", 1, 1000)
+    text = table.text("digest_within", 'a duration in quotes, such as "1m"')
+    if text is not None and not table.meant("digest_over"):
+        table.mistake(
+            "digest_within only means something with digest_over, such as digest_over = 20; add that"
+        )
+    try:
+        within = parse_duration(text) if text is not None else DIGEST_WITHIN
+    except ValueError as error:
+        table.mistake(f"digest_within: {error}")
+        return None
+    if within > LONGEST_DIGEST:
+        table.mistake(f'digest_within is "{text}"; an hour is the most that anybody should wait')
+    return DigestTerms(over, within) if over is not None else None
 
 
 def _read_option(table: Table, key: str) -> Any:

@@ -193,7 +193,9 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
                 },
             },
             required=("type", *takes.required),
-            more={"dependentRequired": {"quiet_breaches": ["quiet_outside"]}},
+            more={
+                "dependentRequired": {"quiet_breaches": ["quiet_outside"], "digest_within": ["digest_over"]}
+            },
         ).schema()
         for kind, takes in kinds.items()
     ]

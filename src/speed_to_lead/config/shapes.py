@@ -158,6 +158,8 @@ CONDITIONS = {"$ref": "#/$defs/conditions"}
 QUIET = {
     "quiet_outside": name_of("calendar", "while this calendar is closed it hears of breaches only"),
     "quiet_breaches": flag("it does not hear of breaches either, until the calendar opens"),
+    "digest_over": whole_number(1, 1000, "more alerts than this within digest_within become one digest"),
+    "digest_within": _described(_DURATION_TEXT, "1m when left out, an hour at most"),
 }
 
 # --- sources.toml ----------------------------------------------------------------------------------------------

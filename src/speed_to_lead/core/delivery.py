@@ -12,6 +12,7 @@ from typing import Any
 
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.lead import AlertKind
+from speed_to_lead.core.storm import DigestTerms
 
 #: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span four minutes.
 BACKOFF_SECONDS = (1, 2, 4, 8, 15, 30, 60)
@@ -79,6 +80,7 @@ class Trouble:
 class Destination:
     """One destination of `alerts.toml`: where its kind sends, with secrets named by environment variable only.
 
+    `digest`: from when on its alerts become one.
     While the calendar `quiet_outside` is closed it hears of breaches only, with `quiet_breaches` not even of those.
     `options` are the kind's own keys, for example `{"url_env": "SLACK_SDR_URL"}`.
     """
@@ -88,6 +90,7 @@ class Destination:
     options: Mapping[str, Any] = field(default_factory=dict)
     quiet_outside: Calendar | None = None
     quiet_breaches: bool = False
+    digest: DigestTerms | None = None
 
     def quiet_until(self, kind: AlertKind, now: datetime) -> datetime | None:
         """When an alert of that kind may be sent that may not be now; None where it may.

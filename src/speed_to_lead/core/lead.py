@@ -62,6 +62,7 @@ class AlertKind(StrEnum):
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
     TEST = "system.test"
+    DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 
     @property
     def is_about_system(self) -> bool:
@@ -180,6 +181,7 @@ class Alert:
 
     It holds references and instants, no personal data: what it says is rendered from the lead's record when
     it is sent. `note` is an extra sentence for the reader (a fallback says which destination could not be reached).
+    `members` are the keys of the alerts that a digest stands for.
     `fallback_for` names the destination this one stands in for. `rep` is the rep at the time of the decision.
     """
 
@@ -196,6 +198,7 @@ class Alert:
     fallback_for: str = ""
     attempts: int = 0
     unknown_attempts: int = 0
+    members: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -1,11 +1,15 @@
 """What an alert says: composed from the lead's record at the moment of sending, so it is never out of date."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+
+#: Leads of a digest are told together: a destination may have room for ten facts, and seven hundred characters in each.
+_LEADS_A_FACT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,8 @@ class Message:
 
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
-    fields are empty for messages about the system. `buttons` are what a
+    fields are empty for messages about the system. `members` are the keys
+    of the alerts a digest stands for. `buttons` are what a
     reader may answer in place, each with its words and what comes back of a press. `traceparent` is the trace it belongs to, for a receiver of our own.
     """
 
@@ -36,6 +41,7 @@ class Message:
     possible_repeat: bool = False
     traceparent: str = ""
     buttons: tuple[tuple[str, str, str], ...] = ()
+    members: tuple[str, ...] = ()
 
 
 def compose(
@@ -99,6 +105,43 @@ def compose_system(alert: Alert, headline: str) -> Message:
         step=alert.step,
         late_seconds=alert.late_seconds,
         possible_repeat=alert.unknown_attempts > 0,
+    )
+
+
+def compose_digest(
+    alert: Alert, leads: Sequence[Lead], teams: Mapping[str, Team], url: str, now: datetime
+) -> Message:
+    """The message of a digest: how many, the oldest, and each lead by itself. `url` is the list of leads, or "".
+
+    `alert.members` are all in it, also those whose record is gone.
+    """
+    told: dict[str, str] = {}
+    for lead in sorted(leads, key=lambda lead: lead.received_at):
+        team = teams.get(lead.team)
+        rep = team.rep(lead.rep) if team is not None else None
+        person = lead.lead.display_name or str(lead.lead.get("email") or lead.lead.get("phone") or "somebody")
+        waiting = span_text((lead.answered_at or lead.closed_at or now) - lead.received_at)
+        whose = rep.name if rep is not None else (lead.rep or "nobody")
+        told[lead.id] = f"{person}, waiting {waiting}, {_due_text(lead, now)}, {whose} has it"
+    count = len(alert.members)
+    lines = [f"{words} ({lead_id})" for lead_id, words in told.items()]
+    groups = [lines[start : start + _LEADS_A_FACT] for start in range(0, len(lines), _LEADS_A_FACT)]
+    return Message(
+        key=alert.key,
+        kind=alert.kind,
+        headline=f"{count} alerts at once" if count > 1 else "An alert that waited",
+        facts=(
+            ("Alerts", str(count)),
+            ("Oldest", next(iter(told.values()), "")),
+            *(("Leads", "\n".join(group)) for group in groups),
+        ),
+        decided_at=alert.decided_at,
+        step=alert.step,
+        late_seconds=alert.late_seconds,
+        note=alert.note if alert.fallback_for else "",
+        url=url,
+        possible_repeat=alert.unknown_attempts > 0,
+        members=alert.members,
     )
 
 

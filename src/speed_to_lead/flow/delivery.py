@@ -24,7 +24,8 @@ from speed_to_lead.core.delivery import (
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
-from speed_to_lead.core.message import Message, compose, compose_system, span_text
+from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
+from speed_to_lead.core.storm import MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
@@ -73,6 +74,7 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     settled = 0
     clock = _ServerClock(place)
     while go_on():
+        fold_storm(place, destination)
         asked_at = time.monotonic()
         now = clock.at(asked_at)
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
@@ -187,9 +189,46 @@ def _is_settled_unsent(place: Workplace, hand: InHand, now: datetime) -> bool:
         details = {"step": alert.step, "to": alert.destination, "until": to_iso(until)}
         entry = HistoryEntry(now, "alert.held", details)
         _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
+    elif until := _storm_until(place, alert, now):
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts))
     else:
         return False
     return True
+
+
+def fold_storm(place: Workplace, destination: str) -> None:
+    """Fold what a storm held back into digests, once its time is over: 1 what is due, 2 which of it may wait, 3 write.
+
+    Any number of couriers may try at once: one that comes second finds the alerts gone, and leaves it at that.
+    """
+    known = place.config.destinations.get(destination)
+    terms = known.digest if known is not None else None
+    storm = place.store.outbox.storm(destination) if terms is not None else None
+    held_until = storm.held_until(terms) if storm is not None and terms is not None else None
+    now = place.store.now() if held_until is not None else None
+    if held_until is None or now is None or now < held_until:
+        return
+    due = place.store.outbox.due(destination, now, MOST_FOLDED)
+    records = place.store.leads.get_many([alert.lead_id for alert in due])
+    leads = [lead if isinstance(lead, Lead) else None for lead in records]
+    waited = [alert for alert, lead in zip(due, leads, strict=True) if may_be_folded(alert, lead)]
+    digest = digest_of(destination, waited, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in waited}
+    if waited and place.store.outbox.fold(digest, lines, now) is Result.APPLIED:
+        log.info("alerts.folded", destination=destination, count=len(waited), alert=digest.key)
+
+
+def _storm_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when an alert waits, because its destination was told enough one by one."""
+    known = place.config.destinations.get(alert.destination)
+    if known is None or known.digest is None or alert.kind.is_about_system or alert.attempts > 1:
+        return None
+    lead = answer_or_error(place.store.leads.get, alert.lead_id)
+    if not isinstance(lead, Lead) or is_hot(lead):
+        return None
+    until = place.store.outbox.note_sent(alert.destination, known.digest, now).held_until(known.digest)
+    # Where the time is over it comes back in a moment, when what waits is folded.
+    return max(until, now + RETURN_PAUSE) if until is not None else None
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -309,6 +348,8 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         result, send_before = _confirm(place, hand, None)
         if result is Result.GONE:
             raise _LeaseLost
+        if alert.kind is AlertKind.DIGEST:
+            return _Ready(_digest(place, alert, now), send_before)
         message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
         return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
@@ -346,6 +387,15 @@ def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message
         return message
     buttons = tuple((f"answer:{one}", one.words, f"{lead.id} {asked.rep}".rstrip()) for one in Answer)
     return replace(message, buttons=buttons)
+
+
+def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:
+    """What a digest says, as things stand: whoever was answered meanwhile is in it, and said to be."""
+    members = [member.partition(":")[0] for member in digest.members]
+    records = place.store.leads.get_many(members)
+    leads = [lead for lead in records if isinstance(lead, Lead)]
+    url = f"{place.public_url}/v1/leads?state=open" if place.public_url else ""
+    return compose_digest(digest, leads, place.config.rulebook.teams, url, now)
 
 
 _SYSTEM_HEADLINES = {

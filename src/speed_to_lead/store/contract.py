@@ -16,6 +16,7 @@ from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.settlement import DeadLetter, Settlement
+from speed_to_lead.core.storm import DigestTerms, Storm
 from speed_to_lead.core.submission import Submission
 
 
@@ -478,6 +479,21 @@ class Outbox(Protocol):
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination, this one included, in the time that began with the first of them."""
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted; None where nothing was lately."""
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts of a destination that are due and in nobody's hands, the longest due first."""
+
+    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+        """Put the digest in the place of its members, each with its line of history, and begin to count anew.
+
+        STALE, and nothing done, where one of them is under way or gone.
+        """
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet with the instant of their next attempt, soonest first."""

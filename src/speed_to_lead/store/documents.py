@@ -141,6 +141,7 @@ def alert_document(alert: Alert, vault: Vault = PLAIN) -> str:
             "rep": alert.rep,
             "note": alert.note,
             "fallback_for": alert.fallback_for,
+            "members": list(alert.members),
         }
     )
     return dump(_sealed(document, ("note",), vault) if vault.seals and alert.note else document)
@@ -163,6 +164,7 @@ def alert_from(
         rep=d.get("rep"),
         note=d.get("note", ""),
         fallback_for=d.get("fallback_for", ""),
+        members=tuple(d.get("members", ())),
         attempts=attempts,
         unknown_attempts=unknown_attempts,
     )

@@ -3,13 +3,15 @@
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
-from speed_to_lead.core.lead import Alert, AlertKind, Lead
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
+from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
 from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.documents import alert_document, alert_from, dump
 from speed_to_lead.store.encryption import MissingKey, Vault
@@ -21,6 +23,8 @@ from speed_to_lead.store.server import Server, text, translated_errors
 UNREADABLE_PAUSE = timedelta(minutes=1)
 UNREADABLE_TRIES = 10
 
+#: What was counted of a storm is kept so long; it is of use for as long as the longest time that config may name.
+STORM_KEPT = timedelta(hours=1)
 _ATTEMPTS = re.compile(rb"(\d+):(\d+):")
 
 
@@ -150,6 +154,8 @@ class RedisOutbox:
             settlement.fallback,
             settlement.trouble,
         )
+        members = alert.members if settlement.result == "delivered" else ()
+        marked = [delivered_in(alert, member, settlement.at) for member in members]
         answer = self._server.run_one(
             "settle_alert",
             [
@@ -164,6 +170,7 @@ class RedisOutbox:
                 keys.outbox(fallback.destination if fallback else alert.destination),
                 keys.metrics,
                 keys.trouble(alert.destination),
+                *(keys.lead(lead_id) for lead_id, _ in marked),
             ],
             [
                 alert.key,
@@ -186,9 +193,47 @@ class RedisOutbox:
                 to_ms(trouble.last) if trouble else "",
                 to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
                 TROUBLE_LASTS // MILLISECOND,
+                *(line_of(line, self._vault) for _, line in marked),
             ],
         )
         return Result(text(answer))
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination."""
+        arguments = [to_ms(now), terms.within // MILLISECOND, terms.over, STORM_KEPT // MILLISECOND]
+        began, count = self._server.run_one("note_sent", [self._keys.storm(destination)], arguments)
+        return Storm(from_ms(int(began)), int(count))
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted."""
+        with translated_errors():
+            known = self._client.get(self._keys.storm(destination))
+        if known is None:
+            return None
+        began, count = known.split(b":")
+        return Storm(from_ms(int(began)), int(count))
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts that are due; one that is leased is due when its lease is over."""
+        with translated_errors():
+            found = self._client.zrangebyscore(
+                self._keys.outbox(destination), "-inf", to_ms(now), start=0, num=limit
+            )
+        alerts = self._alerts(found)
+        return [alerts[key] for key in found if key in alerts]
+
+    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+        """Put the digest in the place of its members."""
+        keys, destination = self._keys, digest.destination
+        names = [
+            *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts, keys.ledger),
+            keys.storm(destination),
+            *(keys.lead(key.partition(":")[0]) for key in lines),
+        ]
+        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now)]
+        for key, line in lines.items():
+            arguments += [key, line_of(line, self._vault)]
+        return Result(text(self._server.run_one("fold_alerts", names, arguments)))
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""

@@ -2,13 +2,15 @@
 
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.delivery import Trouble
-from speed_to_lead.core.lead import Alert, Lead
+from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt
+from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Result
 from speed_to_lead.store.memory.state import State, Waiting
 
@@ -95,6 +97,8 @@ class MemoryOutbox:
                 del self._state.alerts[claimed.alert.key]
             self._state.ledger[f"alerts_{settlement.result}"] += 1
         self._state.metrics.update(counts_of_attempt(claimed.alert, settlement.result, settlement.at))
+        for member in claimed.alert.members if settlement.result == "delivered" else ():
+            self._add_line(*delivered_in(claimed.alert, member, settlement.at))
         if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
             self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
         if settlement.fallback is not None:
@@ -114,6 +118,43 @@ class MemoryOutbox:
     def _trouble(self, destination: str, now: datetime) -> Trouble | None:
         trouble = self._state.troubles.get(destination)
         return None if trouble is None or trouble.is_over(now) else trouble
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination."""
+        storm = self._state.storms.get(destination)
+        passed = now - storm.began if storm is not None else timedelta()
+        is_over = passed >= terms.within and storm is not None and storm.count <= terms.over
+        if storm is None or is_over or passed >= 2 * terms.within:
+            storm = Storm(now, 0)
+        self._state.storms[destination] = Storm(storm.began, storm.count + 1)
+        return self._state.storms[destination]
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted."""
+        return self._state.storms.get(destination)
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts that are due."""
+        mine = [w for w in self._alive() if w.alert.destination == destination and w.next_at <= now]
+        return [_counted(w) for w in sorted(mine, key=lambda w: (to_ms(w.next_at), w.alert.key))[:limit]]
+
+    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+        """Put the digest in the place of its members."""
+        alerts = self._state.alerts
+        members = [alerts.get(key) for key in lines]
+        if digest.key in alerts or any(w is None or w.leased_until or w.dead_at for w in members):
+            return Result.STALE
+        for key, line in lines.items():
+            del alerts[key]
+            self._add_line(key.partition(":")[0], line)
+            self._state.ledger["alerts_folded"] += 1
+        alerts[digest.key] = Waiting(digest, now)
+        self._state.storms.pop(digest.destination, None)
+        return Result.APPLIED
+
+    def _add_line(self, lead_id: str, line: HistoryEntry) -> None:
+        if lead_id in self._state.leads:
+            self._state.history.setdefault(lead_id, []).append(line)
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""
