@@ -21,7 +21,13 @@ LANES = (
         "chaos/test_short_run.py",
         "ha/test_failover.py",
     ),
-    ("worker/test_deafness.py", "worker/test_shutdown.py", "worker/test_publishing.py", "cli/test_up.py"),
+    (
+        "worker/test_deafness.py",
+        "worker/test_shutdown.py",
+        "worker/test_publishing.py",
+        "cli/test_up.py",
+        "benchmarks/test_burst.py",
+    ),
 )
 _LANE_OF = {f"tests/{name}": f"lane {number}" for number, lane in enumerate(LANES) for name in lane}
 

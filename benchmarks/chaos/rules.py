@@ -103,6 +103,10 @@ TEAMS: Final[Mapping[str, Team]] = {
 # --- SLAs and routing ------------------------------------------------------------------------------------------
 
 
+#: How long an acknowledgement holds back reminders and re-assignment here.
+HOLD_SECONDS = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rung: `at` as config writes it, and its targets."""
@@ -385,7 +389,7 @@ def _sla_lines() -> list[str]:
             lines.append('clock = "business"')
         if name != "plain":
             steps = ",\n".join(_step_line(step) for step in sla.steps)
-            lines.append(f"steps = [\n{steps},\n]")
+            lines += [f'hold = "{HOLD_SECONDS}s"', f"steps = [\n{steps},\n]"]
     return lines
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from speed_to_lead import __version__
 from speed_to_lead.config import ConfigError, Configuration, load_config
+from speed_to_lead.core.answer import secrets_of as secrets_of_setting
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
@@ -33,6 +34,7 @@ API_FORM = Form(name="api", provider="generic", auth="none")
 class Workplace:
     """Store, rules, and `channel`, which gives the way to a destination by its name.
 
+    `link_secrets` sign the links by which an alert is answered, `takes_presses`: Slack's buttons come back to us.
     Rules and channel change together, and only in `keep_up`: whoever calls that decides when.
     """
 
@@ -43,6 +45,8 @@ class Workplace:
     public_url: str = ""
     follower: Follower | None = None
     shadow: ShadowRouter | None = None
+    link_secrets: tuple[bytes, ...] = ()
+    takes_presses: bool = False
 
     def keep_up(self, *, wait: bool = False) -> None:
         """Go on with the published config, where it is another one and loaded; with `wait`, once it is. One command.
@@ -117,6 +121,8 @@ def open_workplace(settings: Settings, needs: Callable[[], Collection[str]] = tu
         settings.public_url,
         follower,
         ShadowRouter(store.shadow, load, API_FORM),
+        secrets_of_setting(settings.link_secrets.get_secret_value()),
+        bool(settings.slack_signing_secrets.get_secret_value()),
     )
 
 

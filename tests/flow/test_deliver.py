@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.flow.scene import (
+    DELIVERED,
     NOT_DELIVERED,
     REFUSED,
     UNKNOWN,
@@ -21,11 +22,14 @@ from tests.flow.scene import (
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Outcome
+from speed_to_lead.core.answer import Asked, read_token
+from speed_to_lead.core.calendar import Calendar, Span
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, PATIENCE, Attempt, Outcome, Trouble
+from speed_to_lead.core.delivery import Destination as Destined
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.flow import delivery
-from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.contract import AlertSettlement, StoreUnavailable
 from speed_to_lead.store.outbox import UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -652,3 +656,104 @@ def test_a_courier_asks_for_the_time_anew_when_its_machine_has_slept(monkeypatch
     assert server[0] == clock.at(100.15)
     clock.at(100.4)
     assert len(asked) == 3
+
+
+def test_a_rate_limit_delays_all_alerts_of_its_destination_and_no_other(scene: Scene) -> None:
+    """One attempt learns it; the others wait for the time it named, without being tried, and lose nothing."""
+    ana, ben = scene.people["ana-slack"], scene.people["ben-slack"]
+    ana.answers = [Attempt(Outcome.RATE_LIMITED, "429", timedelta(seconds=30))]
+    for _ in range(6):
+        scene.submit()
+    scene.route()
+    scene.deliver()
+    assert (1, 3) == (len(ana.heard), len(ben.heard))
+    scene.later(0.5)
+    scene.deliver()
+    assert (4, 3) == (len(ana.heard), len(ben.heard))
+    assert [] == scene.dead_alerts()
+
+
+def test_nobody_waits_long_for_a_destination_that_takes_nothing(scene: Scene) -> None:
+    """After minutes in vain its alerts are told to the fallback at once; one at a time still finds out if it is back."""
+    ana = scene.people["ana-slack"]
+    ana.always = UNKNOWN
+    scene.routed()
+    for _ in range(6):
+        scene.live(0.8)
+    for _ in range(10):
+        scene.submit()
+    scene.route()
+    scene.forget()
+    hung = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert hung is not None
+    scene.deliver()
+    scene.later(0.1)  # couriers count on from what the server said, so what they decide is milliseconds ahead
+    scene.deliver()
+    assert "ana-slack" not in scene.heard()
+    assert 2 <= scene.heard()["managers"].count("lead.assigned 0%~ana-slack")
+    ana.always = DELIVERED
+    scene.store.outbox.settle(hung, AlertSettlement("returned", scene.clock.now))
+    scene.deliver()
+    assert 1 == len(ana.heard)
+    assert not scene.store.outbox.in_trouble("ana-slack", scene.clock.now)
+
+
+def test_where_the_fallback_is_in_trouble_too_everybody_is_tried(scene: Scene) -> None:
+    """When our own network was away, an alert must not be given up to somebody who cannot hear it either."""
+    long_ago = scene.clock.now - PATIENCE
+    for name in ("ana-slack", "managers", "console"):
+        scene.store.outbox.add(Alert("", "system", name, AlertKind.TEST, long_ago), long_ago)
+        claimed = scene.store.outbox.claim(name, long_ago, flow.LEASE, at_once=4)
+        assert claimed is not None
+        trouble = Trouble(long_ago, long_ago)
+        again = AlertSettlement("retry", scene.clock.now + timedelta(days=1), trouble=trouble)
+        scene.store.outbox.settle(claimed, again)
+    scene.submit()
+    scene.submit()
+    scene.submit()
+    scene.route()
+    hung = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert hung is not None
+    scene.deliver()
+    assert 1 <= len(scene.people["ana-slack"].heard)
+    assert "managers" not in scene.heard()
+
+
+def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene) -> None:
+    """A reminder waits as data, and is no attempt; who was answered meanwhile is no news; a breach does not wait."""
+    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
+    quiet = {"ana-slack": Destined("ana-slack", "console", {}, quiet_outside=hours)}
+    config = replace(scene.place.config, destinations=quiet)
+    at_night = replace(scene, place=replace(scene.place, config=config))
+    first = at_night.routed()
+    assert [] == scene.people["ana-slack"].heard
+    assert ["lead.routed", "alert.held"] == at_night.events(first.id)
+    assert [f"{first.id}:0%:ana-slack"] == at_night.waiting()
+    at_night.later(61)
+    at_night.deliver()
+    assert [(f"{first.id}:0%:ana-slack", False)] == [
+        (one.key, one.possible_repeat) for one in scene.people["ana-slack"].heard
+    ]
+
+
+def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
+    """For its lead and rep, the same on every attempt; buttons only where presses come back."""
+    scene.people["ana-slack"].answers = [NOT_DELIVERED]
+    secrets = (b"a secret of the links",)
+    scene.place.link_secrets, scene.place.takes_presses = secrets, True
+    lead = scene.routed()
+    scene.later(1)
+    scene.deliver()
+    first, second = scene.people["ana-slack"].heard
+    assert first.url == second.url
+    token = first.url.removeprefix("https://leads.example.com/answer/")
+    assert Asked(lead.id, "ana") == read_token(token, secrets, scene.clock.now)
+    assert ("answer:acknowledged", "I'm on it", f"{lead.id} ana") == first.buttons[0]
+    scene.place.link_secrets, scene.place.takes_presses = (), False
+    scene.forget()
+    scene.routed()
+    scene.routed()
+    assert ("https://leads.example.com/v1/leads/", ()) == (
+        scene.people["ana-slack"].heard[0].url[:35],
+        scene.people["ana-slack"].heard[0].buttons,
+    )

@@ -15,11 +15,20 @@ import speed_to_lead
 from speed_to_lead import flow
 from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.core.storm import DigestTerms
 from speed_to_lead.spellings import SPELLINGS
-from speed_to_lead.store.contract import ConfigVersion, Disabled, Erasure, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import (
+    AlertSettlement,
+    ConfigVersion,
+    Disabled,
+    Erasure,
+    RunningConfig,
+    ShadowConfig,
+)
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -73,6 +82,12 @@ def used_keys(store: RedisStore) -> set[str]:
     scene.route()
     look()
     (destination, *_) = flow.destinations_due(scene.place)
+    claimed = store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    assert claimed is not None
+    refused = Trouble(scene.clock(), scene.clock())
+    store.outbox.settle(claimed, AlertSettlement("retry", scene.clock(), trouble=refused))
+    store.outbox.note_sent(destination, DigestTerms(1, timedelta(minutes=1)), scene.clock())
+    look()
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     plain = rulebook(spellings=SPELLINGS)
     by_company = replace(plain, default=replace(plain.default, keep_with=KeepWith.COMPANY))

@@ -60,7 +60,7 @@ def load_config(
     names = _AllNames.of(files)
     taxonomy, audit = _read_taxonomy(files, notes, names)
     calendars, teams = _read_teams(files, notes, names, now)
-    slas = _read_slas(files, notes, names)
+    slas = _read_slas(files, notes, names, calendars)
     rules, default = _read_rules(files, notes, names, taxonomy)
     routing = files.table("routing.toml", notes)
     reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
@@ -69,7 +69,9 @@ def load_config(
     scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
-    destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
+    destinations = (
+        read_destinations(alerts, kinds, calendars, names.calendars) if alerts else {CONSOLE.name: CONSOLE}
+    )
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
         where = source if isinstance(source, Path) else "this version"
         why = f"there is no such file in {where}, so the only destination is {CONSOLE.name}"
@@ -126,9 +128,11 @@ def _read_teams(
     return calendars, read_teams(file, calendars, names.calendars, names.destinations, names.teams)
 
 
-def _read_slas(files: Files, notes: Notes, names: _AllNames) -> dict[str, SLA]:
+def _read_slas(
+    files: Files, notes: Notes, names: _AllNames, calendars: Mapping[str, Calendar]
+) -> dict[str, SLA]:
     file = files.table("slas.toml", notes)
-    return read_slas(file, names.destinations) if file else {}
+    return read_slas(file, names.destinations, calendars, names.calendars) if file else {}
 
 
 def _read_rules(

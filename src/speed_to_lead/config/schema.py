@@ -106,7 +106,7 @@ def _names(configuration: Configuration) -> dict[str, list[str]]:
         "team": sorted(rulebook.teams),
         "sla": sorted(rulebook.slas),
         "destination": destinations,
-        "target": [*shapes.ROLES, *destinations],
+        "target": [*shapes.ROLES, *(f"level:{number}" for number in range(1, 10)), *destinations],
         "form": sorted(configuration.forms),
         "rule": [rule.name for rule in (*rulebook.rules, rulebook.default)],
     }
@@ -119,7 +119,7 @@ def _definitions(
     words = ("source", "calendar", "team", "sla", "destination", "target", "form", "rule")
     known: dict[str, Schema] = {word: {"enum": names[word]} if word in names else text() for word in words}
     if "target" not in names:  # completed all the same
-        known["target"] = {"anyOf": [{"enum": list(shapes.ROLES)}, text()]}
+        known["target"] = {"anyOf": [{"enum": [*shapes.ROLES, "level:1", "level:2"]}, text()]}
     return known | {"provider": {"enum": list(providers)}}
 
 
@@ -186,6 +186,7 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
             {
                 "type": {"const": kind},
                 "detail": shapes.choice(Detail, "how much it is told of the person; full when left out"),
+                **shapes.QUIET,
                 **{
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")
@@ -194,7 +195,10 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
                 },
             },
             required=("type", *takes.required),
-            more={"oneOf": [{"required": list(way)} for way in takes.ways]} if takes.ways else {},
+            more={
+                "dependentRequired": {"quiet_breaches": ["quiet_outside"], "digest_within": ["digest_over"]}
+            }
+            | ({"oneOf": [{"required": list(way)} for way in takes.ways]} if takes.ways else {}),
         ).schema()
         for kind, takes in kinds.items()
     ]

@@ -161,7 +161,7 @@ def untold(history: tuple[HistoryEntry, ...]) -> tuple[Told, ...]:
     for entry in history:
         for told in _told_by(entry):
             under_way[told.step, told.destination] = told
-        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up"):
+        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up", "alert.folded"):
             under_way.pop((str(entry.details.get("step")), str(entry.details.get("to"))), None)
     return tuple(under_way.values())
 

@@ -11,7 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.storm import DigestTerms
 from speed_to_lead.core.wording import Detail
 
 #: Seconds to wait after the 1st, 2nd, … failed attempt; the last one repeats. Ten attempts span four minutes.
@@ -22,6 +24,13 @@ MAX_RETRY_AFTER = timedelta(minutes=2)
 #: A destination that refuses for ever is left alone for so long, then tried with one alert again: somebody may have
 #: mended it. Vendors ban who goes on and on (Discord: 10,000 refusals in ten minutes).
 DISABLED_FOR = timedelta(hours=1)
+
+
+#: A destination that has taken nothing for so long is passed over: its alerts go to the fallback without a try, all but
+#: one at a time, which finds out when it is back. Else a thousand alerts at one that hangs would wait for half an hour.
+PATIENCE = timedelta(minutes=4)
+#: And this long after its last failure it counts as well again.
+TROUBLE_LASTS = timedelta(minutes=10)
 
 
 class Outcome(StrEnum):
@@ -50,9 +59,40 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """A destination that failed at `since` and has taken nothing after it; it failed last at `last`.
+
+    `rest_until`: it asked to be left alone.
+    """
+
+    since: datetime
+    last: datetime
+    rest_until: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the last failure is so long ago that it says nothing any more."""
+        return now - self.last >= TROUBLE_LASTS
+
+    def rests(self, now: datetime) -> bool:
+        """Whether nothing is to be sent to it now."""
+        return self.rest_until is not None and now < self.rest_until
+
+    def is_long(self, now: datetime) -> bool:
+        """Whether those who wait for it have waited long enough."""
+        return now - self.since >= PATIENCE
+
+    def after(self, failure: "Trouble") -> "Trouble":
+        """The same trouble, with a further failure."""
+        rests = [until for until in (self.rest_until, failure.rest_until) if until is not None]
+        return Trouble(self.since, failure.last, max(rests, default=None))
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """One destination of `alerts.toml`: where its kind sends, with secrets named by environment variable only.
 
+    `digest`: from when on its alerts become one.
+    While the calendar `quiet_outside` is closed it hears of breaches only, with `quiet_breaches` not even of those.
     `options` are the kind's own keys, for example `{"url_env": "SLACK_SDR_URL"}`. `detail` is how much it is told of a person.
     """
 
@@ -60,6 +100,20 @@ class Destination:
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
     detail: Detail = Detail.FULL
+    quiet_outside: Calendar | None = None
+    quiet_breaches: bool = False
+    digest: DigestTerms | None = None
+
+    def quiet_until(self, kind: AlertKind, now: datetime) -> datetime | None:
+        """When an alert of that kind may be sent that may not be now; None where it may.
+
+        Nothing about a breach or about the system waits, unless it is written out for breaches; nor does what calls nobody.
+        """
+        if self.quiet_outside is None or not kind.calls_somebody or self.quiet_outside.is_open(now):
+            return None
+        if kind is AlertKind.BREACHED and not self.quiet_breaches:
+            return None
+        return self.quiet_outside.next_open(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,16 @@ def has_moved(before: Lead, after: Lead) -> bool:
 
 
 def told_among(history: Iterable[HistoryEntry], destinations: Collection[str]) -> tuple[str, ...]:
-    """Those of the destinations that were sent something about the lead, whatever came of it, in the order of the first time."""
-    told = (str(entry.details.get("to")) for entry in history if entry.event.startswith("alert."))
+    """Those of the destinations that were sent something about the lead, whatever came of it, in the order of the first time.
+
+    What was held back was not sent, and of a digest nothing can be brought up to date.
+    """
+    told = (str(entry.details.get("to")) for entry in history if _was_sent(entry))
     return tuple(name for name in dict.fromkeys(told) if name in destinations)
+
+
+def _was_sent(entry: HistoryEntry) -> bool:
+    return entry.event.startswith("alert.") and entry.event != "alert.held" and "digest" not in entry.details
 
 
 def message_name(history: Iterable[HistoryEntry], destination: str) -> str:

@@ -1,5 +1,6 @@
 """What an alert says: composed from the lead's record at the moment of sending, so it is never out of date."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +8,10 @@ from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.lead import Alert, AlertKind, Lead
 from speed_to_lead.core.wording import Detail, Wording, plainly, span_text, words_of
 
-__all__ = ["Message", "compose", "compose_system", "span_text"]
+__all__ = ["Message", "compose", "compose_digest", "compose_system", "span_text"]
+
+#: Leads of a digest are told together: a destination may have room for ten facts, and seven hundred characters in each.
+_LEADS_A_FACT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,8 @@ class Message:
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
     fields are empty for messages about the system. `traceparent` is the trace it belongs to, for a receiver of our own.
+    `members` are the keys of the alerts a digest stands for. `buttons` are what a reader may answer in place, each with its
+    action, its words and what comes back of a press.
     `is_over`: nobody need do anything any more; `is_acknowledged`: somebody said "mine". `handle` is what the destination
     calls the message it has of this lead, "" where it has none or gives no names.
     """
@@ -38,6 +44,8 @@ class Message:
     url: str = ""
     possible_repeat: bool = False
     traceparent: str = ""
+    buttons: tuple[tuple[str, str, str], ...] = ()
+    members: tuple[str, ...] = ()
     is_over: bool = False
     is_acknowledged: bool = False
     handle: str = ""
@@ -117,4 +125,44 @@ def compose_system(alert: Alert, headline: str) -> Message:
         late_seconds=alert.late_seconds,
         possible_repeat=alert.unknown_attempts > 0,
         is_over=alert.kind in _ENDS,
+    )
+
+
+def compose_digest(
+    alert: Alert,
+    leads: Sequence[Lead],
+    teams: Mapping[str, Team],
+    url: str,
+    now: datetime,
+    detail: Detail = Detail.FULL,
+) -> Message:
+    """The message of a digest: how many, the oldest, and each lead by itself. `url` is the list of leads, or "".
+
+    `alert.members` are all in it, also those whose record is gone. `detail` is how much is told of the persons.
+    """
+    told: dict[str, str] = {}
+    for lead in sorted(leads, key=lambda lead: lead.received_at):
+        words = words_of(alert, lead, teams.get(lead.team), "", now, detail)
+        who, waiting = words["person"] or words["who"], words["waiting"]
+        is_waiting = (f"waiting {waiting}", words["due"]) if waiting else ("to nurture",)
+        told[lead.id] = ", ".join((who, *is_waiting, f"{words['rep']} has it"))
+    count = len(alert.members)
+    lines = [f"{words} ({lead_id})" for lead_id, words in told.items()]
+    groups = [lines[start : start + _LEADS_A_FACT] for start in range(0, len(lines), _LEADS_A_FACT)]
+    return Message(
+        key=alert.key,
+        kind=alert.kind,
+        headline=f"{count} alerts at once" if count > 1 else "An alert that waited",
+        facts=(
+            ("Alerts", str(count)),
+            ("Oldest", next(iter(told.values()), "")),
+            *(("Leads", "\n".join(group)) for group in groups),
+        ),
+        decided_at=alert.decided_at,
+        step=alert.step,
+        late_seconds=alert.late_seconds,
+        note=alert.note if alert.fallback_for else "",
+        url=url,
+        possible_repeat=alert.unknown_attempts > 0,
+        members=alert.members,
     )

@@ -7,6 +7,7 @@
     text.py       lead-supplied text made fit to show
     smtp.py       how mail reaches it, likewise
     deadman.py    the sign of life for somebody outside
+    presses.py      what becomes of a Slack message whose button was pressed
     console.py  email.py  sms.py  webhook.py  slack.py  teams.py  google_chat.py  discord.py  pagerduty.py  opsgenie.py
     apprise.py   the kinds
 

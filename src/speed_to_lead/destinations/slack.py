@@ -14,7 +14,8 @@ answered) changes the first one and posts nothing. A first message that is gone,
 What a lead wrote goes out as plain text, or escaped where Slack reads markup, so a lead called `<!channel>` wakes nobody.
 
 The page is a link, not a button: a press on any button makes Slack call the app back, and an app without
-interactivity then shows its reader a warning.
+interactivity then shows its reader a warning. Buttons to answer by are there only where STL_SLACK_SIGNING_SECRETS says
+that somebody listens (web/answers.py).
 """
 
 import json
@@ -189,6 +190,12 @@ def payload(message: Message) -> dict[str, Any]:
         blocks.append(
             {"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escaped(link)}|Open the lead>"}}
         )
+    if message.buttons:
+        pressed = [
+            {"type": "button", "action_id": action, "text": _plain(words), "value": value}
+            for action, words, value in message.buttons
+        ]
+        blocks.append({"type": "actions", "elements": pressed})
     if small := small_print(message):
         blocks.append({"type": "context", "elements": [_plain(small)]})
     fallback = _escaped(one_line(message.headline, FALLBACK_LIMIT)) or str(message.kind)

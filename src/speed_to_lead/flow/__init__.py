@@ -20,10 +20,10 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 from speed_to_lead.flow.availability import UnknownRep, all_reps, set_away, set_back
 from speed_to_lead.flow.contention import Contended
-from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due
+from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due, fold_storm
 from speed_to_lead.flow.heartbeat import SILENT_AFTER, beat
 from speed_to_lead.flow.intake import new_submission_id, receive
-from speed_to_lead.flow.responses import UnknownLead, change_lead
+from speed_to_lead.flow.responses import UnknownLead, answer, change_lead
 from speed_to_lead.flow.routing import Routed, route
 from speed_to_lead.flow.sweeping import Swept, release, sweep
 
@@ -37,8 +37,10 @@ __all__ = [  # noqa: RUF022  in the order a lead meets them
     "release",
     "destinations_due",
     "deliver",
+    "fold_storm",
     "LEASE",
     "change_lead",
+    "answer",
     "UnknownLead",
     "all_reps",
     "set_away",

@@ -9,14 +9,17 @@ from math import inf
 import structlog
 
 from speed_to_lead import tracing
+from speed_to_lead.core.answer import LINK_LASTS, Answer, Asked, link_token
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.delivery import (
     DISABLED_FOR,
     MAX_ATTEMPTS,
+    PATIENCE,
     Attempt,
     Delivered,
     GiveUp,
     RetryAt,
+    Trouble,
     after_attempt,
     told_of_disabled,
 )
@@ -24,7 +27,8 @@ from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
-from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
+from speed_to_lead.core.storm import MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
 from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
@@ -81,6 +85,7 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     clock = _ServerClock(place)
     disabled = place.store.outbox.disabled([destination]).get(destination)
     while go_on():
+        fold_storm(place, destination)
         asked_at = time.monotonic()
         now = clock.at(asked_at)
         claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
@@ -88,11 +93,7 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
             break
         settled += 1
         hand = InHand(claimed, now, asked_at, go_on)
-        if disabled is not None and disabled.until > now:
-            why = f"it is disabled since {to_iso(disabled.at)}, when it refused for ever: {disabled.why}"
-            _note_attempt(place, hand, GiveUp(why), claimed.alert.unknown_attempts, now)
-        else:
-            disabled = _deliver_one(place, hand, now)
+        disabled = _deliver_one(place, hand, now, disabled)
     return settled
 
 
@@ -141,16 +142,13 @@ class InHand:
         return self.claimed_at + timedelta(seconds=instant - self.asked_at)
 
 
-def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> Disabled | None:
-    """Deliver one alert; the destination's state, where it refused for ever: the next one is not sent there."""
+def _deliver_one(
+    place: Workplace, hand: InHand, now: datetime, disabled: Disabled | None = None
+) -> Disabled | None:
+    """Deliver one alert; the destination's state, where it refuses for ever: the next one is not sent there."""
     alert = hand.alert
-    if hand.claimed.is_unreadable:
-        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
-        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
-        return None
-    if why := _why_not_again(place, alert):
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return None
+    if _is_settled_unsent(place, hand, disabled, now):
+        return disabled
     try:
         # Whoever decided it may have it from a config that was published a moment ago.
         if alert.destination not in place.config.destinations:
@@ -199,6 +197,65 @@ def _note_not_sent(place: Workplace, hand: InHand, why: Exception | None, now: d
         _note_attempt(place, hand, GiveUp(error), alert.unknown_attempts, now)
 
 
+def _is_settled_unsent(place: Workplace, hand: InHand, disabled: Disabled | None, now: datetime) -> bool:
+    """Whether nobody is to be tried now: the alert is given up, or its destination wants quiet, and that is noted.
+
+    Quiet comes before what the destination takes: whoever was to hear of it in the morning is not woken in its place.
+    """
+    alert = hand.alert
+    if hand.claimed.is_unreadable:
+        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
+        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
+    elif why := _why_not_again(place, alert):
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    elif until := _quiet_until(place, alert, now):
+        details = {"step": alert.step, "to": alert.destination, "until": to_iso(until)}
+        entry = HistoryEntry(now, "alert.held", details)
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
+    elif why := _why_disabled(disabled, now) or _why_in_vain(place, hand, now):
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    elif until := _storm_until(place, alert, now):
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts))
+    else:
+        return False
+    return True
+
+
+def fold_storm(place: Workplace, destination: str) -> None:
+    """Fold what a storm held back into digests, once its time is over: 1 what is due, 2 which of it may wait, 3 write.
+
+    Any number of couriers may try at once: one that comes second finds the alerts gone, and leaves it at that.
+    """
+    known = place.config.destinations.get(destination)
+    terms = known.digest if known is not None else None
+    storm = place.store.outbox.storm(destination) if terms is not None else None
+    held_until = storm.held_until(terms) if storm is not None and terms is not None else None
+    now = place.store.now() if held_until is not None else None
+    if held_until is None or now is None or now < held_until:
+        return
+    due = place.store.outbox.due(destination, now, MOST_FOLDED)
+    records = place.store.leads.get_many([alert.lead_id for alert in due])
+    leads = [lead if isinstance(lead, Lead) else None for lead in records]
+    waited = [alert for alert, lead in zip(due, leads, strict=True) if may_be_folded(alert, lead)]
+    digest = digest_of(destination, waited, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in waited}
+    if waited and place.store.outbox.fold(digest, lines, now) is Result.APPLIED:
+        log.info("alerts.folded", destination=destination, count=len(waited), alert=digest.key)
+
+
+def _storm_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when an alert waits, because its destination was told enough one by one."""
+    known = place.config.destinations.get(alert.destination)
+    if known is None or known.digest is None or alert.attempts > 1 or not alert.kind.calls_somebody:
+        return None
+    lead = answer_or_error(place.store.leads.get, alert.lead_id)
+    if not isinstance(lead, Lead) or is_hot(lead):
+        return None
+    until = place.store.outbox.note_sent(alert.destination, known.digest, now).held_until(known.digest)
+    # Where the time is over it comes back in a moment, when what waits is folded.
+    return max(until, now + RETURN_PAUSE) if until is not None else None
+
+
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
     """Leave the alert to who has it, or has the key for its lead. Nothing was sent, so it is no attempt."""
     alert = hand.alert
@@ -245,8 +302,12 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
+    trouble = None
+    if isinstance(verdict, RetryAt):
+        # Whoever says "not so fast" says it to all that comes after, too.
+        trouble = Trouble(now, now, verdict.at if attempt.outcome is DeliveryOutcome.RATE_LIMITED else None)
     disabled = _disabled_by(place, alert, attempt, now)
-    _note_attempt(place, hand, verdict, unknown, now, attempt)
+    _note_attempt(place, hand, verdict, unknown, now, attempt, trouble)
     return disabled
 
 
@@ -278,6 +339,36 @@ def _why_not_again(place: Workplace, alert: Alert) -> str:
     if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
         return "it may have arrived twice already, and another try could double it again"
     return ""
+
+
+def _quiet_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when the destination wants to hear nothing of that kind; whether anybody waits still is asked then."""
+    destination = place.config.destinations.get(alert.destination)
+    return destination.quiet_until(alert.kind, now) if destination is not None else None
+
+
+def _why_disabled(disabled: Disabled | None, now: datetime) -> str:
+    """Why an alert is given up that is not sent at all, or nothing. It is tried again once that time is over."""
+    if disabled is None or disabled.until <= now:
+        return ""
+    return f"it is disabled since {to_iso(disabled.at)}, when it refused for ever: {disabled.why}"
+
+
+def _why_in_vain(place: Workplace, hand: InHand, now: datetime) -> str:
+    """Why an alert is given up although nobody tried now: its destination takes nothing, and another one may."""
+    if not hand.claimed.is_in_vain:
+        return ""
+    fallback = _fallback(place, hand.alert, "", now)
+    if fallback is None or place.store.outbox.in_trouble(fallback.destination, now):
+        return ""
+    return f"it has taken nothing for {span_text(PATIENCE)} or more"
+
+
+def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert | None:
+    if alert.kind is AlertKind.MOVED:
+        return None  # nobody is called by it, so nobody else need hear it
+    team = place.config.rulebook.teams.get(alert.team)
+    return fallback_of(alert, team, place.fallback_destination, why, now)
 
 
 def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
@@ -315,6 +406,8 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         result, send_before = _confirm(place, hand, None)
         if result is Result.GONE:
             raise _LeaseLost
+        if alert.kind is AlertKind.DIGEST:
+            return _Ready(_digest(place, alert, now), send_before)
         message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
         return _Ready(message, send_before)
     for _ in range(MAX_ROUNDS):
@@ -353,15 +446,28 @@ def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result,
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
-    url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
+    asked = Asked(lead.id, lead.rep or "")
+    if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
+        until = alert.decided_at + LINK_LASTS
+        url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
+    else:
+        url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
     label = rulebook.taxonomy.source(lead.source).label
     handle = ""
     if place.follows_leads(alert.destination):
         handle = message_name(place.store.leads.history(lead.id), alert.destination)
-    destination = place.config.destinations.get(alert.destination)
-    detail = destination.detail if destination is not None else Detail.FULL
+    detail = _detail_for(place, alert.destination)
     team = rulebook.teams.get(lead.team)
-    return compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
+    message = compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
+    if not (place.takes_presses and lead.is_open):
+        return message
+    buttons = tuple((f"answer:{one}", one.words, f"{lead.id} {asked.rep}".rstrip()) for one in Answer)
+    return replace(message, buttons=buttons)
+
+
+def _detail_for(place: Workplace, name: str) -> Detail:
+    destination = place.config.destinations.get(name)
+    return destination.detail if destination is not None else Detail.FULL
 
 
 def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
@@ -387,6 +493,16 @@ def _shown(message: Message) -> tuple[bool, bool, str]:
     return message.is_over, message.is_acknowledged, message.rep
 
 
+def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:
+    """What a digest says, as things stand: whoever was answered meanwhile is in it, and said to be."""
+    members = [member.partition(":")[0] for member in digest.members]
+    records = place.store.leads.get_many(members)
+    leads = [lead for lead in records if isinstance(lead, Lead)]
+    url = f"{place.public_url}/v1/leads?state=open" if place.public_url else ""
+    detail = _detail_for(place, digest.destination)
+    return compose_digest(digest, leads, place.config.rulebook.teams, url, now, detail)
+
+
 _SYSTEM_HEADLINES = {
     AlertKind.CONTRADICTION: "Something does not add up",
     AlertKind.FORM_SILENT: "A form has gone silent",
@@ -405,6 +521,7 @@ def _note_attempt(
     unknown: int,
     now: datetime,
     attempt: Attempt | None = None,
+    trouble: Trouble | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
@@ -419,12 +536,9 @@ def _note_attempt(
             entry = HistoryEntry(
                 now, "alert.failed", details | {"why": attempt.detail if attempt else "", "next": to_iso(at)}
             )
-            settlement = AlertSettlement("retry", at, unknown, entry)
+            settlement = AlertSettlement("retry", at, unknown, entry, trouble=trouble)
         case GiveUp(why=why):
-            team = place.config.rulebook.teams.get(alert.team)
-            fallback = fallback_of(alert, team, place.fallback_destination, why, now)
-            if alert.kind is AlertKind.MOVED:
-                fallback = None  # nobody is called by it, so nobody else need hear it
+            fallback = _fallback(place, alert, why, now)
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)

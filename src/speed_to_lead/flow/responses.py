@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from speed_to_lead import tracing
+from speed_to_lead.core.answer import Answer, Asked
 from speed_to_lead.core.follow_up import follow_up, has_moved, told_among
-from speed_to_lead.core.lead import Lead, LeadChange
+from speed_to_lead.core.lead import Lead, LeadChange, Response, ResponseKind
+from speed_to_lead.core.response import close_lead, pass_on, record_response
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.store import Result
@@ -15,6 +17,36 @@ from speed_to_lead.workplace import Workplace
 
 class UnknownLead(LookupError):
     """There is no lead of that id."""
+
+
+def answer(
+    place: Workplace,
+    asked: Asked,
+    said: Answer,
+    by: str,
+    via: str,
+    evidence: str = "",
+    at: datetime | None = None,
+) -> tuple[Lead, bool]:
+    """The lead after an answer given where the alert was read, and whether it changed anything. `at`: now, if not given.
+
+    Raises what `change_lead` raises, and ImpossibleChange.
+    """
+
+    def decide(lead: Lead, now: datetime) -> LeadChange | None:
+        rulebook = place.config.rulebook
+        match said:
+            case Answer.NOT_A_LEAD:
+                return close_lead(lead, "not a lead", by, now)
+            case Answer.PASS_ON:
+                tally = place.store.reps.tally(set(rulebook.teams_asked.get(lead.team, ())))
+                return pass_on(lead, rulebook.teams, tally, asked, by, now, rulebook.meanings)
+            case _:
+                happened = min(max(at, lead.received_at), now) if at is not None else now
+                kind = ResponseKind(said.value)
+                return record_response(lead, Response(kind, by, happened, now, via, evidence), now)
+
+    return change_lead(place, asked.lead_id, decide)
 
 
 def change_lead(

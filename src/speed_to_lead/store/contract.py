@@ -12,9 +12,11 @@ from typing import Protocol
 
 from speed_to_lead.core.assignment import Rotation, Tally
 from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, Ledger, LoadFacts
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.settlement import DeadLetter, Settlement
+from speed_to_lead.core.storm import DigestTerms, Storm
 from speed_to_lead.core.submission import Submission
 
 
@@ -78,11 +80,13 @@ class ClaimedAlert:
     """An alert leased to one courier. `alert.attempts` counts this attempt.
 
     `is_unreadable`: no courier could read it, often enough. `alert` holds what its key says, and is to be given up.
+    `is_in_vain`: its destination has taken nothing for minutes, and another alert is finding out whether it does now.
     """
 
     alert: Alert
     token: str
     is_unreadable: bool = False
+    is_in_vain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class AlertSettlement:
     """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
 
     `at` is the next attempt for retry and for returned, which is no attempt: nothing was sent, and it does not count.
+    `trouble` is what a retry says about its destination; a delivery ends it.
     """
 
     result: str
@@ -114,6 +119,7 @@ class AlertSettlement:
     unknown_attempts: int = 0
     history: HistoryEntry | None = None
     fallback: Alert | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,12 +468,19 @@ class Outbox(Protocol):
         """Put an alert about the system into the outbox, once for each key."""
 
     def destinations_due(self, now: datetime) -> dict[str, int]:
-        """Destinations with alerts due at `now`, and how many."""
+        """Destinations with alerts due at `now`, and how many; one that wants to be left alone is left out."""
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for so long that nobody should wait for it."""
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
-        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
+        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already.
+
+        One that asked to be left alone gets nothing until then, and then one alert at a time until it takes one. Where
+        it has taken nothing for minutes, all but one are leased as in vain.
+        """
 
     def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
         """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
@@ -479,6 +492,21 @@ class Outbox(Protocol):
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""
 
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination, this one included, in the time that began with the first of them."""
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted; None where nothing was lately."""
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts of a destination that are due and in nobody's hands, the longest due first."""
+
+    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+        """Put the digest in the place of its members, each with its line of history, and begin to count anew.
+
+        STALE, and nothing done, where one of them is under way or gone.
+        """
+
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet with the instant of their next attempt, soonest first."""
 
@@ -489,7 +517,10 @@ class Outbox(Protocol):
         """Try a dead alert again from the beginning."""
 
     def disable(self, destination: str, disabled: Disabled) -> Result:
-        """Send nothing there until then; KNOWN where it is so already. It ends by itself, by the server's own clock."""
+        """Send nothing there until then; KNOWN where it is so already. It ends by itself, by the server's own clock.
+
+        A rest it asked for is forgotten: what it does not get is given up at once, for others to hear.
+        """
 
     def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
         """Those of these destinations, or of all that ever had an alert, where nothing is sent just now."""

@@ -209,6 +209,14 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
 
+    def trouble(self, destination: str) -> str:
+        """String with expiry: since when a destination has taken nothing, and until when it wants to be left alone."""
+        return self._key("outbox", destination, "trouble")
+
+    def storm(self, destination: str) -> str:
+        """String with expiry: how many alerts a destination with a digest was to get, and since when."""
+        return self._key("outbox", destination, "storm")
+
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""
         return self._key("dead-letter", submission_id)

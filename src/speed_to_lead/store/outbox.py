@@ -3,13 +3,15 @@
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
-from speed_to_lead.core.lead import Alert, AlertKind, Lead
+from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
+from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
 from speed_to_lead.store.contract import (
     LOCKED_PAUSE,
     AlertSettlement,
@@ -28,6 +30,8 @@ from speed_to_lead.store.server import Server, text, translated_errors
 UNREADABLE_PAUSE = timedelta(minutes=1)
 UNREADABLE_TRIES = 10
 
+#: What was counted of a storm is kept so long; it is of use for as long as the longest time that config may name.
+STORM_KEPT = timedelta(hours=1)
 _ATTEMPTS = re.compile(rb"(\d+):(\d+):")
 
 
@@ -57,7 +61,20 @@ class RedisOutbox:
             pipe = self._client.pipeline(transaction=False)
             for name in names:
                 pipe.zcount(self._keys.outbox(name), "-inf", to_ms(now))
-            return {name: count for name, count in zip(names, pipe.execute(), strict=True) if count}
+            pipe.mget([self._keys.trouble(name) for name in names] or [self._keys.trouble("")])
+            *counts, troubles = pipe.execute()
+        due = {}
+        for name, count, known in zip(names, counts, troubles, strict=bool(names)):
+            trouble = _trouble(known, now)
+            if count and not (trouble and trouble.rests(now) and not trouble.is_long(now)):
+                due[name] = count
+        return due
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for long."""
+        with translated_errors():
+            trouble = _trouble(self._client.get(self._keys.trouble(destination)), now)
+        return trouble is not None and trouble.is_long(now)
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
@@ -68,12 +85,22 @@ class RedisOutbox:
             token = secrets.token_hex(8)
             answer = self._server.run_one(
                 "claim_alert",
-                [keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts],
-                [to_ms(now), to_ms(now + lease), token, at_once],
+                [
+                    *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts),
+                    keys.trouble(destination),
+                ],
+                [
+                    to_ms(now),
+                    to_ms(now + lease),
+                    token,
+                    at_once,
+                    PATIENCE // MILLISECOND,
+                    TROUBLE_LASTS // MILLISECOND,
+                ],
             )
             if answer is None:
                 return None
-            key, document, attempts, unknown = answer
+            key, document, attempts, unknown, in_vain = answer
             if document is None:
                 continue
             try:
@@ -82,7 +109,7 @@ class RedisOutbox:
                 self._leave(document, attempts, unknown, token, now)
                 continue
             if alert is not None:
-                return ClaimedAlert(alert, token)
+                return ClaimedAlert(alert, token, is_in_vain=bool(in_vain))
             if attempts >= UNREADABLE_TRIES:
                 return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
             self._put_off(destination, text(key), token, now)
@@ -112,10 +139,12 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(destination),
                 keys.metrics,
+                keys.trouble(destination),
             ],
             [
                 *(key, token, "retry", to_ms(now + UNREADABLE_PAUSE), 0, "", "", "", "", ""),
                 dump(counts_of_unread_alert(destination, "retry")),
+                *("", 0, 0),
             ],
         )
 
@@ -126,7 +155,14 @@ class RedisOutbox:
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
-        keys, alert, fallback = self._keys, claimed.alert, settlement.fallback
+        keys, alert, fallback, trouble = (
+            self._keys,
+            claimed.alert,
+            settlement.fallback,
+            settlement.trouble,
+        )
+        members = alert.members if settlement.result == "delivered" else ()
+        marked = [delivered_in(alert, member, settlement.at) for member in members]
         answer = self._server.run_one(
             "settle_alert",
             [
@@ -140,6 +176,8 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
                 keys.metrics,
+                keys.trouble(alert.destination),
+                *(keys.lead(lead_id) for lead_id, _ in marked),
             ],
             [
                 alert.key,
@@ -159,9 +197,50 @@ class RedisOutbox:
                     else ("", "", "", "")
                 ),
                 dump(counts_of_attempt(alert, settlement.result, settlement.at)),
+                to_ms(trouble.last) if trouble else "",
+                to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
+                TROUBLE_LASTS // MILLISECOND,
+                *(line_of(line, self._vault) for _, line in marked),
             ],
         )
         return Result(text(answer))
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination."""
+        arguments = [to_ms(now), terms.within // MILLISECOND, terms.over, STORM_KEPT // MILLISECOND]
+        began, count = self._server.run_one("note_sent", [self._keys.storm(destination)], arguments)
+        return Storm(from_ms(int(began)), int(count))
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted."""
+        with translated_errors():
+            known = self._client.get(self._keys.storm(destination))
+        if known is None:
+            return None
+        began, count = known.split(b":")
+        return Storm(from_ms(int(began)), int(count))
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts that are due; one that is leased is due when its lease is over."""
+        with translated_errors():
+            found = self._client.zrangebyscore(
+                self._keys.outbox(destination), "-inf", to_ms(now), start=0, num=limit
+            )
+        alerts = self._alerts(found)
+        return [alerts[key] for key in found if key in alerts]
+
+    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+        """Put the digest in the place of its members."""
+        keys, destination = self._keys, digest.destination
+        names = [
+            *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts, keys.ledger),
+            keys.storm(destination),
+            *(keys.lead(key.partition(":")[0]) for key in lines),
+        ]
+        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now)]
+        for key, line in lines.items():
+            arguments += [key, line_of(line, self._vault)]
+        return Result(text(self._server.run_one("fold_alerts", names, arguments)))
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""
@@ -189,11 +268,14 @@ class RedisOutbox:
         return Result(text(answer))
 
     def disable(self, destination: str, disabled: Disabled) -> Result:
-        """Send nothing there for a while."""
+        """Send nothing there for a while; a rest it asked for before holds back nothing that others are to hear instead."""
         text_of_it = dump({"at": to_ms(disabled.at), "until": to_ms(disabled.until), "why": disabled.why})
         span = max((disabled.until - disabled.at) // MILLISECOND, 1)
         with translated_errors():
-            was_set = self._client.set(self._keys.disabled(destination), text_of_it, nx=True, px=span)
+            pipe = self._client.pipeline(transaction=True)
+            pipe.set(self._keys.disabled(destination), text_of_it, nx=True, px=span)
+            pipe.delete(self._keys.trouble(destination))
+            was_set, _ = pipe.execute()
         return Result.APPLIED if was_set else Result.KNOWN
 
     def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
@@ -235,6 +317,15 @@ class RedisOutbox:
 def _disabled(value: bytes) -> Disabled:
     said = json.loads(value)
     return Disabled(from_ms(said["at"]), from_ms(said["until"]), said["why"])
+
+
+def _trouble(known: bytes | None, now: datetime) -> Trouble | None:
+    """What the store knows of a destination's trouble, as settle_alert.lua writes it."""
+    if known is None:
+        return None
+    since, rest, last = (int(part) for part in known.split(b":"))
+    trouble = Trouble(from_ms(since), from_ms(last), from_ms(rest) if rest else None)
+    return None if trouble.is_over(now) else trouble
 
 
 def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetime) -> Alert:
