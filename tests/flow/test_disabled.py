@@ -1,10 +1,12 @@
 """A destination that refuses for ever: nothing more is sent there, nobody goes unheard, and everybody concerned is told once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.flow.scene import DELIVERED, REFUSED, Scene
 
-from speed_to_lead.core.delivery import DISABLED_FOR, Attempt, Outcome
+from speed_to_lead.core.calendar import Calendar, Span
+from speed_to_lead.core.delivery import DISABLED_FOR, Attempt, Destination, Outcome
 from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.store.contract import Disabled
 
@@ -81,3 +83,42 @@ def test_the_fallback_is_never_disabled(scene: Scene) -> None:
     scene.deliver()
     assert {"ana-slack", "managers"} == set(scene.store.outbox.disabled())
     assert len(scene.people["console"].heard) > 1
+
+
+def test_what_is_disabled_waits_for_no_rest_it_asked_for(scene: Scene) -> None:
+    """It said "not so fast", then "never": what it does not get is for its manager at once, not when the rest is over."""
+    ana = scene.people["ana-slack"]
+    ana.answers = [Attempt(Outcome.RATE_LIMITED, "429", timedelta(seconds=90))]
+    for _ in range(6):  # three of them are ana's
+        scene.submit()
+    scene.route()
+    scene.deliver()
+    assert (1, 0) == (len(ana.heard), _told_instead(scene))
+    now = scene.clock()
+    scene.store.outbox.disable("ana-slack", Disabled(now, now + DISABLED_FOR, "gone"))
+    scene.deliver()
+    assert (1, 2) == (len(ana.heard), _told_instead(scene))
+    scene.later(2)
+    scene.deliver()
+    assert (1, 3) == (len(ana.heard), _told_instead(scene))
+
+
+def test_quiet_comes_before_disabled(scene: Scene) -> None:
+    """What it was to hear in the morning wakes nobody in its place at night; by then it may be mended."""
+    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
+    quiet = {"ana-slack": Destination("ana-slack", "console", quiet_outside=hours)}
+    at_night = replace(
+        scene, place=replace(scene.place, config=replace(scene.place.config, destinations=quiet))
+    )
+    now = scene.clock()
+    at_night.store.outbox.disable("ana-slack", Disabled(now, now + timedelta(days=1), "gone"))
+    lead = at_night.routed()
+    assert ["lead.routed", "alert.held"] == at_night.events(lead.id)
+    assert 0 == _told_instead(at_night)
+    at_night.later(61)
+    at_night.deliver()
+    assert (0, 1) == (len(at_night.people["ana-slack"].heard), _told_instead(at_night))
+
+
+def _told_instead(scene: Scene) -> int:
+    return scene.heard().get("managers", []).count("lead.assigned 0%~ana-slack")

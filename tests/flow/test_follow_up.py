@@ -9,9 +9,12 @@ from tests.flow.scene import REFUSED, UNKNOWN, Destination, Scene
 
 from speed_to_lead import flow
 from speed_to_lead.core import delivery
+from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import Attempt, Outcome
-from speed_to_lead.core.lead import ResponseKind
+from speed_to_lead.core.follow_up import told_among
+from speed_to_lead.core.lead import HistoryEntry, ResponseKind
 from speed_to_lead.core.message import Message
+from speed_to_lead.core.storm import DigestTerms
 
 POSTED = Attempt(Outcome.DELIVERED, "ok", handle="C1/1.1")
 #: Longer than a courier's lease.
@@ -163,3 +166,36 @@ def test_without_such_a_destination_nothing_more_is_read_or_written(scene: Scene
     lead = scene.routed()
     scene.respond(lead.id)
     assert [] == scene.waiting()
+
+
+def test_what_brings_up_to_date_waits_for_no_morning_and_no_digest(following: Scene) -> None:
+    """It calls nobody: an incident ends at night as well, and by itself."""
+    closed = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("23:00-23:01"),)))
+    lead = following.routed()
+    following.live(11)
+    following.forget()
+    known = following.place.config.destinations["managers"]
+    quiet = replace(
+        known, quiet_outside=closed, quiet_breaches=True, digest=DigestTerms(1, timedelta(minutes=1))
+    )
+    config = replace(
+        following.place.config, destinations={**following.place.config.destinations, "managers": quiet}
+    )
+    at_night = replace(following, place=replace(following.place, config=config))
+    for kind in (ResponseKind.ACKNOWLEDGED, ResponseKind.ATTEMPTED):
+        at_night.respond(lead.id, kind)
+        at_night.deliver()
+        at_night.later(1)
+    assert [False, True] == [message.is_over for message in at_night.people["managers"].heard]
+
+
+def test_what_was_never_sent_by_itself_is_not_brought_up_to_date(following: Scene) -> None:
+    """What was held back was not read, and a digest names many: nothing of this lead is there to change."""
+    now = following.clock()
+    lines = (
+        HistoryEntry(now, "alert.held", {"step": "0%", "to": "held"}),
+        HistoryEntry(now, "alert.folded", {"step": "0%", "to": "folded", "digest": "storm:d:folded"}),
+        HistoryEntry(now, "alert.delivered", {"step": "0%", "to": "folded", "digest": "storm:d:folded"}),
+        HistoryEntry(now, "alert.failed", {"step": "0%", "to": "tried"}),
+    )
+    assert ("tried",) == told_among(lines, {"held", "folded", "tried"})

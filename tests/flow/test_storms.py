@@ -11,6 +11,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.delivery import Attempt, Destination
 from speed_to_lead.core.sla import Step, StepTime
 from speed_to_lead.core.storm import HOT_WITHIN, DigestTerms
+from speed_to_lead.core.wording import SOMEBODY, Detail
 
 MINUTE = timedelta(minutes=1)
 
@@ -110,3 +111,18 @@ def test_more_than_fit_are_several_digests(memory_scene: Scene) -> None:
     told = [key for message in heard for key in (message.members or (message.key,))]
     assert sorted(f"{lead_id}:0%:managers" for lead_id in ids) == sorted(told)
     assert 10 > len(heard)
+
+
+def test_a_digest_tells_no_more_of_the_persons_than_its_destination_may_know(scene: Scene) -> None:
+    """Where the least is to be told, it names the leads and nobody in them."""
+    scene = stormy(scene)
+    known = scene.place.config.destinations["managers"]
+    least = {"managers": replace(known, detail=Detail.MINIMAL)}
+    scene = replace(scene, place=replace(scene.place, config=replace(scene.place.config, destinations=least)))
+    leads_at_once(scene, 7)
+    scene.later(1.1)
+    scene.deliver()
+    *_, digest = scene.people["managers"].heard
+    assert 5 == len(digest.members)
+    assert "Kim" not in repr(digest)
+    assert dict(digest.facts)["Oldest"].startswith(f"{SOMEBODY}, waiting ")

@@ -406,3 +406,12 @@ def test_a_digest_takes_nothing_that_is_under_way(store: Store, now: datetime) -
     store.outbox.settle(first, AlertSettlement("delivered", now))
     assert Result.STALE == store.outbox.fold(digest, lines, now)
     assert ["s1", "s2"] == [alert.step for alert in store.outbox.due("managers", now, 9)]
+
+
+def test_a_destination_that_is_disabled_rests_no_more(store: Store, now: datetime) -> None:
+    """What it does not get is given up at once, for others to hear; that does not wait for a rest it asked for."""
+    in_trouble(store, now, rest=MINUTE)
+    assert store.outbox.claim("managers", now, LEASE, at_once=9) is None
+    store.outbox.disable("managers", Disabled(now, now + timedelta(hours=1), "HTTP 410 Gone"))
+    assert {"managers": 3} == store.outbox.destinations_due(now)
+    assert store.outbox.claim("managers", now, LEASE, at_once=9) is not None

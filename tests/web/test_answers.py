@@ -15,8 +15,10 @@ from tests.web.conftest import AUTHORIZED, LEAD, Web, route_all, web_on
 
 from speed_to_lead.core.answer import Answer, Asked, link_token
 from speed_to_lead.core.delivery import Attempt, Outcome
-from speed_to_lead.core.lead import Lead, LeadState
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.core.message import Message, compose
 from speed_to_lead.destinations import presses
+from speed_to_lead.destinations.pagerduty import dedup_key
 from speed_to_lead.web.answers import MAX_BODY_BYTES, slack_refusal
 
 LINKS, SLACK, PAGERDUTY = "secret-of-the-links", "secret-of-the-slack-app", "secret-of-pagerduty"
@@ -245,12 +247,18 @@ def test_nothing_but_slack_is_called_and_nothing_forged_is_done(
     assert [] == told
 
 
+def told_of(lead: Lead) -> Message:
+    """What PagerDuty was told of the lead, by which its incident has its key."""
+    alert = Alert(lead.id, "100%", "pager", AlertKind.BREACHED, lead.deadline)
+    return compose(alert, lead, None, "", "", lead.deadline)
+
+
 def incident(web: Web, lead: Lead, kind: str, agent: dict[str, str] | None, secret: str = PAGERDUTY) -> Any:
     event = {
         "id": "01D",
         "event_type": f"incident.{kind}",
         "agent": agent,
-        "data": {"id": "P1", "incident_key": lead.id},
+        "data": {"id": "P1", "incident_key": dedup_key(told_of(lead))},
     }
     body = json.dumps({"event": event}).encode()
     signature = f"v1={'0' * 64},v1={hmac.digest(secret.encode(), body, 'sha256').hex()}"
