@@ -42,6 +42,7 @@ _FAILED: Final = frozenset(
 )
 #: The thread has so long beyond the timeout to say that it is over.
 _GRACE: Final = 0.05
+_END_SECONDS: Final = 2.0
 
 
 class _Outcome(NamedTuple):
@@ -73,6 +74,12 @@ class Lookups:
         for lookup in {one.lookup for one in asked}:
             self._count(lookup, [outcomes[one] for one in asked if one.lookup == lookup])
         return {one: refusal or outcomes[one].said for one, refusal in answers.items()}
+
+    def close(self) -> None:
+        """Let go of the connections; the next question makes new ones."""
+        if self._thread is not None and self._thread.is_mine:
+            self._thread.end()
+        self._thread = None
 
     def _refusal(self, lookup: Lookup) -> LookedUp | None:
         """Why it is not asked now; None where it is."""
@@ -136,7 +143,17 @@ class _Thread:
             },
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-        threading.Thread(target=self.loop.run_forever, name="look-ups", daemon=True).start()
+        self._runs = threading.Thread(target=self.loop.run_forever, name="look-ups", daemon=True)
+        self._runs.start()
+
+    def end(self) -> None:
+        """Close everything, where the thread is not held by something; then that is left to the end of the process."""
+        closing = asyncio.run_coroutine_threadsafe(self.http.aclose(), self.loop)
+        with suppress(TimeoutError):
+            closing.result(_END_SECONDS)
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._runs.join(_END_SECONDS)
+            self.loop.close()
 
     @property
     def is_mine(self) -> bool:
