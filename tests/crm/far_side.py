@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,7 +44,7 @@ class Crm:
     def lookup(self, timeout: timedelta = USUAL_WAIT, **more: Any) -> Lookup:
         """A look-up that asks it."""
         url = f"http://127.0.0.1:{self.port}/owners/{{domain}}?email={{email}}"
-        return Lookup(**{"name": "crm", "url": url, "owner": "owner.email", "timeout": timeout} | more)
+        return replace(Lookup("crm", url, "owner.email", timeout=timeout), **more)
 
 
 class _Server(ThreadingHTTPServer):
