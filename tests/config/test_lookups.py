@@ -7,6 +7,7 @@ from tests.config.builders import NOW, ConfigDirectory
 
 from speed_to_lead.config import warnings_of
 from speed_to_lead.core.lookup import Lookup
+from speed_to_lead.workplace import secrets_of
 
 URL = "https://crm.example.com/owners?email={email}"
 REFERRAL = 'name = "Referral"'
@@ -28,6 +29,7 @@ def test_a_look_up(config: ConfigDirectory) -> None:
     } == rulebook.lookups
     assert ["", "crm", ""] == [rule.lookup for rule in (*rulebook.rules, rulebook.default)]
     assert rulebook.asks_lookups
+    assert ("look-up crm", "CRM_TOKEN") in secrets_of(config.load())
 
 
 def test_one_that_no_rule_names(config: ConfigDirectory) -> None:
