@@ -106,6 +106,7 @@ def _as_json(
             }
             for touch in touches
         ],
+        "looked_up": lead.looked_up and lead.looked_up._asdict(),
         "not_known": list(NOT_KNOWN),
     }
 
@@ -161,6 +162,10 @@ def _tell(
             say(f"  {safe(reason)}")
     for touch in touches:
         _tell_touch(touch)
+    if lead.looked_up is not None:
+        name, owner, problem = lead.looked_up
+        said = f'named "{safe(owner)}"' if owner else f"gave no owner: {safe(problem)}"
+        say(f"\nLook-up {safe(name)} was asked when the lead came, and {said}")
     if found.reps:
         say(f"\nBy calendar and leave, at {to_iso(found.at)}")
         say_facts([(one.rep, one.why) for one in found.reps])
