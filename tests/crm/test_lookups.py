@@ -2,10 +2,12 @@
 
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 from tests.crm.far_side import Crm, refused_port
 from tests.servers import wait_until
 
@@ -15,9 +17,9 @@ from speed_to_lead.crm import lookups
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.spellings import SPELLINGS
 
-SHORT = timedelta(milliseconds=300)
+SHORT = timedelta(milliseconds=700)
 #: More than a timeout, less than two: what a loaded machine may take besides.
-SOON = 0.55
+SOON = 1.35
 
 
 def question(crm: Crm, email: str = "kim@acme.example", timeout: timedelta = SHORT) -> Question:
@@ -104,7 +106,7 @@ def test_the_timeout_ends_everything(crm: Crm, nastily: str) -> None:
     """Neither silence nor an answer a byte at a time holds whoever asks."""
     setattr(crm, nastily, True)
     began = time.monotonic()
-    assert LookedUp("crm", problem="no answer within 0.3s") == said(crm)
+    assert LookedUp("crm", problem="no answer within 0.7s") == said(crm)
     assert SOON > time.monotonic() - began
 
 
@@ -116,7 +118,7 @@ def test_a_thread_that_is_held_is_not_waited_for(crm: Crm) -> None:
     assert asking._thread is not None
     asking._thread.loop.call_soon_threadsafe(time.sleep, 0.8)
     began = time.monotonic()
-    assert "no answer within 0.3s" == asking.ask([one])[one].problem
+    assert "no answer within 0.7s" == asking.ask([one])[one].problem
     assert SOON > time.monotonic() - began
 
 
@@ -164,6 +166,18 @@ def test_connections_come_back_after_many_that_hung(crm: Crm, monkeypatch: pytes
     wait_until(lambda: answer == set(asking.ask(people).values()), "all are answered")
 
 
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """What a test sets up for logs is gone after it."""
+    root, http = logging.getLogger(), logging.getLogger("httpx")
+    handlers, levels = root.handlers[:], (root.level, http.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    http.setLevel(levels[1])
+    structlog.reset_defaults()
+
+
 @pytest.mark.parametrize("status", [200, 302, 400, 404])
 def test_who_answers_is_asked_again(crm: Crm, status: int) -> None:
     """That a person is not known, or has no owner, says nothing about the next one."""
@@ -174,8 +188,13 @@ def test_who_answers_is_asked_again(crm: Crm, status: int) -> None:
     assert 6 == len(crm.asked)
 
 
-def test_nothing_of_it_is_logged(crm: Crm, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_of_it_is_logged(
+    crm: Crm, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logs: None
+) -> None:
     """Neither the address with the person's in it nor the answer stands in the log, whatever happens."""
+    monkeypatch.setattr(
+        lookups, "log", structlog.get_logger()
+    )  # a logger keeps the set-up it was first used with
     set_up_logs("info", "json")
     crm.says("somebody")
     asking, one = crm.client(), question(crm, "kim.secret@acme.example", timedelta(seconds=1))

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ from speed_to_lead.core.submission import (
 _NO_FORM = Form(name="api", provider="generic", auth="none")
 
 #: Numbers below this are seconds since 1970 or no time at all; in milliseconds they would be before 1973.
+_WIDE_NUMBER = re.compile(r"-?[0-9]{17,}")
 _LEAST_MS = 10**11
 
 STATELESS = (
@@ -249,6 +251,8 @@ def _known_to_the_server(route: Route, assigned: Assigned, rulebook: Rulebook) -
 def receipt_of(given: Any, now: datetime) -> datetime:
     """The instant of receipt, to the millisecond."""
     instant = now
+    if isinstance(given, str) and _WIDE_NUMBER.fullmatch(given):  # read as text, like every number so wide
+        raise Unexplainable(f"received_at: {given[:40]} is no number of milliseconds that a calendar knows")
     if isinstance(given, str):
         try:
             instant = from_iso(given)
