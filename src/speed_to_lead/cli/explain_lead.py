@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from speed_to_lead.cli.connect import NotFound, opened_store
+from speed_to_lead.cli.connect import NotFound, lead_known_as, opened_store
 from speed_to_lead.cli.output import safe, say, say_facts, say_json, say_table
 from speed_to_lead.cli.rules_in_use import RulesInUse, rules_decided_with
 from speed_to_lead.config import Configuration
@@ -29,10 +29,7 @@ from speed_to_lead.workplace import API_FORM
 def explain_lead(lead_id: str, config: Path | None, *, as_json: bool) -> bool:
     """Print it; whether what was decided and what is decided anew agree. Raises UnknownLead, NotFound, ConfigError."""
     with opened_store() as store:
-        lead = store.leads.get(lead_id)
-        if lead is None:
-            known = store.queue.lead_of([lead_id]).get(lead_id)
-            lead = store.leads.get(known) if known else None
+        lead = lead_known_as(store, lead_id)
         if lead is None:
             raise UnknownLead(lead_id)
         history = store.leads.history(lead.id)

@@ -55,8 +55,8 @@ LOOK_AHEAD = 600
 #: Floods are minutes of work. What is due within the hour may have a step of its ladder within minutes; what is due
 #: later has not: there is time to route it, and for somebody to answer it.
 PATIENCE = timedelta(hours=1)
-#: While the flood lasts a router settles so many of those put off with each look ahead: one of twenty that it takes.
-#: Theirs is a sixth of its time, so they never stand still, and sorting is hardly slower.
+#: While the flood lasts a router settles so many of those put off with each look ahead: one for 28 that it takes then.
+#: So they never stand still, and sorting is hardly slower.
 PATIENT_SHARE = 50
 #: A router that has not settled an entry for this long is taken for dead.
 RECLAIM_AFTER = timedelta(seconds=5)
