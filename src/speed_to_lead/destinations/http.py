@@ -31,7 +31,9 @@ from speed_to_lead.destinations.transport import new_transports
 #: For each step (one address, one read); all of them together end with the deadline that `post` sets.
 TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=3.0, pool=2.0)
 #: Node's servers hang up on an idle connection after 5 s; a request that meets the hang-up has an unknown outcome.
-LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=4.0)
+#: As many as there are couriers in a process (worker.couriers), so that none waits for another's connection, nor makes its own
+#: anew because others keep theirs.
+LIMITS: Final = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=4.0)
 #: An answer is a word or a small JSON object; more is not read, and neither is one that trickles in for longer.
 BODY_LIMIT: Final = 4096
 BODY_SECONDS: Final = 3.0

@@ -482,15 +482,27 @@ class Outbox(Protocol):
         it has taken nothing for minutes, all but one are leased as in vain.
         """
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """APPLIED and the lead it is about, as it is now, once no failover takes back either: then it may be sent.
 
-        The lease then lasts until `leased_until`, however long ago it was given. STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
-        where too few replicas say so in time.
+        The lease then lasts until `leased_until`, however long ago it was given. GONE where it is another courier's. None
+        where there is no such lead, or the alert is about the system. Raises UnreadableRecord, and StoreUnavailable where
+        too few replicas hold it in time.
         """
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """`settle`, then `claim` of the same destination: one exchange, where each alone would be one."""
 
     def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
         """Count one more alert for a destination, this one included, in the time that began with the first of them."""
