@@ -16,7 +16,7 @@ from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import Health, StoreUnavailable, open_store
 
-#: Where the server's files are, if there is such a place. It has every write on disk before it answers; a disk that many
+#: Where the server's files are, unless they are to be on disk. It has every write on disk before it answers; a disk that many
 #: share takes seconds for that at times, and what is measured here in seconds is ours. `kill -9` leaves the files either way.
 IN_MEMORY = Path("/dev/shm")
 
@@ -26,11 +26,10 @@ WORKERS = ("router", "clock", "courier")
 class Site:
     """Started with the server and the sink; `start` adds processes."""
 
-    def __init__(self, directory: Path, respond_within: str = "4s") -> None:
+    def __init__(self, directory: Path, respond_within: str = "4s", *, on_disk: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._data = tempfile.TemporaryDirectory(
-            prefix="site-", dir=IN_MEMORY if IN_MEMORY.is_dir() else directory
-        )
+        in_memory = IN_MEMORY.is_dir() and not on_disk
+        self._data = tempfile.TemporaryDirectory(prefix="site-", dir=IN_MEMORY if in_memory else directory)
         self.server = RealServer(Path(self._data.name))
         self.server.start()
         self.sink = Sink()
