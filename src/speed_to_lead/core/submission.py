@@ -188,7 +188,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
             if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
                 continue
         known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
-        usable = None if known is None else _usable(known, cleaned)
+        usable = None if known is None else usable_value(known, cleaned)
         if known is None or usable is None:
             custom[name] = cleaned
         elif is_own_name:
@@ -203,8 +203,8 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     return GenericLead(fields, custom)
 
 
-def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
-    """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
+def usable_value(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
+    """The value as this field can hold it, or None where it cannot be meant. A phone may arrive as a number, an e-mail only as text."""
     if type(value) is str and field_name not in ("email", "phone"):  # nearly every value of nearly every lead
         return value if len(value) <= LONGEST_VALUE or field_name == "message" else None
     if isinstance(value, (list, tuple)):
