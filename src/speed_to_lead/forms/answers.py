@@ -137,7 +137,7 @@ def is_test(given: Iterable[Answer]) -> bool:
     for answer in given:
         for name in (answer.name, answer.title):
             marks = _TEST_MARKS.get(_squashed(name)) if len(name) < 16 else None
-            if marks and str(answer.value).strip().casefold() in marks:
+            if marks and text_of(answer.value).casefold() in marks:
                 return True
     return False
 
@@ -303,7 +303,7 @@ def _composed(answer: Answer, parts: Mapping[str, Any]) -> Iterator[Answer]:
     for part, value in parts.items():
         if part in _FIELD_BY_PART or not is_address:
             field = _FIELD_BY_PART.get(part, "") if is_own else ""
-            yield Answer(value, f"{whose}.{part}", id=answer.id, sort=Sort.OTHER, field=field)
+            yield Answer(value, f"{whose}.{part}", sort=Sort.OTHER, field=field)
     if is_address:
         written = ", ".join(filter(None, map(text_of, parts.values())))
         yield replace(answer, value=written, sort=Sort.OTHER)

@@ -13,7 +13,7 @@ from speed_to_lead.forms import reading
 _DEEPEST_NAME = 8
 
 _BRACKETED = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
-_FIRST_BOUNDARY = re.compile(rb"--([^\r\n]{1,200}?)[ \t]*\r?\n[Cc]ontent-")
+_FIRST_BOUNDARY = re.compile(rb"--([^\r\n]{1,200}?)[ \t]{0,8}\r?\n[Cc]ontent-")
 
 
 def fields_in(submission: Submission) -> Mapping[str, Any]:
@@ -26,7 +26,9 @@ def fields_in(submission: Submission) -> Mapping[str, Any]:
     start = submission.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:2]
     if start[:1] in (b"{", b"["):
         return _object_in(submission)
-    if content_type.startswith("multipart/") or (start == b"--" and _FIRST_BOUNDARY.search(submission.body)):
+    if content_type.startswith("multipart/") or (
+        start == b"--" and _FIRST_BOUNDARY.match(submission.body.lstrip())
+    ):
         return _nested(_multipart_fields_in(submission))
     if content_type.endswith(("/json", "+json")) or b"=" not in submission.body:
         return _object_in(submission)

@@ -23,7 +23,7 @@ selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
 _MACHINERY = ("FormID", "UniqueID", "HandshakeKey")
 _LONGEST_COMPOSED = 2000
 #: A name or an address as Formstack stores it: "first = Ana", "last = Ruiz", a line each.
-_PART = re.compile(r"([a-z_0-9]{1,20}) = (.*)")
+_PART = re.compile(r"([a-z_0-9]{1,20}) =(?: (.*))?")
 
 
 def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
@@ -56,5 +56,5 @@ def _taken_apart(value: Any) -> Any:
         return value
     lines = [line for line in value.splitlines() if line.strip()]
     found = [_PART.fullmatch(line.strip()) for line in lines]
-    parts: Mapping[str, str] = {part[1]: part[2] for part in found if part}
+    parts: Mapping[str, str] = {part[1]: part[2] or "" for part in found if part}
     return parts if parts and len(parts) == len(lines) else value
