@@ -171,11 +171,14 @@ EXPECTED: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], str | None, str 
 
 
 def read_as(
-    name: str, /, body: bytes | None = None, content_type: str | None = None, **fields: str
+    name: str,
+    body: bytes | None = None,
+    content_type: str | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> ParsedSubmission:
     """What is read of a recorded delivery, or of another body that is sent like it."""
     path = RECORDED[name]
-    form = Form("demo", path.stem.partition("-")[0], "none", fields=fields)
+    form = Form("demo", path.stem.partition("-")[0], "none", fields=fields or {})
     sent = path.read_bytes() if body is None else body
     kind = CONTENT_TYPES[path.suffix] if content_type is None else content_type
     return read(Submission("s1", "demo", NOW, sent, kind), form)
@@ -273,7 +276,7 @@ def test_fields_of_the_config_come_first(
     name: str, fields: dict[str, str], field: str, expected: str
 ) -> None:
     """What ops wrote wins over what the titles say; what is chosen is not kept a second time."""
-    parsed = read_as(name, **fields)
+    parsed = read_as(name, fields=fields)
     assert expected == parsed.lead.get(field)
 
 
