@@ -6,7 +6,8 @@ import pytest
 
 from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import titles
-from speed_to_lead.forms.answers import Answer, Sort, payload_of
+from speed_to_lead.forms.answer import Answer, Sort
+from speed_to_lead.forms.answers import payload_of
 
 FORM = Form("demo", "webflow", "none")
 BY_NAME = {"field": "name", "label": "title"}

@@ -38,6 +38,17 @@ FIELD_ALIASES = {
     "team_size": "employees",
     "your_message": "message", "comment": "message", "comments": "message", "description": "message",
     "notes": "message", "lead_source": "source", "page_url": "landing_page", "referer": "referrer",
+    # The words other languages have for them, where they mean nothing else.
+    "vorname": "first_name", "nachname": "last_name", "telefon": "phone", "telefonnummer": "phone", "handynummer": "phone",
+    "firma": "company", "firmenname": "company", "unternehmen": "company", "nachricht": "message",
+    "prénom": "first_name", "prenom": "first_name", "nom_de_famille": "last_name", "nom_complet": "name",
+    "courriel": "email", "téléphone": "phone", "entreprise": "company", "société": "company",
+    "correo": "email", "correo_electrónico": "email", "correo_electronico": "email", "nombre_completo": "name",
+    "apellido": "last_name", "apellidos": "last_name", "teléfono": "phone", "telefono": "phone", "empresa": "company",
+    "mensaje": "message", "nome_completo": "name", "sobrenome": "last_name", "telefone": "phone", "telemóvel": "phone",
+    "celular": "phone", "mensagem": "message", "cognome": "last_name", "cellulare": "phone", "azienda": "company",
+    "messaggio": "message", "voornaam": "first_name", "achternaam": "last_name", "telefoon": "phone",
+    "telefoonnummer": "phone", "bedrijf": "company", "bedrijfsnaam": "company",
 }  # fmt: skip
 
 #: What a mail could be sent to, generously read. "n/a" would otherwise be one person of all who write it.

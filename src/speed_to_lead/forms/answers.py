@@ -7,48 +7,13 @@ knows a field for is kept under `custom`, by its name. `fields` in `intake.toml`
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 from speed_to_lead.core.submission import Form, UnreadableSubmission, lead_field_named, usable_value
 from speed_to_lead.forms import reading, titles
-
-
-class Sort(StrEnum):
-    """What sort of field an answer is from, as far as it tells what the answer can be."""
-
-    UNKNOWN = "unknown"
-    EMAIL = "email"
-    PHONE = "phone"
-    TEXT = "text"
-    LONG_TEXT = "long text"
-    PICKED = "picked"
-    NUMBER = "number"
-    LINK = "link"
-    CONSENT = "consent"
-    HIDDEN = "hidden"
-    #: A date, a file, a payment: no field of the lead, whatever it is called.
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer. `name` was given by whoever built the form, `title` is what the visitor read, `id` and `type` are the tool's.
-
-    `field` is the lead's, where the tool says so itself.
-    """
-
-    value: Any
-    name: str = ""
-    title: str = ""
-    id: str = ""
-    type: str = ""
-    sort: Sort = Sort.UNKNOWN
-    field: str = ""
-
+from speed_to_lead.forms.answer import Answer, Sort, parts_of, squashed, text_of
 
 #: What is longer is no address of a page.
 _LONGEST_QUERY = 4000
@@ -88,21 +53,6 @@ _NO_NAME = re.compile(r"[\d.]*")
 _HAS_A_LETTER = re.compile(r"[^\W\d_]")
 _TEST_MARKS = {"istest": ("true", "1"), "test": ("true",)}
 
-#: The parts of a name or an address, as Jotform, Fluent Forms, Formstack and Gravity Forms call them.
-_FIELD_BY_PART = {
-    "first": "first_name", "firstname": "first_name", "last": "last_name", "lastname": "last_name",
-    "city": "city", "state": "region", "region": "region", "province": "region", "country": "country",
-}  # fmt: skip
-_NAME_PARTS = frozenset({
-    "first", "firstname", "last", "lastname", "middle", "middlename", "prefix", "suffix", "initial",
-})  # fmt: skip
-_PHONE_PARTS = frozenset({"country", "area", "phone", "full", "ext", "extension"})
-_ADDRESS_PARTS = frozenset({
-    "addrline1", "addrline2", "addressline1", "addressline2", "street", "address", "address1", "address2", "postal",
-    "postalcode", "zip", "city", "state", "region", "province", "country",
-})  # fmt: skip
-_FIELD_TYPES = {"email": Sort.EMAIL, "phone": Sort.PHONE, "tel": Sort.PHONE, "textarea": Sort.LONG_TEXT}
-
 
 def payload_of(given: Iterable[Answer], form: Form, selectors: Mapping[str, str]) -> dict[str, Any]:
     """The payload of the generic lead. `selectors` says which attribute of an answer each kind of selector asks for.
@@ -112,7 +62,7 @@ def payload_of(given: Iterable[Answer], form: Form, selectors: Mapping[str, str]
     whole = list(islice(given, MAX_ANSWERS + 1))
     if len(whole) > MAX_ANSWERS:
         raise UnreadableSubmission(f"the delivery has more than {MAX_ANSWERS} answers")
-    answers = [part for answer in whole for part in _parts(answer)]
+    answers = [part for answer in whole for part in parts_of(answer)]
     meant: list[Answer] = []
 
     def selected(kind: str, name: str) -> Any:
@@ -136,7 +86,7 @@ def is_test(given: Iterable[Answer]) -> bool:
     """Whether the form marks this submission as a test: a field named `is_test` or `test` that holds `true`."""
     for answer in given:
         for name in (answer.name, answer.title):
-            marks = _TEST_MARKS.get(_squashed(name)) if len(name) < 16 else None
+            marks = _TEST_MARKS.get(squashed(name)) if len(name) < 16 else None
             if marks and text_of(answer.value).casefold() in marks:
                 return True
     return False
@@ -146,15 +96,6 @@ def by_name(values: Mapping[str, Any], skipped: Iterable[str] = ()) -> Iterator[
     """The answers of a tool that sends names and values and nothing else, without those it sends of itself."""
     left_out = frozenset(skipped)
     return (Answer(value, str(name)) for name, value in values.items() if name not in left_out)
-
-
-def text_of(value: Any) -> str:
-    """What was written, of any value: the texts in an object or a list, one after another."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        return " ".join(filter(None, map(text_of, value)))
-    return "" if value is None else str(value).strip()
 
 
 def _placed(answers: list[Answer]) -> tuple[dict[str, Any], list[Answer]]:
@@ -259,72 +200,6 @@ def _named(answers: list[Answer]) -> dict[str, Any]:
             free = f"{name} {numbers[name]}"
         custom[free] = value
     return custom
-
-
-def _parts(answer: Answer) -> Iterator[Answer]:
-    """The answer as it can be placed: blanks left out, and names, numbers and addresses taken apart."""
-    value = _cleaned(answer.value)
-    if not isinstance(value, Mapping):
-        if value is not None:
-            yield replace(answer, value=value)
-        return
-    parts = {_squashed(str(name).rpartition(".")[2]): each for name, each in value.items()}
-    names = parts.keys()
-    if "value" in names and names <= {
-        "value",
-        "rawvalue",
-        "label",
-        "title",
-        "type",
-        "fieldtype",
-        "id",
-        "name",
-        "required",
-    }:
-        sort = _FIELD_TYPES.get(text_of(parts.get("type") or parts.get("fieldtype")), answer.sort)
-        title = answer.title or text_of(parts.get("label") or parts.get("title"))
-        yield from _parts(replace(answer, value=parts["value"], title=title, sort=sort))
-    elif names <= _PHONE_PARTS and names & {"phone", "full"}:
-        yield replace(answer, value=text_of(parts.get("full") or list(parts.values())), sort=Sort.PHONE)
-    elif names <= _NAME_PARTS or names <= _ADDRESS_PARTS:
-        yield from _composed(answer, parts)
-    elif names <= {"year", "month", "day"}:
-        date = "-".join(text_of(parts[part]) for part in ("year", "month", "day") if part in parts)
-        yield replace(answer, value=date, sort=Sort.OTHER)
-    else:
-        yield replace(answer, value=value, sort=Sort.OTHER)
-
-
-def _composed(answer: Answer, parts: Mapping[str, Any]) -> Iterator[Answer]:
-    """The parts of a name or an address; of an address the whole, too."""
-    whose = answer.name or answer.title
-    is_own = not titles.is_of_somebody_else(whose)
-    is_address = not parts.keys() <= _NAME_PARTS
-    for part, value in parts.items():
-        if part in _FIELD_BY_PART or not is_address:
-            field = _FIELD_BY_PART.get(part, "") if is_own else ""
-            yield Answer(value, f"{whose}.{part}", sort=Sort.OTHER, field=field)
-    if is_address:
-        written = ", ".join(filter(None, map(text_of, parts.values())))
-        yield replace(answer, value=written, sort=Sort.OTHER)
-
-
-def _cleaned(value: Any) -> Any:
-    """The value without what is blank in it; None where nothing is left. Of a list of files, their addresses."""
-    if isinstance(value, str):
-        return value.strip() or None
-    if isinstance(value, Mapping):
-        return {name: each for name, inner in value.items() if (each := _cleaned(inner)) is not None} or None
-    if isinstance(value, list):
-        items = [each for inner in value if (each := _cleaned(inner)) is not None]
-        files = [item.get("url") for item in items if isinstance(item, Mapping)]
-        items = files if files and all(files) and len(files) == len(items) else items
-        return items[0] if len(items) == 1 else items or None
-    return value
-
-
-def _squashed(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _folded(title: str) -> str:

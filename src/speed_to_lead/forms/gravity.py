@@ -16,7 +16,7 @@ from typing import Any
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead
 from speed_to_lead.forms import answers, bodies, reading, signatures
-from speed_to_lead.forms.answers import Answer, Sort
+from speed_to_lead.forms.answer import Answer, Sort
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
