@@ -108,6 +108,10 @@ def test_the_surest_hint_wins() -> None:
         ({"Name": "Ana Ruiz"}, {"name": "Ana Ruiz"}),
         ({"Name": {"first": "Ana", "last": "Ruiz", "middle": "M"}}, {"first_name": "Ana", "last_name": "Ruiz", "custom": {"Name.middle": "M"}}),
         ({"A": {"first": "Ana", "last": ""}, "Friend": {"first": "Lee"}}, {"first_name": "Ana", "custom": {"Friend.first": "Lee"}}),
+        (
+            {"Friend": {"first": "Lee"}, "A": {"first": "Ana"}},
+            {"first_name": "Ana", "custom": {"Friend.first": "Lee"}},
+        ),
         ({"Phone": {"area": "030", "phone": "1234"}}, {"phone": "030 1234"}),
         ({"q": {"full": "(030) 1234"}}, {"phone": "(030) 1234"}),
         ({"Where": {"street": "Dam 1", "city": "Amsterdam", "zip": "1012"}}, {"city": "Amsterdam", "custom": {"Where": "Dam 1, Amsterdam, 1012"}}),
