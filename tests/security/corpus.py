@@ -5,6 +5,7 @@ Each holds the word `evil`, by which a test finds it again. A new destination, p
 
 import json
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 from speed_to_lead.core.submission import LEAD_FIELDS
@@ -69,6 +70,90 @@ def fields_of(text: str) -> dict[str, Any]:
     return {**fields, "email": address_of(text), "phone": f"+1 555 0100 {text}", text: text, "custom": nested}
 
 
+def _calendly(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    asked = [{"question": name, "answer": value, "position": 0} for name, value in fields.items()]
+    meeting = {"name": text, "start_time": text, "location": {"type": text, "location": text}}
+    person = {"email": fields["email"], "uri": text, "timezone": text, "created_at": text}
+    tracking = {"utm_source": text}
+    payload = {**person, "tracking": tracking, "scheduled_event": meeting, "questions_and_answers": asked}
+    return {"event": "invitee.created", "created_at": text, "payload": payload}
+
+
+def _tally(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    answered = [
+        {"key": text, "label": name, "type": "INPUT_TEXT", "value": value} for name, value in fields.items()
+    ]
+    picked = {
+        "key": text,
+        "label": text,
+        "type": "DROPDOWN",
+        "value": [text],
+        "options": [{"id": text, "text": text}],
+    }
+    form = {"formId": text, "formName": text, "submissionId": text, "createdAt": text}
+    return {"eventType": "FORM_RESPONSE", "createdAt": text, "data": {**form, "fields": [*answered, picked]}}
+
+
+def _webflow(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    told = {"name": text, "siteId": text, "id": text, "formId": text, "submittedAt": text, "pageUrl": text}
+    schema = [{"fieldName": text, "fieldType": text}]
+    return {"triggerType": "form_submission", "payload": {**told, "data": fields, "schema": schema}}
+
+
+def _jotform(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    raw = {f"q{number}_{name}": value for number, (name, value) in enumerate(fields.items())}
+    told = {"formID": text, "formTitle": text, "submissionID": text, "customParams": text, "webhookURL": text}
+    return {**told, "rawRequest": {**raw, text: text}}
+
+
+def _elementor(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    answered = {
+        name: {"id": name, "title": name, "type": "text", "value": value, "raw_value": value}
+        for name, value in fields.items()
+    }
+    return {
+        "form": {"id": text, "name": text},
+        "fields": answered,
+        "meta": {"date": {"title": text, "value": text}},
+    }
+
+
+def _fluent(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    return {**fields, "__submission": {"id": text, "form_id": text, "status": text, "source_url": text}}
+
+
+def _formstack(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    return {**fields, "FormID": text, "UniqueID": text}
+
+
+def _gravity(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    return {**fields, "id": text, "form_id": text, "date_created": text, "status": text, "5.1": text}
+
+
+def _unbounce(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    told = {"page_name": [text], "page_id": [text], "variant": [text], "date_submitted": [text]}
+    return {**{name: [value] for name, value in fields.items()}, **told}
+
+
+def _salesforce(fields: dict[str, Any], text: str) -> dict[str, Any]:
+    return {**fields, "oid": text, "00N000000000000": text}
+
+
+#: What the tools send that hold names and values.
+OTHERS: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
+    "calendly": _calendly,
+    "elementor": _elementor,
+    "fluent": _fluent,
+    "formstack": _formstack,
+    "gravity": _gravity,
+    "jotform": _jotform,
+    "salesforce_web_to_lead": _salesforce,
+    "tally": _tally,
+    "unbounce": _unbounce,
+    "webflow": _webflow,
+}
+
+
 def delivery_of(provider: str, text: str) -> bytes:
     """What this form tool would send for such a person."""
     fields = fields_of(text)
@@ -95,6 +180,8 @@ def delivery_of(provider: str, text: str) -> bytes:
         owner = {"email": text, "first-name": text}
         delivery = {"vid": text, "portal-id": text, "properties": properties, "form-submissions": [newest]}
         delivery["associated-owner"] = owner
+    elif provider in OTHERS:
+        delivery = OTHERS[provider](fields, text)
     else:
         assert provider in PROVIDERS
         delivery = {**fields, "submission_id": text, "submitted_at": text}

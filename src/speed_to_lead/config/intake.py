@@ -5,7 +5,7 @@ from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
-from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
+from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX, UNSIGNED
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.submission import LEAD_FIELDS, Form
 
@@ -81,6 +81,11 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
             )
         elif not table.meant("auth", "secret_env", "token_env"):
             table.mistake(f"nothing says how it proves itself; add {_WAYS}")
+        return None
+    if signed and provider in UNSIGNED:
+        table.mistake(
+            f'{provider} signs nothing, so secret_env proves nothing; use token_env, or auth = "none"'
+        )
         return None
     meant = (
         "none"

@@ -35,6 +35,8 @@ TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
 ROLES = ("rep", "manager")
+#: Form tools whose deliveries carry no signature: a secret for it would refuse everything.
+UNSIGNED = ("elementor", "fluent", "gravity", "jotform", "salesforce_web_to_lead", "unbounce")
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_OPEN = 1_000_000

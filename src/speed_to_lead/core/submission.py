@@ -38,6 +38,17 @@ FIELD_ALIASES = {
     "team_size": "employees",
     "your_message": "message", "comment": "message", "comments": "message", "description": "message",
     "notes": "message", "lead_source": "source", "page_url": "landing_page", "referer": "referrer",
+    # The words other languages have for them, where they mean nothing else.
+    "vorname": "first_name", "nachname": "last_name", "telefon": "phone", "telefonnummer": "phone", "handynummer": "phone",
+    "firma": "company", "firmenname": "company", "unternehmen": "company", "nachricht": "message",
+    "prénom": "first_name", "prenom": "first_name", "nom_de_famille": "last_name", "nom_complet": "name",
+    "courriel": "email", "téléphone": "phone", "entreprise": "company", "société": "company",
+    "correo": "email", "correo_electrónico": "email", "correo_electronico": "email", "nombre_completo": "name",
+    "apellido": "last_name", "apellidos": "last_name", "teléfono": "phone", "telefono": "phone", "empresa": "company",
+    "mensaje": "message", "nome_completo": "name", "sobrenome": "last_name", "telefone": "phone", "telemóvel": "phone",
+    "celular": "phone", "mensagem": "message", "cognome": "last_name", "cellulare": "phone", "azienda": "company",
+    "messaggio": "message", "voornaam": "first_name", "achternaam": "last_name", "telefoon": "phone",
+    "telefoonnummer": "phone", "bedrijf": "company", "bedrijfsnaam": "company",
 }  # fmt: skip
 
 #: What a mail could be sent to, generously read. "n/a" would otherwise be one person of all who write it.
@@ -188,7 +199,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
             if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
                 continue
         known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
-        usable = None if known is None else _usable(known, cleaned)
+        usable = None if known is None else usable_value(known, cleaned)
         if known is None or usable is None:
             custom[name] = cleaned
         elif is_own_name:
@@ -203,8 +214,8 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     return GenericLead(fields, custom)
 
 
-def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
-    """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
+def usable_value(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
+    """The value as this field can hold it, or None where it cannot be meant. A phone may arrive as a number, an e-mail only as text."""
     if type(value) is str and field_name not in ("email", "phone"):  # nearly every value of nearly every lead
         return value if len(value) <= LONGEST_VALUE or field_name == "message" else None
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
 """Form tools: what each sends, how it proves itself, and what its answers mean. One file each; the registry is here.
 
 `refusal_of` asks whether a request is genuine (the web, before it is stored); `read` asks who is in it (the router,
-afterwards). A new form tool is its file, its line in `PROVIDERS` and its sample in `tests/forms/samples`.
+afterwards), `body_to_store` what is kept in between. A new form tool is its file, its line in `PROVIDERS` and its sample in `tests/forms/samples`.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,42 @@ from speed_to_lead.core.submission import (
     UnreadableSubmission,
     digits_of,
 )
-from speed_to_lead.forms import generic, hubspot, reading, signatures, typeform
+from speed_to_lead.forms import (
+    calendly,
+    elementor,
+    fluent,
+    formstack,
+    generic,
+    gravity,
+    hubspot,
+    jotform,
+    reading,
+    salesforce_web_to_lead,
+    signatures,
+    tally,
+    typeform,
+    unbounce,
+    webflow,
+)
 from speed_to_lead.forms.provider import Provider, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
-__all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
+__all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "body_to_store", "read", "refusal_of"]
 
 PROVIDERS: Mapping[str, Provider] = {
+    "calendly": calendly,
+    "elementor": elementor,
+    "fluent": fluent,
+    "formstack": formstack,
     "generic": generic,
+    "gravity": gravity,
     "hubspot": hubspot,
+    "jotform": jotform,
+    "salesforce_web_to_lead": salesforce_web_to_lead,
+    "tally": tally,
     "typeform": typeform,
+    "unbounce": unbounce,
+    "webflow": webflow,
 }
 
 
@@ -64,6 +90,11 @@ def refusal_of(
     else:
         return Refusal(f"form {form.name}: {form.auth} of {form.provider} is not known here", ours=True)
     return Refusal(reason, ours=False) if reason else None
+
+
+def body_to_store(request: WebhookRequest, form: Form) -> bytes:
+    """The body, byte for byte, but for the token the request was proved with: a form tool may repeat its own address in it."""
+    return signatures.without_tokens(request) if form.auth == "token" or request.query else request.body
 
 
 def read(submission: Submission, form: Form) -> ParsedSubmission:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -50,16 +50,27 @@ def hmac_sha256_base64(secret: bytes, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
-def replay_refusal(milliseconds_text: str, now: datetime) -> str | None:
+def hmac_sha256_hex(secret: bytes, signed: bytes) -> str:
+    """HMAC-SHA256 in lower-case hex, the form in which Calendly, Webflow and Formstack send it."""
+    return hmac.digest(secret, signed, "sha256").hex()
+
+
+def unsigned_refusal(tool: str) -> str:
+    """Why no request of this tool can be proved by a signature."""
+    return f"{tool} signs nothing; give the form token_env in intake.toml instead of secret_env"
+
+
+def replay_refusal(milliseconds_text: str, now: datetime, window: timedelta = REPLAY_WINDOW) -> str | None:
     """Why a signed timestamp (Unix milliseconds as text) is not of now; None where it is within the window."""
     if not re.fullmatch(r"[0-9]{1,18}", milliseconds_text):
         return "the signed timestamp is missing or not a number"
     age = now.timestamp() * 1000 - int(milliseconds_text)
-    window = REPLAY_WINDOW.total_seconds() * 1000
-    if age > window:
-        return "the signed timestamp is more than five minutes old"
-    if age < -window:
-        return "the signed timestamp is more than five minutes in the future; is a clock wrong?"
+    most = window.total_seconds() * 1000
+    minutes = f"{window.total_seconds() / 60:.0f} minutes"
+    if age > most:
+        return f"the signed timestamp is more than {minutes} old"
+    if age < -most:
+        return f"the signed timestamp is more than {minutes} in the future; is a clock wrong?"
     return None
 
 
@@ -109,6 +120,35 @@ def token_refusal(request: WebhookRequest, secret: str) -> str | None:
         if any_matches(given, secret, lambda configured: (configured,))
         else "the token given is not ours"
     )
+
+
+def without_tokens(request: WebhookRequest) -> bytes:
+    """The body as it may be stored: where it repeats a token that the request gave, as Jotform repeats our address, stands ***.
+
+    A token is found as it is, percent-encoded once or twice, and as JSON escapes it. One of less than eight characters
+    might be any word of the lead: it is looked for as `token=…` only.
+    """
+    body = request.body
+    for token in {given for given in _tokens_given(request) if given}:
+        pattern = _spellings_of(token)
+        if pattern.search(body):
+            body = pattern.sub(rb"\1***", body)
+    return body
+
+
+@lru_cache(maxsize=256)
+def _spellings_of(token: str) -> re.Pattern[bytes]:
+    escaped = token.replace("/", "\\/")
+    spellings = {
+        token,
+        escaped,
+        quote(token, safe=""),
+        quote(escaped, safe=""),
+        quote(quote(token, safe=""), safe=""),
+    }
+    either = b"|".join(re.escape(_bytes(spelling)) for spelling in sorted(spellings, key=len, reverse=True))
+    before = rb"()" if len(token) >= _SHORTEST_ROTATED_SECRET else rb"(token(?:=|%3D|%253D))"
+    return re.compile(before + rb"(?:" + either + rb")", re.IGNORECASE)
 
 
 def _tokens_given(request: WebhookRequest) -> Iterator[str]:
