@@ -16,16 +16,36 @@ from speed_to_lead.core.submission import (
     UnreadableSubmission,
     digits_of,
 )
-from speed_to_lead.forms import generic, hubspot, reading, signatures, typeform
+from speed_to_lead.forms import (
+    chili_piper,
+    cloudevents,
+    generic,
+    google_ads,
+    hubspot,
+    intercom,
+    reading,
+    segment,
+    signatures,
+    standard_webhooks,
+    typeform,
+    zapier,
+)
 from speed_to_lead.forms.provider import Provider, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
 __all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
 
 PROVIDERS: Mapping[str, Provider] = {
+    "chili_piper": chili_piper,
+    "cloudevents": cloudevents,
     "generic": generic,
+    "google_ads": google_ads,
     "hubspot": hubspot,
+    "intercom": intercom,
+    "segment": segment,
+    "standard_webhooks": standard_webhooks,
     "typeform": typeform,
+    "zapier": zapier,
 }
 
 
@@ -55,7 +75,7 @@ def refusal_of(
         )
     if form.auth == "token":
         reason = signatures.token_refusal(request, secret)
-    elif form.auth == "standard-webhooks":
+    elif form.auth == "standard-webhooks" or form.provider == "standard_webhooks":
         if not any(signatures.standard_webhooks_key(key) for key in signatures.secrets_in(secret)):
             return Refusal(f"form {form.name}: {variable} is not a base64 secret (whsec_…)", ours=True)
         reason = signatures.standard_webhooks_refusal(request, secret, now)
