@@ -1,24 +1,34 @@
 """intake.toml → forms: which tool sends each, how it proves itself, what its answers mean."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
 from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
 from speed_to_lead.config.table import Table
-from speed_to_lead.core.submission import LEAD_FIELDS, Form
+from speed_to_lead.core.sla import parse_duration
+from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form
 
+LONGEST_WAIT = timedelta(days=1)
+_ADDRESS = re.compile(r"https?://[^\s?#]+")
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
-def read_forms(file: Table, sources: Names, providers: Mapping[str, Collection[str]]) -> dict[str, Form]:
-    """The forms of intake.toml that could be read."""
+def read_forms(
+    file: Table,
+    sources: Names,
+    providers: Mapping[str, Collection[str]],
+    unsigned: Collection[str] = (),
+) -> dict[str, Form]:
+    """The forms of intake.toml that could be read. `unsigned`: the providers that sign nothing."""
     file.refuse_keys_except("forms")
     return {
         name: form
         for name, table in file.named_tables("forms")
-        if (form := _read_form(name, table, sources, providers)) is not None
+        if (form := _read_form(name, table, sources, providers, unsigned)) is not None
     }
 
 
@@ -42,7 +52,11 @@ def read_environment_name(table: Table, key: str) -> str | None:
 
 
 def _read_form(
-    name: str, table: Table, sources: Names, providers: Mapping[str, Collection[str]]
+    name: str,
+    table: Table,
+    sources: Names,
+    providers: Mapping[str, Collection[str]],
+    unsigned: Collection[str],
 ) -> Form | None:
     table.refuse_keys_except(*FORM)
     if not FORM_NAME.fullmatch(name):
@@ -55,9 +69,36 @@ def _read_form(
     auth = _auth_of(table, provider, written)
     source = table.reference("source", sources, "the name of a source")
     fields = _read_fields(table, providers.get(provider or "", ()))
+    verify_token = read_environment_name(table, "verify_token_env")
+    api_token = read_environment_name(table, "api_token_env")
+    api_url, wait = _read_address(table), _read_wait(table)
+    if provider in unsigned and secret is not None:
+        table.mistake(f'provider "{provider}" signs nothing, so secret_env proves nothing; use token_env')
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields)
+    return Form(name, provider, auth, secret, token, source, fields, verify_token, api_token, api_url, wait)
+
+
+def _read_address(table: Table) -> str | None:
+    address = table.text("api_url", 'an address such as "https://graph.facebook.com/v23.0"')
+    if address is not None and not _ADDRESS.fullmatch(address):
+        table.wrong("api_url", address, "an address that begins with https:// (or http://), without a query")
+        return None
+    return address.rstrip("/") if address else None
+
+
+def _read_wait(table: Table) -> timedelta:
+    text = table.text("wait_for_data", 'a duration in quotes, such as "60s"')
+    if text is None:
+        return WAIT_FOR_DATA
+    try:
+        wait = parse_duration(text)
+    except ValueError as error:
+        table.mistake(f"wait_for_data: {error}")
+        return WAIT_FOR_DATA
+    if wait > LONGEST_WAIT:
+        table.mistake(f"wait_for_data {quoted(text)} is longer than a day; a lead waits for nobody that long")
+    return wait
 
 
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:

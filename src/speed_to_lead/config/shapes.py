@@ -367,6 +367,17 @@ FORM = Shape(
         "token_env": environment_name("the environment variable that holds a shared token"),
         "auth": choice(AUTHS, '"none", written out: anybody who knows the address may send leads'),
         "source": name_of("source", "the source every lead of this form has"),
+        "verify_token_env": environment_name(
+            "Meta: the environment variable with the word it sends at set-up"
+        ),
+        "api_token_env": environment_name(
+            "tools that send ids only: the environment variable with the token for their API"
+        ),
+        "api_url": text("tools that send ids only: the address of their API, where it is not the tool's own"),
+        "wait_for_data": {
+            **_DURATION_TEXT,
+            "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
+        },
         "fields": {
             "type": "object",
             "description": 'field of the lead = what selects it, such as { company = "ref:company_name" }',

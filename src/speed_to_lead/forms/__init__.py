@@ -4,17 +4,21 @@
 afterwards). A new form tool is its file, its line in `PROVIDERS` and its sample in `tests/forms/samples`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from speed_to_lead.core.submission import (
+    ITEM_HEADER,
+    LOOKUP_HEADER,
     PHONE_E164,
     Form,
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
     digits_of,
+    valid_submission_id,
 )
 from speed_to_lead.forms import (
     chili_piper,
@@ -23,6 +27,8 @@ from speed_to_lead.forms import (
     google_ads,
     hubspot,
     intercom,
+    linkedin,
+    meta,
     reading,
     segment,
     signatures,
@@ -30,10 +36,26 @@ from speed_to_lead.forms import (
     typeform,
     zapier,
 )
-from speed_to_lead.forms.provider import Provider, WebhookRequest
+from speed_to_lead.forms.handshakes import Handshakes, Welcome
+from speed_to_lead.forms.lookups import AsksBack
+from speed_to_lead.forms.provider import Provider, SendsSeveral, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
-__all__ = ["PROVIDERS", "Provider", "Refusal", "WebhookRequest", "read", "refusal_of"]
+__all__ = [
+    "ASK_BACK",
+    "HANDSHAKES",
+    "PROVIDERS",
+    "SEVERAL",
+    "UNSIGNED",
+    "Provider",
+    "Refusal",
+    "WebhookRequest",
+    "Welcome",
+    "read",
+    "refusal_of",
+    "split",
+    "welcome_for",
+]
 
 PROVIDERS: Mapping[str, Provider] = {
     "chili_piper": chili_piper,
@@ -42,11 +64,31 @@ PROVIDERS: Mapping[str, Provider] = {
     "google_ads": google_ads,
     "hubspot": hubspot,
     "intercom": intercom,
+    "linkedin": linkedin,
+    "meta": meta,
     "segment": segment,
     "standard_webhooks": standard_webhooks,
     "typeform": typeform,
     "zapier": zapier,
 }
+
+#: Those that ask something before they send: is this address ours, and does it know a secret?
+HANDSHAKES: Mapping[str, Handshakes] = {"cloudevents": cloudevents, "linkedin": linkedin, "meta": meta}
+#: Those that may put several items into one POST.
+SEVERAL: Mapping[str, SendsSeveral] = {
+    "cloudevents": cloudevents,
+    "hubspot": hubspot,
+    "meta": meta,
+    "segment": segment,
+    "zapier": zapier,
+}
+#: Those that send ids only, always or sometimes: the rest is asked for at their API.
+ASK_BACK: Mapping[str, AsksBack] = {"hubspot": hubspot, "linkedin": linkedin, "meta": meta}
+#: Those that sign nothing: a form of theirs has a token, or `auth = "none"` written out.
+UNSIGNED = frozenset({"chili_piper", "cloudevents", "zapier"})
+
+#: Meta sends a thousand changes at the most, and nobody more.
+MAX_ITEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +128,50 @@ def refusal_of(
     return Refusal(reason, ours=False) if reason else None
 
 
+def welcome_for(
+    request: WebhookRequest, form: Form, environment: Mapping[str, str]
+) -> Welcome | Refusal | None:
+    """What a tool wants to hear before it sends anything, or why it does not; None where this is no such question."""
+    tool = HANDSHAKES.get(form.provider)
+    if tool is None:
+        return None
+    variable = form.secret_env or form.token_env
+    secret = environment.get(variable, "").strip() if variable else ""
+    verify_token = environment.get(form.verify_token_env or "", "").strip()
+    answer = tool.handshake(request, secret, verify_token)
+    if not isinstance(answer, str):
+        return answer
+    if variable and not secret:
+        return Refusal(f"form {form.name}: the environment variable {variable} is not set", ours=True)
+    return Refusal(answer, ours=False)
+
+
+def split(submission: Submission, form: Form) -> tuple[Submission, ...]:
+    """Each item of a delivery that holds several, as a submission of its own; nothing where it holds one.
+
+    Each has an id made of the delivery's and its number, so that the same split gives the same ids, and says in a header
+    which of how many it is. Raises UnreadableSubmission where nothing of it can be read.
+    """
+    tool = SEVERAL.get(form.provider)
+    if tool is None or LOOKUP_HEADER in submission.headers or ITEM_HEADER in submission.headers:
+        return ()
+    items = tool.items(submission)
+    if len(items) > MAX_ITEMS:
+        raise UnreadableSubmission(f"the delivery holds {len(items)} items; at most {MAX_ITEMS} are read")
+    if len(items) < 2:
+        return ()
+    return tuple(
+        replace(
+            submission,
+            id=valid_submission_id(f"{submission.id}-{number}"),
+            body=json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"),
+            content_type="application/json",
+            headers={**submission.headers, ITEM_HEADER: f"{number} of {len(items)}"},
+        )
+        for number, item in enumerate(items, start=1)
+    )
+
+
 def read(submission: Submission, form: Form) -> ParsedSubmission:
     """The lead in a stored submission. Raises UnreadableSubmission, and nothing else, where there is none to be read."""
     provider = PROVIDERS.get(form.provider)
@@ -93,16 +179,30 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
         raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
     try:
         parsed = _with_number_read(provider.parse(submission, form))
+        _refuse_to_guess(parsed, form)
         key = parsed.same_submission_key
         whole = reading.whole_text(key) if key else None
         return parsed if whole == key else replace(parsed, same_submission_key=whole)
-    except (UnreadableSubmission, MemoryError):
+    except UnreadableSubmission as error:
+        item = submission.headers.get(ITEM_HEADER)
+        if item is None:
+            raise
+        raise UnreadableSubmission(f"item {item}: {error}") from None
+    except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one delivery of an unforeseen shape must not stop the others (promise 7)
         # Only the type: the text of an error may quote the person's data.
         raise UnreadableSubmission(
             f"the delivery has a shape the {form.provider} reader does not know ({type(error).__name__})"
         ) from None
+
+
+def _refuse_to_guess(parsed: ParsedSubmission, form: Form) -> None:
+    if parsed.is_incomplete and not form.api_token_env:
+        raise UnreadableSubmission(
+            f"the delivery holds ids only, and form {form.name} has no api_token_env: name the variable that holds the "
+            f"token for the API of {form.provider} in intake.toml, and replay this"
+        )
 
 
 def _with_number_read(parsed: ParsedSubmission) -> ParsedSubmission:

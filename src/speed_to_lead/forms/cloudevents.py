@@ -9,6 +9,7 @@ Selectors in `intake.toml`: those of `generic`, inside the data.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -17,12 +18,16 @@ from urllib.parse import unquote_to_bytes
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, UnreadableSubmission
 from speed_to_lead.forms import generic, reading
+from speed_to_lead.forms.handshakes import Welcome
 from speed_to_lead.forms.provider import WebhookRequest
 
 #: The attributes of an event in binary mode.
 kept_headers: tuple[str, ...] = ("ce-id", "ce-source", "ce-type", "ce-specversion", "ce-time", "ce-subject")
 selectors: tuple[str, ...] = generic.selectors
 
+#: What is sent back in a header is a host, with a scheme or a port at the most.
+_ORIGIN = re.compile(r"[A-Za-z0-9.:/_*\[\]-]{1,255}")
+_RATE = re.compile(r"[0-9]{1,9}|\*")
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"
 
 
@@ -30,6 +35,21 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
     """CloudEvents signs nothing."""
     del request, secret, now
     return "CloudEvents signs nothing; use token_env in intake.toml"
+
+
+def handshake(request: WebhookRequest, secret: str, verify_token: str) -> Welcome | str | None:
+    """Any sender may send, as often as it likes: it still needs the token. No address it names is called."""
+    del secret, verify_token
+    origin = request.headers.get("webhook-request-origin", "").strip()
+    if request.method != "OPTIONS" or not origin:
+        return None
+    if not _ORIGIN.fullmatch(origin):
+        return "WebHook-Request-Origin is no name of a host"
+    allowed = {"webhook-allowed-origin": origin, "allow": "POST, OPTIONS"}
+    rate = request.headers.get("webhook-request-rate", "").strip()
+    if rate:
+        allowed["webhook-allowed-rate"] = rate if _RATE.fullmatch(rate) else "*"
+    return Welcome(b"{}", headers=allowed)
 
 
 def items(submission: Submission) -> list[Any]:
