@@ -287,6 +287,19 @@ FORMS: Final[Mapping[str, Form]] = {
     "signed-signup": Form("generic", "secret", webhook_secret("signed-signup"), "signup"),
     "token-list": Form("generic", "token", _secret_of("token-list"), "list"),
     "open-page": Form("generic", "none"),
+    "ads-form": Form("google_ads", "secret", _secret_of("ads-form"), "demo"),
+    "chat": Form("intercom", "secret", _secret_of("chat"), "demo"),
+    "people": Form("segment", "secret", _secret_of("people"), "list"),
+    "meetings": Form("chili_piper", "token", _secret_of("meetings"), "demo"),
+    "signed-standard": Form("standard_webhooks", "secret", webhook_secret("signed-standard"), "signup"),
+    "events": Form("cloudevents", "token", _secret_of("events"), "signup"),
+    "zaps": Form("zapier", "token", _secret_of("zaps"), "list"),
+}
+
+#: Form tools without a form here, and why.
+NO_FORM: Final[Mapping[str, str]] = {
+    "linkedin": "it sends ids only; without LinkedIn's API nobody is in what it sends",
+    "meta": "it sends ids only; without Meta's API nobody is in what it sends",
 }
 
 

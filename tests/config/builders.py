@@ -12,7 +12,10 @@ PROVIDERS = {
     "typeform": ("ref", "id", "title", "type", "hidden", "variable"),
     "hubspot": ("property",),
     "generic": ("key",),
+    "zapier": ("key",),
 }
+#: Of those, the ones that sign nothing.
+UNSIGNED = frozenset({"zapier"})
 KINDS = {
     "console": KindOptions(),
     "slack": KindOptions(required=("url_env",)),
@@ -113,7 +116,7 @@ to = ["desk@example.com"]
 
 
 def load(directory: Path, now: datetime = NOW) -> Configuration:
-    return load_config(directory, providers=PROVIDERS, kinds=KINDS, now=now)
+    return load_config(directory, providers=PROVIDERS, kinds=KINDS, now=now, unsigned=UNSIGNED)
 
 
 class ConfigDirectory:

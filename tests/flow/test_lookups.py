@@ -77,7 +77,7 @@ def add(scene: Scene, body: bytes, submission_id: str = "s1") -> None:
 
 def leads(scene: Scene) -> list[Lead]:
     found, _ = scene.place.store.leads.newest(100)
-    return [lead for lead in found if isinstance(lead, Lead)]
+    return list(found)
 
 
 def test_the_tool_is_asked_and_the_lead_routed(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:

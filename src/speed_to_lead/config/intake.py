@@ -129,7 +129,7 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
         else "token"
         if shared
         else "standard-webhooks"
-        if provider == "generic"
+        if provider in ("generic", "standard_webhooks")
         else "signature"
     )
     if provider is not None and written is not None and written != meant:

@@ -373,7 +373,10 @@ FORM = Shape(
         "api_token_env": environment_name(
             "tools that send ids only: the environment variable with the token for their API"
         ),
-        "api_url": text("tools that send ids only: the address of their API, where it is not the tool's own"),
+        "api_url": {
+            **text("tools that send ids only: the address of their API, where it is not the tool's own"),
+            "pattern": r"^https?://[^\s?#]+$",
+        },
         "wait_for_data": {
             **_DURATION_TEXT,
             "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
