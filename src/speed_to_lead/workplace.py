@@ -16,7 +16,7 @@ from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
-from speed_to_lead.forms import PROVIDERS, UNSIGNED
+from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.publication import Follower, Load, Unusable, Usable
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
 from speed_to_lead.shadow import ShadowRouter
@@ -67,9 +67,7 @@ def read_config(source: Path | Mapping[str, bytes], now: datetime | None = None)
     """The configuration in a directory, or in these texts. Raises ConfigError naming every mistake in it."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
     selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
-    return load_config(
-        source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC), unsigned=UNSIGNED
-    )
+    return load_config(source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
 #: The kinds of secrets that a process must have, as `secrets_of` names them: a router needs none of them.

@@ -14,8 +14,7 @@ PROVIDERS = {
     "generic": ("key",),
     "zapier": ("key",),
 }
-#: Of those, the ones that sign nothing.
-UNSIGNED = frozenset({"zapier"})
+
 KINDS = {
     "console": KindOptions(),
     "slack": KindOptions(required=("url_env",)),
@@ -116,7 +115,7 @@ to = ["desk@example.com"]
 
 
 def load(directory: Path, now: datetime = NOW) -> Configuration:
-    return load_config(directory, providers=PROVIDERS, kinds=KINDS, now=now, unsigned=UNSIGNED)
+    return load_config(directory, providers=PROVIDERS, kinds=KINDS, now=now)
 
 
 class ConfigDirectory:

@@ -235,7 +235,7 @@ MISTAKES = [
     ("intake.toml", 'secret_env = "TYPEFORM_SECRET"', 'secret_env = "A"\ntoken_env = "B"',
      'forms.website-demo: it has secret_env and token_env; keep exactly one of secret_env (signed), token_env (a shared secret) or auth = "none"'),
     ("intake.toml", '"generic"\ntoken_env', '"zapier"\nsecret_env',
-     'forms.import: provider "zapier" signs nothing, so secret_env proves nothing; use token_env'),
+     'forms.import: zapier signs nothing, so secret_env proves nothing; use token_env, or auth = "none"'),
     ("intake.toml", 'secret_env = "TYPEFORM_SECRET"', 'secret_env = "A"\napi_url = "graph.example.com"',
      'forms.website-demo: api_url is the text "graph.example.com"; it takes an address that begins with https:// (or http://), without a query'),
     ("intake.toml", 'secret_env = "TYPEFORM_SECRET"', 'secret_env = "A"\nwait_for_data = "soon"',

@@ -12,7 +12,7 @@ from speed_to_lead.cli.output import counted, hint, say, say_json
 from speed_to_lead.config import ConfigError, Configuration, Mistake, load_config
 from speed_to_lead.core.clock import from_iso
 from speed_to_lead.destinations import KINDS
-from speed_to_lead.forms import PROVIDERS, UNSIGNED
+from speed_to_lead.forms import PROVIDERS
 
 #: What calendars, and the holidays in them, are asked about.
 YEARS = range(1970, 2200)
@@ -42,9 +42,7 @@ def read_rules(source: Path | Mapping[str, bytes], now: datetime | None = None) 
     """The rules in a directory, or in these texts, as `workplace.read_config` but without the store. Raises ConfigError."""
     kinds = {name: kind.options for name, kind in KINDS.items()}
     selectors = {name: provider.selectors for name, provider in PROVIDERS.items()}
-    return load_config(
-        source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC), unsigned=UNSIGNED
-    )
+    return load_config(source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
 def time_given(text: str | None, option: str) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
-from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
+from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX, UNSIGNED
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.sla import parse_duration
 from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form
@@ -17,18 +17,13 @@ _ADDRESS = re.compile(r"https?://[^\s?#]+")
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
-def read_forms(
-    file: Table,
-    sources: Names,
-    providers: Mapping[str, Collection[str]],
-    unsigned: Collection[str] = (),
-) -> dict[str, Form]:
-    """The forms of intake.toml that could be read. `unsigned`: the providers that sign nothing."""
+def read_forms(file: Table, sources: Names, providers: Mapping[str, Collection[str]]) -> dict[str, Form]:
+    """The forms of intake.toml that could be read."""
     file.refuse_keys_except("forms")
     return {
         name: form
         for name, table in file.named_tables("forms")
-        if (form := _read_form(name, table, sources, providers, unsigned)) is not None
+        if (form := _read_form(name, table, sources, providers)) is not None
     }
 
 
@@ -52,11 +47,7 @@ def read_environment_name(table: Table, key: str) -> str | None:
 
 
 def _read_form(
-    name: str,
-    table: Table,
-    sources: Names,
-    providers: Mapping[str, Collection[str]],
-    unsigned: Collection[str],
+    name: str, table: Table, sources: Names, providers: Mapping[str, Collection[str]]
 ) -> Form | None:
     table.refuse_keys_except(*FORM)
     if not FORM_NAME.fullmatch(name):
@@ -72,8 +63,6 @@ def _read_form(
     verify_token = read_environment_name(table, "verify_token_env")
     api_token = read_environment_name(table, "api_token_env")
     api_url, wait = _read_address(table), _read_wait(table)
-    if provider in unsigned and secret is not None:
-        table.mistake(f'provider "{provider}" signs nothing, so secret_env proves nothing; use token_env')
     if provider is None or auth is None:
         return None
     return Form(name, provider, auth, secret, token, source, fields, verify_token, api_token, api_url, wait)
@@ -122,6 +111,11 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
             )
         elif not table.meant("auth", "secret_env", "token_env"):
             table.mistake(f"nothing says how it proves itself; add {_WAYS}")
+        return None
+    if signed and provider in UNSIGNED:
+        table.mistake(
+            f'{provider} signs nothing, so secret_env proves nothing; use token_env, or auth = "none"'
+        )
         return None
     meant = (
         "none"

@@ -47,12 +47,11 @@ def load_config(
     providers: Mapping[str, Collection[str]],
     kinds: Mapping[str, KindOptions],
     now: datetime,
-    unsigned: Collection[str] = (),
 ) -> Configuration:
     """The configuration in a directory, or in these texts by the names of their files.
 
     `providers` are the form tools, each with its kinds of selector, and `kinds` the kinds of destination this
-    program knows; `unsigned` are the form tools that sign nothing; `now` (aware) is when calendars must open within a year. Raises ConfigError with every mistake of all files.
+    program knows; `now` (aware) is when calendars must open within a year. Raises ConfigError with every mistake of all files.
     """
     notes = Notes()
     files = read_files(source, notes)
@@ -67,7 +66,7 @@ def load_config(
     points = files.table("scoring.toml", notes)
     scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
-    forms = read_forms(intake, names.sources, providers, unsigned) if intake else {}
+    forms = read_forms(intake, names.sources, providers) if intake else {}
     destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
         where = source if isinstance(source, Path) else "this version"

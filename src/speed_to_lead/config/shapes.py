@@ -35,6 +35,8 @@ TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
 ROLES = ("rep", "manager")
+#: Form tools that sign nothing: their forms need a token, or to say that they ask for no proof.
+UNSIGNED = frozenset(("chili_piper", "cloudevents", "zapier"))
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_OPEN = 1_000_000

@@ -46,7 +46,6 @@ __all__ = [
     "HANDSHAKES",
     "PROVIDERS",
     "SEVERAL",
-    "UNSIGNED",
     "Provider",
     "Refusal",
     "WebhookRequest",
@@ -84,8 +83,6 @@ SEVERAL: Mapping[str, SendsSeveral] = {
 }
 #: Those that send ids only, always or sometimes: the rest is asked for at their API.
 ASK_BACK: Mapping[str, AsksBack] = {"hubspot": hubspot, "linkedin": linkedin, "meta": meta}
-#: Those that sign nothing: a form of theirs has a token, or `auth = "none"` written out.
-UNSIGNED = frozenset({"chili_piper", "cloudevents", "zapier"})
 
 #: Meta sends a thousand changes at the most, and nobody more.
 MAX_ITEMS = 1000
