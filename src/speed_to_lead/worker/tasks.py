@@ -122,7 +122,12 @@ def look_up(place: Workplace) -> None:
 def askers() -> Couriers:
     """This process's askers of form tools: a few for each form, so that a slow tool holds up nobody else's leads."""
     ask = partial(get, new_http_client())
-    return Couriers(lambda form, go_on: flow.look_up(workplace(), form, ask, os.environ, go_on))
+
+    def work(form: str, go_on: Callable[[], bool]) -> None:
+        if flow.look_up(workplace(), form, ask, os.environ, go_on):
+            send_hint(app, workplace().store, "route")
+
+    return Couriers(work)
 
 
 @task("audit")
