@@ -15,7 +15,7 @@ from speed_to_lead.core.submission import (
     Submission,
     UnreadableSubmission,
 )
-from speed_to_lead.forms import WebhookRequest, read, refusal_of
+from speed_to_lead.forms import WebhookRequest, read, refusal_of, split
 
 FORM = Form("events", "cloudevents", "token", token_env="TOKEN")
 EXPECTED = ParsedSubmission(
@@ -121,3 +121,17 @@ def test_the_token(url: str, headers: dict[str, str], is_taken: bool) -> None:
     """In the header or in the query, as the convention has it."""
     request = WebhookRequest("POST", url, headers, b"{}")
     assert is_taken == (refusal_of(request, FORM, {"TOKEN": "a-long-token"}, datetime.now(UTC)) is None)
+
+
+def test_events_of_a_batch_apart(
+    submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]
+) -> None:
+    """Each is a submission of its own; a bad one says which it was and does not take the others with it."""
+    batch = [sample("cloudevents"), "x", {**sample("cloudevents"), "id": "2"}]
+    parts = split(submission(batch, "application/cloudevents-batch+json"), FORM)
+    assert [part.id for part in parts] == ["s1-1", "s1-2", "s1-3"]
+    assert read(parts[0], FORM) == EXPECTED
+    assert read(parts[2], FORM).same_submission_key == "https://crm.example.com/forms/demo 2"
+    with pytest.raises(UnreadableSubmission, match="item 2 of 3"):
+        read(parts[1], FORM)
+    assert split(submission(batch, "application/json"), FORM) == ()  # no batch by its name

@@ -14,7 +14,7 @@ from speed_to_lead.core.submission import (
     Submission,
     UnreadableSubmission,
 )
-from speed_to_lead.forms import Refusal, WebhookRequest, read, refusal_of
+from speed_to_lead.forms import Refusal, WebhookRequest, body_to_store, read, refusal_of
 
 FORM = Form("ads", "google_ads", "signature", "KEY")
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -114,6 +114,22 @@ def test_without_the_key_nothing_is_taken(body: bytes, text: str) -> None:
     reason = refused(body)
     assert reason is not None
     assert text in reason
+
+
+@pytest.mark.parametrize(
+    ("body", "stored"),
+    [
+        (b'{"google_key":"a-key","lead_id":"1"}', b'{"google_key":"***","lead_id":"1"}'),
+        (b'{"Google_key" : "a\\"key" , "x": "y"}', b'{"Google_key" : "***" , "x": "y"}'),
+        (b'{"google_key": 5}', b'{"google_key": 5}'),
+        (b'{"lead_id":"1"}', b'{"lead_id":"1"}'),
+    ],
+)
+def test_the_key_is_not_stored(body: bytes, stored: bytes) -> None:
+    """Not in the stream, not in a dead letter; every other byte is kept."""
+    request = WebhookRequest("POST", "https://leads.example.com/hooks/ads", {}, body)
+    assert body_to_store(request, FORM) == stored
+    assert body_to_store(request, Form("g", "generic", "none")) == body
 
 
 def test_selectors(submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]) -> None:

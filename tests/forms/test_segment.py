@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from speed_to_lead.core.submission import Form, GenericLead, Submission, UnreadableSubmission
-from speed_to_lead.forms import WebhookRequest, read, refusal_of
+from speed_to_lead.forms import WebhookRequest, read, refusal_of, split
 
 FORM = Form("cdp", "segment", "signature", "SECRET")
 SECRET = "shared-secret-of-segment"
@@ -118,3 +118,12 @@ def test_selectors(submission: Callable[..., Submission], sample: Callable[[str]
     lead = read(submission(json.dumps(sample("segment"))), Form("cdp", "segment", "none", fields=fields)).lead
     assert [lead.get(name) for name in fields] == ["trial", "02110", "203.0.113.8"]
     assert "plan" not in lead.custom
+
+
+def test_a_batch_is_so_many_leads(
+    submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]
+) -> None:
+    """Proven by a token, each event is a submission of its own."""
+    batch = [sample("segment"), {**sample("segment"), "messageId": "2"}]
+    parts = split(submission(batch), FORM)
+    assert [read(part, FORM).same_submission_key for part in parts] == ["segment-test-message-7c2f1d", "2"]

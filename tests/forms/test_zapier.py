@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from speed_to_lead.core.submission import Form, GenericLead, Submission
-from speed_to_lead.forms import read
+from speed_to_lead.forms import read, split
 
 FORM = Form("zap", "zapier", "token", token_env="TOKEN")
 
@@ -52,3 +52,11 @@ def test_what_is_chosen_counts(submission: Callable[..., Submission]) -> None:
     form = Form("zap", "zapier", "none", fields={"custom.old_email": "contact.email", "email": "key:mail2"})
     lead = read(submission({"contact": {"email": "old@example.com"}, "mail2": "new@example.com"}), form).lead
     assert ("new@example.com", "old@example.com") == (lead.get("email"), lead.get("custom.old_email"))
+
+
+def test_a_list_is_so_many_leads(submission: Callable[..., Submission]) -> None:
+    """What an aggregator of Make sends: one lead each."""
+    people = [{"email": f"p{number}@example.com"} for number in range(3)]
+    parts = split(submission(people), FORM)
+    assert [read(part, FORM).lead.get("email") for part in parts] == [one["email"] for one in people]
+    assert split(submission(people[:1]), FORM) == ()

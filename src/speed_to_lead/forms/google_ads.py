@@ -7,6 +7,7 @@ same `lead_id`. https://developers.google.com/google-ads/webhook/docs/implementa
 Selectors in `intake.toml`: `column:<column_id>`, `key:<name>` for what stands beside the columns.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ from speed_to_lead.forms.provider import WebhookRequest
 kept_headers: tuple[str, ...] = ()
 selectors: tuple[str, ...] = ("column", "key")
 
+#: The key in the body as Google writes it, in either spelling.
+_KEY = re.compile(rb'("google_key"\s*:\s*")(?:[^"\\]|\\.)*(")', re.IGNORECASE)
 #: Google's own columns; the first that was filled in wins a field, so the plain ones come first.
 _FIELD_BY_COLUMN = {
     "EMAIL": "email", "WORK_EMAIL": "email",
@@ -51,6 +54,11 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
         return "google_key is missing; is a key set beside the webhook's address in Google Ads?"
     matches = signatures.any_matches((key,), secret, lambda configured: (configured,))
     return None if matches else "google_key is not ours"
+
+
+def without_key(body: bytes) -> bytes:
+    """The body as it is stored: where the key stood, stands ***."""
+    return _KEY.sub(rb"\1***\2", body)
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
