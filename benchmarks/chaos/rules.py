@@ -297,6 +297,19 @@ FORMS: Final[Mapping[str, Form]] = {
     "fluent-list": Form("fluent", "token", _secret_of("fluent-list"), "list"),
     "unbounce-list": Form("unbounce", "token", _secret_of("unbounce-list"), "list"),
     "salesforce-page": Form("salesforce_web_to_lead", "none"),
+    "ads-form": Form("google_ads", "secret", _secret_of("ads-form"), "demo"),
+    "chat": Form("intercom", "secret", _secret_of("chat"), "demo"),
+    "people": Form("segment", "secret", _secret_of("people"), "list"),
+    "meetings": Form("chili_piper", "token", _secret_of("meetings"), "demo"),
+    "signed-standard": Form("standard_webhooks", "secret", webhook_secret("signed-standard"), "signup"),
+    "events": Form("cloudevents", "token", _secret_of("events"), "signup"),
+    "zaps": Form("zapier", "token", _secret_of("zaps"), "list"),
+}
+
+#: Form tools without a form here, and why.
+NO_FORM: Final[Mapping[str, str]] = {
+    "linkedin": "it sends ids only; without LinkedIn's API nobody is in what it sends",
+    "meta": "it sends ids only; without Meta's API nobody is in what it sends",
 }
 
 

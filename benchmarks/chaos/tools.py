@@ -208,6 +208,10 @@ def _token_headers(form: str) -> Callable[[bytes, Submission], dict[str, str]]:
     return headers
 
 
+def _json_headers(_body: bytes, _submission: Submission) -> dict[str, str]:
+    return {"content-type": "application/json"}
+
+
 def _open_headers(_body: bytes, _submission: Submission) -> dict[str, str]:
     return {"content-type": "application/x-www-form-urlencoded"}
 
@@ -263,6 +267,93 @@ def _hex(secret: str, signed: bytes) -> str:
     return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
+# --- Tools that send a body of their own ---------------------------------------------------------------------------
+
+
+def _google_body(submission: Submission) -> bytes:
+    columns = {
+        "FULL_NAME": submission.fields.get("name"),
+        "EMAIL": submission.fields.get("email"),
+        "PHONE_NUMBER": submission.fields.get("phone"),
+        "message": submission.fields.get("message"),
+        MARK: submission.key,
+    }
+    if submission.kind == "unreadable":  # nobody to answer
+        columns = {MARK: submission.key}
+    delivery = {
+        "lead_id": submission.key,
+        "user_column_data": [
+            {"column_id": name, "string_value": value} for name, value in columns.items() if value
+        ],
+        "google_key": _secret("ads-form", submission),
+        "lead_submit_time": _iso_now(),
+        "is_test": submission.kind == "test",
+    }
+    return json.dumps(delivery).encode()
+
+
+def _intercom_body(submission: Submission) -> bytes:
+    attributes = {MARK: submission.key, "message": submission.fields.get("message")}
+    person = {name: submission.fields.get(name) for name in ("email", "phone", "name")}
+    if submission.kind == "unreadable":
+        person = {}
+    item = {
+        "type": "contact",
+        "id": submission.key,
+        "role": "user",
+        **person,
+        "custom_attributes": attributes,
+    }
+    topic = "contact.user.tag" if submission.kind == "test" else "contact.user.created"
+    delivery = {"type": "notification_event", "id": "notif", "topic": topic, "data": {"item": item}}
+    return json.dumps(delivery).encode()
+
+
+def _intercom_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    digest = hmac.new(_secret("chat", submission).encode(), body, hashlib.sha1).hexdigest()
+    return {"content-type": "application/json", "x-hub-signature": f"sha1={digest}"}
+
+
+def _segment_body(submission: Submission) -> bytes:
+    traits = {} if submission.kind == "unreadable" else dict(submission.fields)
+    delivery = {
+        "type": "identify",
+        "messageId": submission.key,
+        "traits": {**traits, MARK: submission.key},
+        "timestamp": _iso_now(),
+    }
+    return json.dumps(delivery, separators=(",", ":")).encode()
+
+
+def _segment_headers(body: bytes, submission: Submission) -> dict[str, str]:
+    digest = hmac.new(_secret("people", submission).encode(), body, hashlib.sha1).hexdigest()
+    return {"content-type": "application/json", "x-signature": digest}
+
+
+def _chili_piper_body(submission: Submission) -> bytes:
+    guest = {} if submission.kind == "unreadable" else dict(submission.fields)
+    email = guest.pop("email", None)
+    delivery = {
+        "meetingIdChili": submission.key,
+        "primaryGuestEmail": email,
+        "primaryGuestDataFields": {**guest, MARK: submission.key},
+        "type": "Created",
+    }
+    return json.dumps(delivery).encode()
+
+
+def _cloudevents_body(submission: Submission) -> bytes:
+    event = {
+        "specversion": "1.0",
+        "id": submission.key,
+        "source": "https://crm.example.com/forms",
+        "type": "com.example.lead",
+        "time": _iso_now(),
+        "data": _generic_fields(submission),
+    }
+    return json.dumps(event).encode()
+
+
 def _secret(form: str, submission: Submission) -> str:
     return "not the secret" if submission.kind == "forged" else FORMS[form].secret
 
@@ -289,6 +380,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 _TYPEFORM_WAITS = (2.0, 2.0, 2.5, 2.5, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0, 5.0, 5.0, 8.0, 8.0, 8.0)
 _HUBSPOT_WAITS = (1.0, 2.0, 4.0, 6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
+_GOOGLE_WAITS = (1.0, 2.0, 4.0, 6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 _STANDARD_WAITS = (0.5, 1.0, 3.0, 5.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 
 #: Every form tool, at least one for each provider there is; a test compares them with the product's registry.
@@ -332,6 +424,32 @@ TOOLS: Final[tuple[Tool, ...]] = (
     Tool(
         "salesforce_web_to_lead", "salesforce-page", _made_by(bodies.salesforce), _open_headers, (),
         kinds=("lead", "test", "unreadable"),
+    ),
+    Tool(
+        "google_ads", "ads-form", _google_body, _json_headers, _GOOGLE_WAITS,
+        gives_up_on=_is_refusal_but_429, kinds=("lead", "test", "unreadable", "forged"),
+    ),
+    Tool(
+        "intercom", "chat", _intercom_body, _intercom_headers, (6.0,), patience=5.0,
+        gives_up_on=lambda status: status in DISABLING,
+    ),
+    Tool(
+        "segment", "people", _segment_body, _segment_headers, _STANDARD_WAITS, patience=5.0,
+        gives_up_on=_is_refusal_but_429,
+    ),
+    # Nothing says that it tries again.
+    Tool("chili_piper", "meetings", _chili_piper_body, _token_headers("meetings"), ()),
+    Tool(
+        "standard_webhooks", "signed-standard", _json_body, _standard_headers("signed-standard"), _STANDARD_WAITS,
+        patience=6.0, kinds=("lead", "test", "unreadable", "forged"),
+    ),
+    Tool(
+        "cloudevents", "events", _cloudevents_body, _token_headers("events"), _STANDARD_WAITS, patience=6.0,
+        kinds=("lead", "test", "unreadable", "forged"),
+    ),
+    Tool(
+        "zapier", "zaps", _json_body_with_key, _token_headers("zaps"), (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0), patience=5.0,
+        kinds=("lead", "test", "unreadable", "forged"),
     ),
     Tool("api", "api", _json_body_with_key, _api_headers, (0.3, 0.6, 1.2, 2.5, 5.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0),
          patience=4.0, kinds=("lead",)),

@@ -98,6 +98,23 @@ def test_forms_say_how_they_prove_themselves(config: ConfigDirectory) -> None:
     } == config.load().forms
 
 
+def test_a_form_says_how_its_tool_is_asked(config: ConfigDirectory) -> None:
+    """Of tools that send ids only: the token's name, the address, how long a lead waits; a minute where it does not say."""
+    given = 'api_token_env = "API"\napi_url = "https://graph.example.com/v1/"\nwait_for_data = "5m"'
+    config.append(
+        "intake.toml", f'[forms.ids]\nprovider = "hubspot"\nsecret_env = "A"\nverify_token_env = "B"\n{given}'
+    )
+    forms = config.load().forms
+    asked = (
+        forms["ids"].verify_token_env,
+        forms["ids"].api_token_env,
+        forms["ids"].api_url,
+        forms["ids"].wait_for_data,
+    )
+    assert asked == ("B", "API", "https://graph.example.com/v1", timedelta(minutes=5))
+    assert forms["website-demo"].wait_for_data == timedelta(seconds=60)
+
+
 @pytest.mark.parametrize(("auth", "key"), [("standard-webhooks", "secret_env"), ("token", "token_env")])
 def test_auth_may_be_written_out_where_it_fits(config: ConfigDirectory, auth: str, key: str) -> None:
     """A generic form may say in words what its key already means."""

@@ -22,6 +22,7 @@ from speed_to_lead.store.contract import (
     Audit,
     Configs,
     Leads,
+    Lookups,
     Operations,
     Outbox,
     Privacy,
@@ -66,6 +67,10 @@ class TimedStore:
     @property
     def operations(self) -> Operations:
         return self.within.operations
+
+    @property
+    def lookups(self) -> Lookups:
+        return self.within.lookups
 
     @property
     def audit(self) -> Audit:

@@ -5,10 +5,11 @@ Each holds the word `evil`, by which a test finds it again. A new destination, p
 
 import json
 import urllib.parse
+import zlib
 from collections.abc import Callable
 from typing import Any
 
-from speed_to_lead.core.submission import LEAD_FIELDS
+from speed_to_lead.core.submission import LEAD_FIELDS, LOOKUP_HEADER
 from speed_to_lead.forms import PROVIDERS
 
 MARK = "evil"
@@ -182,10 +183,77 @@ def delivery_of(provider: str, text: str) -> bytes:
         delivery["associated-owner"] = owner
     elif provider in OTHERS:
         delivery = OTHERS[provider](fields, text)
+    elif provider == "google_ads":
+        columns = [
+            {"column_id": column, "string_value": value, "column_name": text}
+            for column, value in (
+                ("EMAIL", fields["email"]),
+                ("PHONE_NUMBER", fields["phone"]),
+                *(
+                    (name, text)
+                    for name in ("FULL_NAME", "COMPANY_NAME", "JOB_TITLE", "CITY", "COUNTRY", "REGION")
+                ),
+                (text, text),
+            )
+        ]
+        delivery = {"lead_id": text, "gcl_id": text, "form_id": text, "user_column_data": columns}
+        delivery["lead_submit_time"] = text
+    elif provider == "intercom":
+        person = {name: fields[name] for name in ("email", "phone", "name", "utm_source", "referrer")}
+        place = {"country": text, "region": text, "city": text}
+        company = {"companies": [{"name": text, "website": text, "industry": text}]}
+        item = {**person, "id": text, "location": place, "companies": company}
+        item |= {
+            "custom_attributes": {text: text, "title": text},
+            "conversation_message": {"body": text, "url": text},
+        }
+        delivery = {"topic": "contact.lead.created", "id": text, "created_at": text, "data": {"item": item}}
+    elif provider == "segment":
+        delivery = {"type": "identify", "messageId": text, "userId": text, "timestamp": text}
+        delivery |= {"traits": {name: value for name, value in fields.items() if isinstance(value, str)}}
+        delivery["context"] = {"page": {"url": text, "referrer": text}, "campaign": {"name": text}}
+    elif provider == "chili_piper":
+        guest = {name: value for name, value in fields.items() if isinstance(value, str)}
+        delivery = {"meetingIdChili": text, "meetingTitle": text, "primaryGuestEmail": fields["email"]}
+        delivery |= {"primaryGuestDataFields": guest, "hostFullName": text}
+    elif provider == "cloudevents":
+        delivery = {
+            "specversion": "1.0",
+            "id": text,
+            "source": text,
+            "type": text,
+            "time": text,
+            "data": fields,
+        }
+    elif provider == "meta":
+        answers = [
+            {"name": name, "values": [value]} for name, value in fields.items() if isinstance(value, str)
+        ]
+        value = {
+            "leadgen_id": zlib.crc32(text.encode("utf-8", "surrogatepass")),
+            "ad_id": text,
+            "form_id": text,
+        }
+        ids = {"object": "page", "entry": [{"id": text, "changes": [{"field": "leadgen", "value": value}]}]}
+        delivery = {"delivery": ids, "answers": [{"created_time": text, "field_data": answers}]}
+    elif provider == "linkedin":
+        told = {name.upper(): value for name, value in fields.items() if isinstance(value, str)}
+        questions = [{"questionId": name, "predefinedField": name, "label": text} for name in told]
+        answers = [{"questionId": name, "answerDetails": {"answer": value}} for name, value in told.items()]
+        ids = {
+            "leadGenFormResponse": f"urn:li:leadGenFormResponse:{zlib.crc32(text.encode('utf-8', 'surrogatepass'))}",
+            "leadGenForm": "urn:li:leadGenForm:1",
+        }
+        delivery = {"delivery": ids, "answers": [{"answers": answers}, {"questions": questions}]}
     else:
         assert provider in PROVIDERS
         delivery = {**fields, "submission_id": text, "submitted_at": text}
     return json.dumps(delivery).encode()
+
+
+def headers_of(provider: str) -> dict[str, str]:
+    """What is stored beside it: of a tool that sends ids only, that its API has answered."""
+    return {LOOKUP_HEADER: "complete"} if provider in ("meta", "linkedin") else {}
 
 
 def form_of(text: str) -> bytes:

@@ -18,7 +18,7 @@ import structlog
 from aiosmtpd.controller import Controller
 from tests.destinations.test_registry import WORKING
 from tests.security.conftest import CONFIG, PREFIX, Hostile
-from tests.security.corpus import HOSTILE, MARK, delivery_of
+from tests.security.corpus import HOSTILE, MARK, delivery_of, headers_of
 from tests.servers import free_port
 from tests.web.conftest import running, settings_of
 
@@ -403,7 +403,9 @@ def test_every_text_is_kept_as_it_was_written(hostile: Hostile, provider: str) -
     form = hostile.place.config.forms[provider]
     kept = 0
     for text in HOSTILE.values():
-        submission = Submission("x", provider, NOW, delivery_of(provider, text), "application/json")
+        submission = Submission(
+            "x", provider, NOW, delivery_of(provider, text), "application/json", headers_of(provider)
+        )
         assert read(submission, form).lead.get("company") == text.strip().replace("\ud83d", "\ufffd")
         kept += 1
     assert kept == len(HOSTILE)

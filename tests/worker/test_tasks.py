@@ -143,3 +143,17 @@ def test_a_lost_server_is_tried_again_each_second_at_least(tasks: ModuleType) ->
     from speed_to_lead.worker.app import RECONNECT
 
     assert RECONNECT["interval_max"] <= 1
+
+
+def test_form_tools_are_asked_by_threads_of_their_own(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each second: what has waited long enough is routed, then askers are sent; the tick itself asks nobody."""
+    done: list[object] = []
+    monkeypatch.setattr(tasks.flow, "route_overdue", lambda place: done.append("overdue"))
+    monkeypatch.setattr(tasks.flow, "lookups_due", lambda place: {"ads": 2})
+    monkeypatch.setattr(tasks, "askers", lambda: SimpleNamespace(send=done.append))
+    tasks.look_up()
+    assert done == ["overdue", {"ads": 2}]
+    assert tasks.app.conf.task_routes["speed_to_lead.look_up"] == {"queue": "deliver"}
+    assert tasks.app.conf.beat_schedule["look_up"]["schedule"].run_every == timedelta(seconds=1)

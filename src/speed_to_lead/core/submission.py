@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,16 @@ LEAD_FIELDS = (
 
 #: Where the readers put the number in E.164 beside what was written as `phone`, for a lead that is known by its phone.
 PHONE_E164 = "phone_e164"
+
+#: A header of ours: which of how many items of one delivery this submission is (`3 of 7`).
+ITEM_HEADER = "speed-to-lead-item"
+#: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
+#: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
+LOOKUP_HEADER = "speed-to-lead-lookup"
+#: A custom field of a lead that was routed without its data; rules may ask for it. It goes when the data comes.
+DATA_PENDING = "lead_data"
+#: How long a submission of ids only waits for its data before it is routed by what is known.
+WAIT_FOR_DATA = timedelta(seconds=60)
 
 #: What form tools call the same fields: Zapier and Make users, Salesforce Web-to-Lead, WordPress labels.
 #: Written with underscores; case, spaces, hyphens and camelCase make no difference (see `lead_field_named`).
@@ -83,6 +93,10 @@ class Form:
     `auth` is "signature", "standard-webhooks", "token" or "none"; the secret's value is read from the
     environment variable `secret_env` (signatures) or `token_env` (shared secret in a header, query or Basic).
     `fields` maps a generic field to a selector in the delivery, for example `{"company": "ref:company_name"}`.
+
+    Of tools that send ids only: `api_token_env` names the variable with the token for their API, which is asked at
+    `api_url` (the tool's own where it is None); `wait_for_data` is how long a lead waits for it. `verify_token_env`:
+    the variable with the word that Meta sends when the hook is set up.
     """
 
     name: str
@@ -92,6 +106,10 @@ class Form:
     token_env: str | None = None
     source: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    verify_token_env: str | None = None
+    api_token_env: str | None = None
+    api_url: str | None = None
+    wait_for_data: timedelta = WAIT_FOR_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +163,15 @@ class ParsedSubmission:
 
     `same_submission_key` is the form tool's own key (Typeform's token, HubSpot's conversion id, a webhook-id);
     None where the tool gives none, and the content decides. `submitted_at` is the form's own time, kept beside
-    ours. `is_test` marks deliveries that must never reach a salesperson.
+    ours. `is_test` marks deliveries that must never reach a salesperson. `is_incomplete`: the tool sent ids only, and what
+    it knows of the person is still to be asked for.
     """
 
     lead: GenericLead
     same_submission_key: str | None = None
     submitted_at: datetime | None = None
     is_test: bool = False
+    is_incomplete: bool = False
 
 
 _DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")

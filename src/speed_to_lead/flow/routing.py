@@ -15,12 +15,14 @@ from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
     Admit,
+    Await,
     Bury,
     CloseFirst,
     Drop,
     Join,
     Reading,
     Settlement,
+    Split,
     SubmissionFacts,
     can_wait,
     companies_of,
@@ -96,11 +98,13 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
         if not left_behind:
             break
         outcome = _both(outcome, _settle_entries(place, consumer, left_behind))
-    return replace(outcome, is_full=are_more or len(patient) == turn)
+    return replace(outcome, is_full=outcome.is_full or are_more or len(patient) == turn)
 
 
 def _both(one: Routed, other: Routed) -> Routed:
-    return Routed(one.settled + other.settled, has_alerts=one.has_alerts or other.has_alerts)
+    return Routed(
+        one.settled + other.settled, one.is_full or other.is_full, one.has_alerts or other.has_alerts
+    )
 
 
 def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[list[QueueEntry], bool]:
@@ -221,6 +225,7 @@ def _settle_readings(
 ) -> Routed:
     """Settle what can be settled; what asks for a lead that needs a missing key is added to `locked`."""
     settled, has_alerts, refused = 0, False, 0
+    is_split = any(reading.parts for reading in waiting)  # then the parts wait in the queue now
     while waiting and refused < MAX_ROUNDS:
         done = set()
         for reading, settlement, result in _settle_round(place, waiting, locked):
@@ -240,7 +245,7 @@ def _settle_readings(
         waiting = [reading for reading in waiting if reading.entry_id not in done]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
-    return Routed(settled, has_alerts=has_alerts)
+    return Routed(settled, is_split, has_alerts)
 
 
 def _settle_round(
@@ -320,7 +325,7 @@ def _lead_of(settlement: Settlement) -> str | None:
     return settlement.change.lead.id if isinstance(settlement, (Admit, Join)) else None
 
 
-def _read(place: Workplace, entry: QueueEntry) -> Reading:
+def _read(place: Workplace, entry: QueueEntry) -> Reading:  # noqa: PLR0911 - one return for each thing that may be wrong
     submission = entry.submission
     if entry.deliveries > MAX_DELIVERIES:
         why = f"{entry.deliveries - 1} routers stopped while they worked on it"
@@ -334,6 +339,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     if form is None:
         return Reading(entry.entry_id, submission, error=f'intake.toml has no form "{submission.form[:60]}"')
     try:
+        parts = forms.split(submission, form)
+        if parts:
+            return Reading(entry.entry_id, submission, form, parts=parts)
         parsed = forms.read(submission, form)
     except UnreadableSubmission as error:
         return Reading(entry.entry_id, submission, form, error=str(error))
@@ -459,6 +467,10 @@ def _traced(settlement: Settlement) -> dict[str, str]:
             return {"outcome": settlement.kind, "form": settlement.form}
         case Bury():
             return {"outcome": "dead_letter"}
+        case Split():
+            return {"outcome": "split"}
+        case Await():
+            return {"outcome": "asked_for"}
 
 
 def _log_settlement(settlement: Settlement) -> None:
@@ -467,6 +479,14 @@ def _log_settlement(settlement: Settlement) -> None:
             lead = change.lead
             log.info(
                 "lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla
+            )
+        case Join(change=change) if any(entry.event == "lead.completed" for entry in change.history):
+            log.info("lead.completed", lead_id=change.lead.id)
+        case Split():
+            log.info("submission.split", lead_id=settlement.submission_id, items=len(settlement.parts))
+        case Await():
+            log.info(
+                "submission.asked_for", lead_id=settlement.submission.id, form=settlement.submission.form
             )
         case Join(change=change):
             log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))

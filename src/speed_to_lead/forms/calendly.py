@@ -40,7 +40,7 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
     signed = timestamp.encode() + b"." + request.body
 
     def expected(key: bytes) -> Iterator[str]:
-        yield signatures.hmac_sha256_hex(key, signed)
+        yield signatures.hmac_hex(key, signed)
 
     if signatures.any_matches((value for name, value in parts if name == "v1"), secret, expected):
         return None

@@ -34,7 +34,7 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
         return "the header X-FS-Signature is missing; has the webhook an HMAC key, and is that the header's name?"
 
     def expected(key: bytes) -> Iterator[str]:
-        yield f"sha256={signatures.hmac_sha256_hex(key, request.body)}"
+        yield f"sha256={signatures.hmac_hex(key, request.body)}"
 
     return None if signatures.any_matches((given,), secret, expected) else "X-FS-Signature does not match"
 

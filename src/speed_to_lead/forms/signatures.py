@@ -50,9 +50,9 @@ def hmac_sha256_base64(secret: bytes, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
-def hmac_sha256_hex(secret: bytes, signed: bytes) -> str:
-    """HMAC-SHA256 in lower-case hex, the form in which Calendly, Webflow and Formstack send it."""
-    return hmac.digest(secret, signed, "sha256").hex()
+def hmac_hex(secret: bytes, signed: bytes, digest: str = "sha256") -> str:
+    """HMAC in lower-case hex, as Calendly, Webflow, Formstack, Meta, LinkedIn (SHA-256), Intercom and Segment (SHA-1) send it."""
+    return hmac.digest(secret, signed, digest).hex()
 
 
 def unsigned_refusal(tool: str) -> str:
@@ -88,9 +88,12 @@ def standard_webhooks_refusal(request: WebhookRequest, secret: str, now: datetim
 
     Signed is `id.timestamp.body`, timestamp in Unix seconds, five minutes of tolerance both ways.
     """
-    message_id = request.headers.get("webhook-id", "")
-    timestamp = request.headers.get("webhook-timestamp", "")
-    given = request.headers.get("webhook-signature", "").split()
+    prefix = (
+        "webhook" if "webhook-id" in request.headers else "svix"
+    )  # Svix sends the same under its own name
+    message_id = request.headers.get(f"{prefix}-id", "")
+    timestamp = request.headers.get(f"{prefix}-timestamp", "")
+    given = request.headers.get(f"{prefix}-signature", "").split()
     if not message_id or not given:
         return "the headers webhook-id and webhook-signature are missing"
     stale = replay_refusal(f"{timestamp}000" if timestamp else "", now)
@@ -110,7 +113,8 @@ def token_refusal(request: WebhookRequest, secret: str) -> str | None:
     """Why a request does not carry the shared secret; None where it does.
 
     Looked for in `Authorization: Bearer`, as the password of `Authorization: Basic`, in the headers
-    `X-Webhook-Token`, `X-Webhook-Secret`, `X-Api-Key` and `X-Auth-Token`, and in the query as `token`.
+    `X-Webhook-Token`, `X-Webhook-Secret`, `X-Api-Key` and `X-Auth-Token`, and in the query as `token` or, as
+    CloudEvents names it, `access_token`.
     """
     given = list(_tokens_given(request))
     if not given:
@@ -167,7 +171,7 @@ def _tokens_given(request: WebhookRequest) -> Iterator[str]:
         if name in request.headers:
             yield request.headers[name].strip()
     for name, value in parse_qsl(request.query):
-        if name == "token":
+        if name in ("token", "access_token"):
             yield value
 
 

@@ -42,7 +42,7 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
     signed = timestamp.encode() + b":" + request.body
 
     def expected(key: bytes) -> Iterator[str]:
-        yield signatures.hmac_sha256_hex(key, signed)
+        yield signatures.hmac_hex(key, signed)
 
     return (
         None if signatures.any_matches((given,), secret, expected) else "x-webflow-signature does not match"

@@ -649,6 +649,45 @@ class Privacy(Protocol):
         """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A submission that holds ids only: `attempts` to ask its form tool, this one included.
+
+    `is_routed`: its lead was routed by what is known. `is_locked`: it needs a key that this process does not have.
+    """
+
+    name: str
+    submission: Submission
+    attempts: int
+    is_routed: bool = False
+    is_locked: bool = False
+
+
+class Lookups(Protocol):
+    """Submissions that hold ids only, until their form tool was asked. They come here by `Queue.settle` (`Await`)."""
+
+    def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
+        """Names and forms of those whose attempt is due, the longest overdue first."""
+
+    def overdue(self, now: datetime, limit: int) -> list[Lookup]:
+        """Those that have waited long enough to be routed by what is known."""
+
+    def claim(self, name: str, now: datetime, until: datetime) -> Lookup | None:
+        """One that is due, this caller's until then; None where another has it, or it is settled."""
+
+    def later(self, lookup: Lookup, at: datetime) -> Result:
+        """Ask again then. GONE where it is settled."""
+
+    def answered(self, lookup: Lookup, submission: Submission) -> Result:
+        """Back into the queue with the answer; STALE where its lead was routed since it was claimed: claim it again."""
+
+    def route_without(self, lookup: Lookup, submission: Submission) -> Result:
+        """Into the queue with what is known; it stays to be asked. STALE where another did it."""
+
+    def give_up(self, lookup: Lookup) -> Result:
+        """Ask no more."""
+
+
 class Configs(Protocol):
     """The config that is published, version after version; the newest is live. Every one of them is kept."""
 
@@ -722,6 +761,8 @@ class Store(Protocol):
     def operations(self) -> Operations: ...  # noqa: D102
     @property
     def audit(self) -> Audit: ...  # noqa: D102
+    @property
+    def lookups(self) -> Lookups: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property

@@ -121,6 +121,16 @@ class Keys:
         return self._key("dead-letters")
 
     @cached_property
+    def lookups(self) -> str:
+        """Sorted set: submission of ids only by the UTC ms at which its form tool is asked next."""
+        return self._key("lookups")
+
+    @cached_property
+    def lookups_overdue(self) -> str:
+        """Sorted set: the same by the UTC ms at which it is routed by what is known; those that were are not in it."""
+        return self._key("lookups", "overdue")
+
+    @cached_property
     def erasures(self) -> str:
         """List: one JSON line for each erasure of a person, without a word about who it was."""
         return self._key("erasures")
@@ -204,6 +214,10 @@ class Keys:
     def leased(self, destination: str) -> str:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
+
+    def lookup(self, name: str) -> str:
+        """Hash: a submission of ids only, and how often its form tool was asked."""
+        return self._key("lookup", name)
 
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""

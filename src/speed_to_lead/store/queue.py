@@ -12,7 +12,17 @@ from redis.exceptions import ResponseError
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
-from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.settlement import (
+    REMEMBER_KEY,
+    Admit,
+    Await,
+    Bury,
+    DeadLetter,
+    Drop,
+    Join,
+    Settlement,
+    Split,
+)
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
 from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
 from speed_to_lead.store.documents import dump
@@ -238,6 +248,31 @@ class RedisQueue:
                         settlement.lead_id,
                         keep_ms(REMEMBER_KEY),
                         dump(counts_of_settlement(settlement)),
+                    ],
+                )
+            case Split():
+                parts: list[Any] = []
+                for part in settlement.parts:
+                    of_part = [one for pair in stream_fields(part, self._vault).items() for one in pair]
+                    parts += (len(of_part), *of_part)
+                return ScriptCall(
+                    "split_submission", [stream, keys.incoming, keys.ledger], [own_id, GROUP, *parts]
+                )
+            case Await():
+                waiting = stream_fields(settlement.submission, self._vault)
+                return ScriptCall(
+                    "await_lookup",
+                    [
+                        *(stream, keys.ledger, keys.lookup(settlement.name)),
+                        *(keys.lookups, keys.lookups_overdue, keys.metrics),
+                    ],
+                    [
+                        *(own_id, GROUP, settlement.name),
+                        *(to_ms(settlement.at), to_ms(settlement.route_at)),
+                        dump(
+                            counts_of_settlement(Drop("", "duplicates", "", form=settlement.submission.form))
+                        ),
+                        *(one for pair in waiting.items() for one in pair),
                     ],
                 )
             case Bury():

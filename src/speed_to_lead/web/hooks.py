@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from speed_to_lead import flow, tracing
 from speed_to_lead.core.metrics import OTHER
 from speed_to_lead.core.submission import Form
-from speed_to_lead.forms import Refusal, WebhookRequest
+from speed_to_lead.forms import Refusal, WebhookRequest, Welcome, welcome_for
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.failures import Failures, client_of
@@ -41,6 +41,7 @@ _PREFIX = "/hooks/"
 _HEADERS = security_headers(is_https=False)
 #: Whoever dribbles would go on dribbling, and whoever guesses should pay for a connection each time.
 _CLOSE = (b"connection", b"close")
+_JSON = b"application/json"
 _TOO_SLOW = "the body did not arrive in time"
 
 
@@ -49,10 +50,12 @@ class _Answer:
 
     __slots__ = ("body", "head", "messages", "status")
 
-    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, status: int, body: bytes, *headers: tuple[bytes, bytes], content_type: bytes = _JSON
+    ) -> None:
         self.status = status
         self.body = body
-        fields = [*_fields(len(body)), *headers]
+        fields = [*_fields(len(body), content_type), *headers]
         start: Message = {"type": "http.response.start", "status": status, "headers": fields}
         self.messages: tuple[Message, Message] = (start, {"type": "http.response.body", "body": body})
         self.head = _head(status, fields)
@@ -62,9 +65,9 @@ def _stored_body(submission_id: str) -> bytes:
     return b'{"status":"stored","id":"%b"}' % submission_id.encode()
 
 
-def _fields(length: int) -> list[tuple[bytes, bytes]]:
+def _fields(length: int, content_type: bytes = _JSON) -> list[tuple[bytes, bytes]]:
     """The headers of every answer."""
-    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % length), *_HEADERS]
+    return [(b"content-type", content_type), (b"content-length", b"%d" % length), *_HEADERS]
 
 
 def _head(status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -182,8 +185,20 @@ class Hooks:
         if form is None:
             return _NO_FORM
         if scope["method"] != "POST":
-            return _ready(form) if scope["method"] in ("GET", "HEAD") else _NOT_POST
+            return self._asked(scope, headers, form)
         return await self._take(scope, receive, headers, form)
+
+    def _asked(self, scope: Scope, headers: Mapping[str, str], form: Form) -> _Answer:
+        """What a form tool wants to hear before it sends anything; whoever else looks hears that the hook is there."""
+        method = scope["method"]
+        request = WebhookRequest(method, self._url(scope, headers), headers, b"")
+        answer = welcome_for(request, form, self._environment)
+        if isinstance(answer, Refusal):
+            return self._refused(answer, form, scope)
+        if answer is not None:
+            log.info("hook.welcomed", form=form.name, method=method)
+            return _welcome(answer)
+        return _ready(form) if method in ("GET", "HEAD") else _NOT_POST
 
     async def _take(
         self, scope: Scope, receive: Receive, headers: Mapping[str, str], form: Form
@@ -286,6 +301,11 @@ async def _body(receive: Receive) -> bytes | _Answer | None:
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
+
+
+def _welcome(welcome: Welcome) -> _Answer:
+    more = [(name.encode(), value.encode("latin-1")) for name, value in welcome.headers.items()]
+    return _Answer(200, welcome.body, *more, content_type=welcome.content_type.encode())
 
 
 def _ready(form: Form) -> _Answer:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutt
 from speed_to_lead import flow, privacy
 from speed_to_lead.arrivals import Watch
 from speed_to_lead.auditor import Auditor
+from speed_to_lead.destinations import get, new_http_client
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
@@ -110,6 +111,25 @@ def deliver(place: Workplace) -> None:
     flow.beat(place, "courier")
 
 
+@task("look_up")
+def look_up(place: Workplace) -> None:
+    """Route what has waited long enough for its form tool's answer, and send askers to the tools that are due."""
+    flow.route_overdue(place)
+    askers().send(flow.lookups_due(place))
+
+
+@cache
+def askers() -> Couriers:
+    """This process's askers of form tools: a few for each form, so that a slow tool holds up nobody else's leads."""
+    ask = partial(get, new_http_client())
+
+    def work(form: str, go_on: Callable[[], bool]) -> None:
+        if flow.look_up(workplace(), form, ask, os.environ, go_on):
+            send_hint(app, workplace().store, "route")
+
+    return Couriers(work)
+
+
 @task("audit")
 def audit(place: Workplace) -> None:
     """Let the auditor walk on for a moment. It has no process of its own: it sleeps most of the time."""
@@ -183,8 +203,9 @@ def listener() -> Listener:
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _take_no_more(**_: Any) -> None:
     listener().stop()
-    if couriers.cache_info().currsize:
-        couriers().take_no_more()
+    for threads in (couriers, askers):
+        if threads.cache_info().currsize:
+            threads().take_no_more()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
@@ -193,6 +214,8 @@ def _finish_deliveries(**_: Any) -> None:
 
 
 def _stop_couriers(seconds: float) -> None:
+    if askers.cache_info().currsize:  # what is asked may be asked again: it gets no time of its own
+        askers().take_no_more()
     if couriers.cache_info().currsize:
         couriers().stop(seconds)
 

@@ -6,10 +6,20 @@ from datetime import timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
-from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.settlement import (
+    REMEMBER_KEY,
+    Admit,
+    Await,
+    Bury,
+    DeadLetter,
+    Drop,
+    Join,
+    Settlement,
+    Split,
+)
 from speed_to_lead.core.submission import Submission, other_id
 from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
-from speed_to_lead.store.memory.state import Pending, State, came_as
+from speed_to_lead.store.memory.state import Pending, State, WaitingLookup, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
@@ -131,7 +141,7 @@ class MemoryQueue:
         entry = queue_entry(came_as(entry_id).encode(), fields, now_ms, pending.deliveries)
         return replace(entry, entry_id=entry_id)
 
-    def _settle(self, settlement: Settlement) -> Result:
+    def _settle(self, settlement: Settlement) -> Result:  # noqa: C901 - one branch for each settlement
         state = self._state
         if not state.waits(settlement.entry_id):
             return Result.SETTLED
@@ -144,6 +154,21 @@ class MemoryQueue:
                 if settlement.lead_id:
                     state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
                 answer = Result.APPLIED
+            case Split():
+                for part in settlement.parts:
+                    self.add(part)
+                state.ledger["split"] += 1
+                answer = Result.APPLIED
+            case Await():
+                known = settlement.name in state.lookups
+                if known:
+                    state.ledger["duplicates"] += 1
+                    repeated = Drop("", "duplicates", "", form=settlement.submission.form)
+                    state.metrics.update(counts_of_settlement(repeated))
+                else:
+                    waiting = WaitingLookup(settlement.submission, settlement.at, settlement.route_at)
+                    state.lookups[settlement.name] = waiting
+                answer = Result.KNOWN if known else Result.APPLIED
             case Bury():
                 submission = settlement.submission
                 kept = state.buried.get(submission.id)
