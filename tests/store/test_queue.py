@@ -51,6 +51,13 @@ def test_submission_comes_out_as_it_went_in(store: Store) -> None:
     assert abs(entry.submission.received_at - given.received_at) < timedelta(milliseconds=2)
 
 
+def test_several_are_added_in_their_order(store: Store) -> None:
+    """As each by itself would be; none at all is nothing."""
+    store.queue.add_many([new_submission(store, f"s{number}") for number in range(3)])
+    store.queue.add_many([])
+    assert ["s0", "s1", "s2"] == [entry.submission.id for entry in store.queue.take("r", 10)]
+
+
 def test_entries_are_handed_out_once_and_in_order(store: Store) -> None:
     """No entry goes to two routers; the oldest goes first."""
     for number in range(5):

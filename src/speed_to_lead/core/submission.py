@@ -271,6 +271,11 @@ def named_key(form: str, key: str) -> str:
     return _digest(f"key of {form}", key)
 
 
+def keyed_id(key: str) -> str:
+    """The id of whatever is sent with this idempotency key: the same again, so that a repeat is the same submission."""
+    return _digest("idempotency-key", key)
+
+
 def other_id(submission: Submission) -> str:
     """The id of a submission whose own id another one has already: of its form, its id and its exact body."""
     return _digest(f"{submission.form}\0{submission.id}", content_key(submission))

@@ -288,6 +288,9 @@ class Queue(Protocol):
         And on so many replicas as the store was told; raises StoreUnavailable where these do not say so in time.
         """
 
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """The same for several, in one round trip and in this order. Where it raises, some of them may be stored."""
+
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries of that lane nobody has taken yet, now this consumer's; oldest first."""
 

@@ -49,13 +49,18 @@ class RedisQueue:
 
     def add(self, submission: Submission) -> None:
         """Store one submission."""
+        self.add_many([submission])
+
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """Store several."""
         replicas = self._server.confirm_replicas
         with self._server.dropping_a_former_primary(), translated_errors():
             pipe = self._client.pipeline(transaction=False)
-            pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
+            for submission in submissions:
+                pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
             if replicas:
                 pipe.execute_command(*wait_command(replicas))
-            _, *held_by = pipe.execute()
+            held_by = pipe.execute()[len(submissions) :]
             for count in held_by:
                 refuse_unconfirmed(count, replicas)
 

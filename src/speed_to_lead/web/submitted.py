@@ -6,7 +6,6 @@ The check is the router's own reading, so what is accepted here never becomes a 
 """
 
 import asyncio
-import hashlib
 import io
 import json
 import re
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from speed_to_lead import flow, forms
-from speed_to_lead.core.submission import Submission, UnreadableSubmission
+from speed_to_lead.core.submission import Submission, UnreadableSubmission, keyed_id
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import ANSWER_TIMEOUT, Intake
 from speed_to_lead.workplace import API_FORM
@@ -171,16 +170,11 @@ def _bare(body: bytes) -> bytes:
     return body.removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
-def _id_of(idempotency_key: str) -> str:
-    """The id of whatever is sent with this key: the same again, so that a repeat is answered with the same id."""
-    return hashlib.blake2b(f"idempotency-key\0{idempotency_key}".encode(), digest_size=12).hexdigest()
-
-
 def _submission(body: bytes, idempotency_key: str, now: datetime) -> Submission:
     if _bare(body)[:1] != b"{":
         raise UnreadableSubmission(_NOT_AN_OBJECT)
     submission = Submission(
-        id=_id_of(idempotency_key) if idempotency_key else flow.new_submission_id(now),
+        id=keyed_id(idempotency_key) if idempotency_key else flow.new_submission_id(now),
         form=API_FORM.name,
         received_at=now,
         body=body,

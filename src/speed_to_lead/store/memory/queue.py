@@ -25,6 +25,11 @@ class MemoryQueue:
         fields = {_bytes(name): _bytes(value) for name, value in stream_fields(submission).items()}
         self._state.entries[f"{to_ms(self._state.clock())}-{self._state.added}"] = fields
 
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """Store several."""
+        for submission in submissions:
+            self.add(submission)
+
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
         del consumer
