@@ -1,14 +1,16 @@
 """intake.toml → forms: which tool sends each, how it proves itself, what its answers mean."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
-from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
+from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, RATE, SETTINGS_PREFIX
 from speed_to_lead.config.table import Table
-from speed_to_lead.core.submission import LEAD_FIELDS, Form
+from speed_to_lead.core.submission import LEAD_FIELDS, Form, RateLimit
 
+_RATE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
@@ -55,9 +57,10 @@ def _read_form(
     auth = _auth_of(table, provider, written)
     source = table.reference("source", sources, "the name of a source")
     fields = _read_fields(table, providers.get(provider or "", ()))
+    rate_limit = _read_rate(table)
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields)
+    return Form(name, provider, auth, secret, token, source, fields, rate_limit)
 
 
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:
@@ -97,6 +100,18 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
         )
         return None
     return meant
+
+
+def _read_rate(table: Table) -> RateLimit | None:
+    expected = 'a number in a second, minute or hour, such as "10/s", "600/m" or "5000/h"'
+    written = table.text("rate_limit", expected)
+    if written is None:
+        return None
+    found = RATE.fullmatch(written.strip())
+    if found is None:
+        table.wrong("rate_limit", written, expected)
+        return None
+    return RateLimit(int(found[1]), _RATE_UNITS[found[2]])
 
 
 def _read_fields(table: Table, kinds: Collection[str]) -> Mapping[str, str]:

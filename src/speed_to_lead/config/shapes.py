@@ -31,6 +31,8 @@ DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
+#: So many in a second, a minute, an hour.
+RATE = re.compile(r"([1-9][0-9]{0,5})\s*/\s*([smh])")
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
@@ -367,6 +369,11 @@ FORM = Shape(
         "token_env": environment_name("the environment variable that holds a shared token"),
         "auth": choice(AUTHS, '"none", written out: anybody who knows the address may send leads'),
         "source": name_of("source", "the source every lead of this form has"),
+        "rate_limit": written(
+            RATE.pattern,
+            "no more than so many in a second, minute or hour, however they are spread; no limit when left out",
+            "10/s", "600/m",
+        ),
         "fields": {
             "type": "object",
             "description": 'field of the lead = what selects it, such as { company = "ref:company_name" }',
@@ -380,7 +387,7 @@ FORM = Shape(
     },
     required=("provider",),
     more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
-)
+)  # fmt: skip
 
 # --- retention.toml --------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class AlertKind(StrEnum):
     CONTRADICTION = "system.contradiction"
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
+    SIGNATURES_REFUSED = "system.signatures_refused"
     TEST = "system.test"
 
     @property

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -66,12 +66,21 @@ class UnreadableSubmission(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many submissions in a time, however they are spread: a bucket of `count` tokens that fills within `per`."""
+
+    count: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One form of `intake.toml`: which tool sends it, how it proves itself, what its answers mean.
 
     `auth` is "signature", "standard-webhooks", "token" or "none"; the secret's value is read from the
     environment variable `secret_env` (signatures) or `token_env` (shared secret in a header, query or Basic).
     `fields` maps a generic field to a selector in the delivery, for example `{"company": "ref:company_name"}`.
+    `rate_limit`: what comes faster is refused for now where the tool tries again, else stored and flagged.
     """
 
     name: str
@@ -81,6 +90,7 @@ class Form:
     token_env: str | None = None
     source: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,14 @@ class StoreUnavailable(Exception):
     """The server does not answer, or answers that it cannot write (OOM, READONLY, LOADING, MISCONF)."""
 
 
+class TooFast(Exception):
+    """The form takes no more for now; nothing was stored. After so many milliseconds there is a token for one."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(f"wait {wait_ms} ms")
+        self.wait_ms = wait_ms
+
+
 class UnreadableRecord(Exception):
     """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
 

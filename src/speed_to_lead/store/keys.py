@@ -205,6 +205,10 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
 
+    def rate(self, form: str) -> str:
+        """String with expiry: UTC ms at which the bucket of a form with a rate limit will be full again."""
+        return self._key("rate", form)
+
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""
         return self._key("dead-letter", submission_id)

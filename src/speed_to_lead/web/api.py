@@ -1,6 +1,7 @@
 """/v1: for programs. Leads in, leads out, and what people did about them. The guard has asked for the key already."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -258,11 +259,13 @@ def _add_leads_in(router: APIRouter, intake: Intake) -> None:
         Of several each has its result, by its line or its place in the array: a bad one costs no other one its place.
         """
         body = await request.body()
+        asked_at = time.monotonic()
         now = await receipt_time(intake)
+        waited = time.monotonic() - asked_at
         kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
         if kind not in _NDJSON and not is_array(body):
             submission = _one(body, idempotency_key, now)
-            await store_all(intake, [submission])
+            await store_all(intake, [submission], waited)
             return JSONResponse({"status": "stored", "id": submission.id})
         read, place = (read_lines, "line") if kind in _NDJSON else (read_items, "item")
         lines = await run_in_threadpool(_several, read, body, idempotency_key, now)

@@ -80,8 +80,8 @@ async def receipt_time(intake: Intake) -> datetime:
         raise StoreUnavailable("no answer in time") from None
 
 
-async def store_all(intake: Intake, submissions: list[Submission]) -> None:
-    """Return once all are stored.
+async def store_all(intake: Intake, submissions: list[Submission], waited: float = 0.0) -> None:
+    """Return once all are stored. The first ones may take so much less time as they have `waited` already.
 
     Raises StoreUnavailable where one is not known to be. Then the whole is to be sent again: the router recognises
     what it has seen by the Idempotency-Key, else by the content.
@@ -89,7 +89,7 @@ async def store_all(intake: Intake, submissions: list[Submission]) -> None:
     for start in range(0, len(submissions), STORE_AT_ONCE):
         batch = submissions[start : start + STORE_AT_ONCE]
         try:
-            async with asyncio.timeout(STORE_SECONDS):
+            async with asyncio.timeout(STORE_SECONDS if start else max(STORE_SECONDS - waited, 0.0)):
                 answers = await asyncio.gather(*map(intake.store, batch), return_exceptions=True)
         except TimeoutError:
             raise StoreUnavailable("no answer in time") from None
