@@ -59,6 +59,20 @@ class Result(StrEnum):
     KNOWN = "known"  # it was there already
 
 
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """A dead letter as whoever counts them sees it."""
+
+    submission_id: str
+    form: str
+    error: str
+    at: datetime
+
+
+#: Burials answered at once.
+BURIALS_AT_ONCE = 1000
+
+
 class Lane(StrEnum):
     """Where submissions wait: they come in one way, and in a flood those that can wait are put into the other."""
 
@@ -336,6 +350,9 @@ class Queue(Protocol):
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Dead letters buried from then on that are not among those seen, without their bodies; oldest first, some at a time."""
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter, or None."""

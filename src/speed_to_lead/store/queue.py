@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -14,7 +14,7 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
+from speed_to_lead.store.contract import BURIALS_AT_ONCE, GIVEN_BACK_IDLE, Burial, Lane, QueueEntry, Result
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault, looks_sealed
 from speed_to_lead.store.keys import entry_name, place_of
@@ -154,6 +154,22 @@ class RedisQueue:
         with translated_errors():
             ids = [text(i) for i in self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)]
         return [letter for letter in map(self.dead_letter, ids) if letter is not None]
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Only form and error are read: a thousand bodies may be a gigabyte."""
+        with translated_errors():
+            buried = self._client.zrangebyscore(
+                self._keys.dead_letters, to_ms(since), "+inf", withscores=True
+            )
+            fresh = [(text(name), at) for name, at in buried if text(name) not in seen][:BURIALS_AT_ONCE]
+            pipe = self._client.pipeline(transaction=False)
+            for name, _ in fresh:
+                pipe.hmget(self._keys.dead_letter(name), "form", "error")
+            found = pipe.execute()
+        return [
+            Burial(name, text(form or b""), text(error or b""), from_ms(int(at)))
+            for (name, at), (form, error) in zip(fresh, found, strict=True)
+        ]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter."""

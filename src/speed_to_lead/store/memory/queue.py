@@ -1,14 +1,14 @@
 """Submissions and dead letters in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
+from speed_to_lead.store.contract import BURIALS_AT_ONCE, GIVEN_BACK_IDLE, Burial, Lane, QueueEntry, Result
 from speed_to_lead.store.memory.state import Pending, State, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
@@ -97,6 +97,15 @@ class MemoryQueue:
             self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id), reverse=True
         )
         return newest[:limit]
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Those not seen, oldest first."""
+        letters = sorted(self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id))
+        fresh = [one for one in letters if one.at >= since and one.submission.id not in seen]
+        return [
+            Burial(one.submission.id, one.submission.form, one.error, one.at)
+            for one in fresh[:BURIALS_AT_ONCE]
+        ]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter."""
