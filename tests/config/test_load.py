@@ -86,7 +86,8 @@ def test_custom_fields_may_be_nested_or_quoted(config: ConfigDirectory, written:
 def test_forms_say_how_they_prove_themselves(config: ConfigDirectory) -> None:
     """Which environment variable is named, and by whom it is used, decides what kind of proof it is."""
     config.append(
-        "intake.toml", '[forms.limited]\nprovider = "generic"\nauth = "none"\nrate_limit = " 600 / m "'
+        "intake.toml",
+        '[forms.limited]\nprovider = "generic"\nauth = "none"\nrate_limit = " 600 / m "\nhoneypot = "fax"',
     )
     config.append("intake.toml", '[forms.signed]\nprovider = "generic"\nsecret_env = "SIGNED"')
     config.append("intake.toml", '[forms.open]\nprovider = "generic"\nauth = "none"')
@@ -98,8 +99,11 @@ def test_forms_say_how_they_prove_themselves(config: ConfigDirectory) -> None:
         "import": Form("import", "generic", "token", None, "IMPORT_TOKEN"),
         "signed": Form("signed", "generic", "standard-webhooks", "SIGNED"),
         "open": Form("open", "generic", "none"),
-        "limited": Form("limited", "generic", "none", rate_limit=RateLimit(600, timedelta(minutes=1))),
+        "limited": Form(
+            "limited", "generic", "none", rate_limit=RateLimit(600, timedelta(minutes=1)), honeypot="fax"
+        ),
     } == config.load().forms
+    assert {"limited": "fax"} == config.load().rulebook.honeypots
 
 
 @pytest.mark.parametrize(("auth", "key"), [("standard-webhooks", "secret_env"), ("token", "token_env")])

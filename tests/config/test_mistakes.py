@@ -44,6 +44,8 @@ MISTAKES = [
      'rules[1] "Big demo": when.received.hour: the text "9" is no received.hour; write a whole number without quotes'),
     ("routing.toml", 'when.custom.plan = "pro"', "when.touches = { missing = true }",
      'rules[1] "Big demo": when.touches: missing: touches is always a number; compare it by a value, at_least or at_most'),
+    ("routing.toml", 'when.custom.plan = "pro"', 'when.flags = ["honypot"]',
+     'rules[1] "Big demo": when.flags: flags "honypot" is unknown; did you mean "honeypot"?'),
     ("routing.toml", 'when.custom.plan = "pro"', 'when.email_kind = "private"',
      'rules[1] "Big demo": when.email_kind: email_kind "private" is unknown; expected "free" or "work"'),
     ("routing.toml", 'when.custom.plan = "pro"', 'when.company_domian = "acme.example"',

@@ -51,6 +51,14 @@ def test_submission_comes_out_as_it_went_in(store: Store) -> None:
     assert abs(entry.submission.received_at - given.received_at) < timedelta(milliseconds=2)
 
 
+def test_repeats_have_their_place(store: Store) -> None:
+    """The same when asked again; who comes behind those that are kept is one behind the last, every time."""
+    said = [("a", "x"), ("b", "x"), ("a", "x"), ("a", "y"), ("c", "x"), ("b", "x"), ("c", "x")]
+    assert [1, 2, 1, 1, 3, 2, 3] == store.queue.note_repeats(said, 2)
+    assert [3, 1] == store.queue.note_repeats([("d", "x"), ("a", "x")], 2)
+    assert [] == store.queue.note_repeats([], 2)
+
+
 def test_burials_are_read_without_their_bodies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an instant on, oldest first, those not seen yet, some at a time; one that was replayed is none any more."""
     for module in ("queue", "memory.queue"):

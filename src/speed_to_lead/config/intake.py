@@ -58,9 +58,10 @@ def _read_form(
     source = table.reference("source", sources, "the name of a source")
     fields = _read_fields(table, providers.get(provider or "", ()))
     rate_limit = _read_rate(table)
+    honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields, rate_limit)
+    return Form(name, provider, auth, secret, token, source, fields, rate_limit, honeypot)
 
 
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:

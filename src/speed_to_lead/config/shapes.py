@@ -369,6 +369,7 @@ FORM = Shape(
         "token_env": environment_name("the environment variable that holds a shared token"),
         "auth": choice(AUTHS, '"none", written out: anybody who knows the address may send leads'),
         "source": name_of("source", "the source every lead of this form has"),
+        "honeypot": text("a field of the form that people do not see; whoever fills it in is flagged"),
         "rate_limit": written(
             RATE.pattern,
             "no more than so many in a second, minute or hour, however they are spread; no limit when left out",

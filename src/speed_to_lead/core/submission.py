@@ -80,7 +80,7 @@ class Form:
     `auth` is "signature", "standard-webhooks", "token" or "none"; the secret's value is read from the
     environment variable `secret_env` (signatures) or `token_env` (shared secret in a header, query or Basic).
     `fields` maps a generic field to a selector in the delivery, for example `{"company": "ref:company_name"}`.
-    `rate_limit`: what comes faster is refused for now where the tool tries again, else stored and flagged.
+    `honeypot`: the field that people do not see, so that only a machine fills it in. `rate_limit`: what comes faster is refused for now where the tool tries again, else stored and flagged.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Form:
     source: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     rate_limit: RateLimit | None = None
+    honeypot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

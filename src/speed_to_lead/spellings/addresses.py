@@ -1,4 +1,4 @@
-"""E-mail addresses (email-validator, which asks no DNS here), and the domains where anybody can have a mailbox."""
+"""E-mail addresses (email-validator, which asks no DNS here), the domains where anybody can have a mailbox, or one to throw away."""
 
 import re
 from functools import cache
@@ -42,6 +42,17 @@ def is_free_mail(address: str) -> bool:
     return domain in _ALSO_FREE or domain in _free_domains()
 
 
+def is_disposable_mail(address: str) -> bool:
+    """Whether the address's domain, or one above it, gives mailboxes for some minutes."""
+    known = _disposable_domains()
+    domain = address.rstrip(" >").rpartition("@")[2].casefold()
+    while "." in domain:
+        if domain in known:
+            return True
+        domain = domain.partition(".")[2]
+    return False
+
+
 def _checked(text: str) -> str:
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - hardly ever needed
 
@@ -51,6 +62,13 @@ def _checked(text: str) -> str:
     except (EmailNotValidError, ValueError):
         return ""
     return found.normalized.casefold()
+
+
+@cache
+def _disposable_domains() -> frozenset[str]:
+    from disposable_email_domains import blocklist  # noqa: PLC0415 - thousands of names, only where a rule asks
+
+    return frozenset(blocklist)
 
 
 @cache

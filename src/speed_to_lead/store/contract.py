@@ -69,6 +69,8 @@ class Burial:
     at: datetime
 
 
+#: How long after the last submission that said something the next one is a repeat.
+REPEATS_KEPT = timedelta(days=1)
 #: Burials answered at once.
 BURIALS_AT_ONCE = 1000
 
@@ -347,6 +349,12 @@ class Queue(Protocol):
 
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """For each seen key that is known: the lead that submission became. Tests are not remembered."""
+
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """The place of each (who, key) among those who said the same, REPEATS_KEPT after the last; the same when asked again.
+
+        `most` of each key are kept; whoever comes after them is at place most + 1.
+        """
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""

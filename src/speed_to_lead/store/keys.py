@@ -205,6 +205,10 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
 
+    def repeats(self, key: str) -> str:
+        """Sorted set with expiry: short hashes of the submissions that said the same, by their place."""
+        return self._key("repeats", key)
+
     def rate(self, form: str) -> str:
         """String with expiry: UTC ms at which the bucket of a form with a rate limit will be full again."""
         return self._key("rate", form)

@@ -1,6 +1,7 @@
 """The queue: a stream any program may add to, read by the consumer group `router`; its patient lane; and the dead letters."""
 
 import dataclasses
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -11,10 +12,19 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
+from speed_to_lead.core.flags import OVER_RATE_HEADER
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
-from speed_to_lead.store.contract import BURIALS_AT_ONCE, GIVEN_BACK_IDLE, Burial, Lane, QueueEntry, Result
+from speed_to_lead.store.contract import (
+    BURIALS_AT_ONCE,
+    GIVEN_BACK_IDLE,
+    REPEATS_KEPT,
+    Burial,
+    Lane,
+    QueueEntry,
+    Result,
+)
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault, looks_sealed
 from speed_to_lead.store.keys import entry_name, place_of
@@ -148,6 +158,22 @@ class RedisQueue:
         with translated_errors():
             found = self._client.mget([self._keys.seen(key) for key in wanted])
         return {key: text(value) for key, value in zip(wanted, found, strict=True) if value is not None}
+
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """Who said it is kept as a hash too short to name anybody."""
+        calls = [
+            ScriptCall(
+                "note_repeat",
+                [self._keys.repeats(key)],
+                [
+                    hashlib.blake2b(who.encode(), digest_size=6).hexdigest(),
+                    most,
+                    REPEATS_KEPT // MILLISECOND,
+                ],
+            )
+            for who, key in said
+        ]
+        return [int(place) for place in self._server.run(calls)] if calls else []
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
@@ -418,12 +444,17 @@ def queue_entry(
         received_at=from_ms(received_ms),
         body=body,
         content_type=text(fields.get(b"content_type", b"")),
-        headers=headers,
+        headers=headers | _marks(fields),
     )
     if is_locked:
         submission = _locked(submission, text(fields.get(b"headers", b"")))
     # What no key could ever open is not left for others: it becomes a dead letter, as it came.
     return QueueEntry(text(entry_id), submission, deliveries, problem, is_locked and looks_sealed(body))
+
+
+def _marks(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """What the script that stored it found out about it, as a header."""
+    return {OVER_RATE_HEADER: "1"} if fields.get(b"over_rate") else {}
 
 
 def _headers(raw: bytes) -> dict[str, str] | None:

@@ -8,7 +8,15 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
 from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
 from speed_to_lead.core.submission import Submission, other_id
-from speed_to_lead.store.contract import BURIALS_AT_ONCE, GIVEN_BACK_IDLE, Burial, Lane, QueueEntry, Result
+from speed_to_lead.store.contract import (
+    BURIALS_AT_ONCE,
+    GIVEN_BACK_IDLE,
+    REPEATS_KEPT,
+    Burial,
+    Lane,
+    QueueEntry,
+    Result,
+)
 from speed_to_lead.store.memory.state import Pending, State, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
@@ -90,6 +98,19 @@ class MemoryQueue:
         """What submissions with these keys became."""
         found = {key: self._state.lead_seen(key) for key in keys}
         return {key: lead_id for key, lead_id in found.items() if lead_id is not None}
+
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """The place of each."""
+        return [self._place(who, key, most) for who, key in said]
+
+    def _place(self, who: str, key: str, most: int) -> int:
+        now = self._state.clock()
+        names, until = self._state.repeats.get(key, ([], now))
+        names = names if until > now else []
+        if who not in names and len(names) < most:
+            names = [*names, who]
+        self._state.repeats[key] = (names, now + REPEATS_KEPT)
+        return names.index(who) + 1 if who in names else most + 1
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
