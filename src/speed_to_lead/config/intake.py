@@ -61,7 +61,7 @@ def _read_form(
     honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields, rate_limit, honeypot)
+    return Form(name, provider, auth, secret, token, source, fields, rate_limit=rate_limit, honeypot=honeypot)
 
 
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:
