@@ -10,8 +10,9 @@ import httpx
 import pytest
 from tests.flow.scene import Scene, new_scene
 from tests.servers import ManualClock, wait_until
-from tests.web.conftest import AUTHORIZED, Web, typeform_signature, web_on
+from tests.web.conftest import AUTHORIZED, Web, route_all, typeform_signature, web_on
 
+from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.submission import RateLimit
 from speed_to_lead.forms import PROVIDERS
@@ -73,6 +74,25 @@ def test_a_tool_that_would_not_come_again_is_never_refused(
     monkeypatch.setattr(hooks, "WAITS_AFTER_429", frozenset())
     assert [200] * 4 == [limited.http.post("/hooks/open", content=BODY).status_code for _ in range(4)]
     assert [None, None, b"1", b"1"] == [entry.get(b"over_rate") for entry in limited.stored()]
+
+
+def test_a_rule_can_ask_what_came_too_fast(limited: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark becomes a flag, which stays with the lead."""
+    monkeypatch.setattr(hooks, "WAITS_AFTER_429", frozenset())
+    book = limited.place.config.rulebook
+    rule = replace(book.default, name="Flood", when=(parse_condition("flags", "over_rate"),))
+    flooded = replace(book, rules=(rule, *book.rules))
+    monkeypatch.setattr(limited.place, "config", replace(limited.place.config, rulebook=flooded))
+    for number in range(4):
+        limited.http.post("/hooks/open", content=b'{"email": "p%d@example.com"}' % number)
+    route_all(limited.place)
+    leads, _ = limited.store.leads.newest(10)
+    assert {
+        "p0@example.com": (False, None),
+        "p1@example.com": (False, None),
+        "p2@example.com": (True, ["over_rate"]),
+        "p3@example.com": (True, ["over_rate"]),
+    } == {lead.lead.fields["email"]: (lead.rule == "Flood", lead.lead.fields.get("flags")) for lead in leads}
 
 
 def test_tools_that_wait_are_tools() -> None:
