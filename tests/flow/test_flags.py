@@ -9,6 +9,7 @@ from tests.servers import ManualClock
 from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.rules import Rule
+from speed_to_lead.flow import routing
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
 
@@ -51,9 +52,10 @@ def test_the_third_person_with_the_same_words_is_flagged(asked: Scene) -> None:
 
 def test_the_same_delivery_many_times_is_not_flagged(asked: Scene) -> None:
     """A tool that sends again must not make a lead junk, whichever of its copies is settled first."""
-    ids = [
-        asked.submit_body(b'{"email": "kim@example.com", "submission_id": "7"}', "demo") for _ in range(10)
-    ]
+    body = b'{"email": "kim@example.com", "submission_id": "7"}'
+    ids = [asked.submit_body(body, "demo") for _ in range(10)]
+    dead = asked.store.queue.take("dead", 4)  # a router that dies when it has looked at four of them
+    routing._flagged(asked.place, [routing._read(asked.place, entry) for entry in dead])
     asked.route()
     (lead,) = [lead for lead in (asked.store.leads.get(one) for one in ids) if lead is not None]
     assert (None, 1) == (flags(lead), asked.counts()["leads"])
