@@ -299,6 +299,8 @@ COMMANDS = (
     "reps list --json",
     "status",
     "ledger",
+    "leads import --dry-run {file}",
+    "leads import --dry-run --json {file}",
     "config explain {file}",
     "config explain --json {file}",
     "config simulate {candidate}",

@@ -27,7 +27,7 @@ from speed_to_lead.store.redis_store import RedisStore
 
 DOCUMENT = Path(speed_to_lead.__file__).parents[2] / "docs" / "redis-keys.md"
 #: Keys that only a process of ours makes, and that no store method writes.
-MADE_ELSEWHERE = {"celery:*"}
+MADE_ELSEWHERE = {"celery:*", "rate:<form>", "repeats:<key>"}
 
 
 def documented_rows() -> dict[str, list[str]]:

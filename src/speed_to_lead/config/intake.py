@@ -7,13 +7,22 @@ from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
-from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX, UNSIGNED
+from speed_to_lead.config.shapes import (
+    AUTHS,
+    ENVIRONMENT_NAME,
+    FORM,
+    FORM_NAME,
+    RATE,
+    SETTINGS_PREFIX,
+    UNSIGNED,
+)
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.sla import parse_duration
-from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form
+from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form, RateLimit
 
 LONGEST_WAIT = timedelta(days=1)
 _ADDRESS = re.compile(r"https?://[^\s?#]+")
+_RATE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
@@ -63,9 +72,25 @@ def _read_form(
     verify_token = read_environment_name(table, "verify_token_env")
     api_token = read_environment_name(table, "api_token_env")
     api_url, wait = _read_address(table), _read_wait(table)
+    rate_limit = _read_rate(table)
+    honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields, verify_token, api_token, api_url, wait)
+    return Form(
+        name,
+        provider,
+        auth,
+        secret,
+        token,
+        source,
+        fields,
+        verify_token,
+        api_token,
+        api_url,
+        wait,
+        rate_limit=rate_limit,
+        honeypot=honeypot,
+    )
 
 
 def _read_address(table: Table) -> str | None:
@@ -132,6 +157,18 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
         )
         return None
     return meant
+
+
+def _read_rate(table: Table) -> RateLimit | None:
+    expected = 'a number in a second, minute or hour, such as "10/s", "600/m" or "5000/h"'
+    written = table.text("rate_limit", expected)
+    if written is None:
+        return None
+    found = RATE.fullmatch(written.strip())
+    if found is None:
+        table.wrong("rate_limit", written, expected)
+        return None
+    return RateLimit(int(found[1]), _RATE_UNITS[found[2]])
 
 
 def _read_fields(table: Table, kinds: Collection[str]) -> Mapping[str, str]:

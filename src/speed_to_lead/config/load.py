@@ -79,6 +79,7 @@ def load_config(
     rulebook = Rulebook(
         *(taxonomy, calendars, teams, slas, rules, default, files.digest),
         *(SPELLINGS, reception, scoring, within),
+        {form.name: form.honeypot for form in forms.values() if form.honeypot},
     )
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:

@@ -31,6 +31,8 @@ DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
+#: So many in a second, a minute, an hour.
+RATE = re.compile(r"([1-9][0-9]{0,5})\s*/\s*([smh])")
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
@@ -396,6 +398,12 @@ FORM = Shape(
             **_DURATION_TEXT,
             "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
         },
+        "honeypot": text("a field of the form that people do not see; whoever fills it in is flagged"),
+        "rate_limit": written(
+            RATE.pattern,
+            "no more than so many in a second, minute or hour, however they are spread; no limit when left out",
+            "10/s", "600/m",
+        ),
         "fields": {
             "type": "object",
             "description": 'field of the lead = what selects it, such as { company = "ref:company_name" }',
@@ -409,7 +417,7 @@ FORM = Shape(
     },
     required=("provider",),
     more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
-)
+)  # fmt: skip
 
 # --- retention.toml --------------------------------------------------------------------------------------------
 

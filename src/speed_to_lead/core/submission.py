@@ -25,6 +25,8 @@ PHONE_E164 = "phone_e164"
 
 #: A header of ours: which of how many items of one delivery this submission is (`3 of 7`).
 ITEM_HEADER = "speed-to-lead-item"
+#: A header of ours: what tells that item's delivery from others, however often it is sent.
+DELIVERY_HEADER = "speed-to-lead-delivery"
 #: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
 #: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
 LOOKUP_HEADER = "speed-to-lead-lookup"
@@ -87,6 +89,14 @@ class UnreadableSubmission(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many submissions in a time, however they are spread: a bucket of `count` tokens that fills within `per`."""
+
+    count: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One form of `intake.toml`: which tool sends it, how it proves itself, what its answers mean.
 
@@ -97,6 +107,9 @@ class Form:
     Of tools that send ids only: `api_token_env` names the variable with the token for their API, which is asked at
     `api_url` (the tool's own where it is None); `wait_for_data` is how long a lead waits for it. `verify_token_env`:
     the variable with the word that Meta sends when the hook is set up.
+
+    `honeypot`: the field that people do not see, so that only a machine fills it in. `rate_limit`: what comes faster is
+    refused for now where the tool tries again, else stored and flagged.
     """
 
     name: str
@@ -110,6 +123,8 @@ class Form:
     api_token_env: str | None = None
     api_url: str | None = None
     wait_for_data: timedelta = WAIT_FOR_DATA
+    rate_limit: RateLimit | None = None
+    honeypot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +326,11 @@ def content_key(submission: Submission) -> str:
 def named_key(form: str, key: str) -> str:
     """The key under which a form tool's own name for a submission is remembered: one form's names are its own."""
     return _digest(f"key of {form}", key)
+
+
+def keyed_id(key: str) -> str:
+    """The id of whatever is sent with this idempotency key: the same again, so that a repeat is the same submission."""
+    return _digest("idempotency-key", key)
 
 
 def other_id(submission: Submission) -> str:

@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from speed_to_lead import forms, tracing
+from speed_to_lead.core.flags import (
+    OVER_RATE,
+    OVER_RATE_HEADER,
+    REPEATED,
+    REPEATED_FROM,
+    repeats_of,
+    with_flags,
+)
 from speed_to_lead.core.lead import LeadChange
 from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
@@ -195,12 +203,37 @@ def _settle_batch(
             for entry in entries
             if entry.entry_id not in locked
         ]
+        if place.config.rulebook.asks_for_flags:
+            readings = _flagged(place, readings)
         routed = _settle_readings(place, readings, spans, locked)
         _leave(place, consumer, [entry for entry in entries if entry.entry_id in locked])
         return routed
     finally:
         for span in spans.values():
             span.end()
+
+
+def _flagged(place: Workplace, readings: list[Reading]) -> list[Reading]:
+    """The same, with what only their arrival shows: said by many before, or come faster than their form may."""
+    said = [
+        (number, *one)
+        for number, reading in enumerate(readings)
+        if reading.parsed is not None and not reading.parsed.is_test
+        for one in repeats_of(reading.submission, reading.parsed)
+    ]
+    places = place.store.queue.note_repeats([(who, key) for _, who, key in said], REPEATED_FROM)
+    repeated = {number for (number, _, _), at in zip(said, places, strict=True) if at >= REPEATED_FROM}
+    flagged = []
+    for number, reading in enumerate(readings):
+        flags = [REPEATED] if number in repeated else []
+        if OVER_RATE_HEADER in reading.submission.headers:
+            flags.append(OVER_RATE)
+        if flags and reading.parsed is not None:
+            parsed = replace(reading.parsed, lead=with_flags(reading.parsed.lead, flags))
+            flagged.append(replace(reading, parsed=parsed))
+        else:
+            flagged.append(reading)
+    return flagged
 
 
 def _leave(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:

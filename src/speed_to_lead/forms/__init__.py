@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from speed_to_lead.core.submission import (
+    DELIVERY_HEADER,
     ITEM_HEADER,
     LOOKUP_HEADER,
     PHONE_E164,
@@ -17,6 +18,7 @@ from speed_to_lead.core.submission import (
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
+    content_key,
     digits_of,
     valid_submission_id,
 )
@@ -167,8 +169,8 @@ def welcome_for(
 def split(submission: Submission, form: Form) -> tuple[Submission, ...]:
     """Each item of a delivery that holds several, as a submission of its own; nothing where it holds one.
 
-    Each has an id made of the delivery's and its number, so that the same split gives the same ids, and says in a header
-    which of how many it is. Raises UnreadableSubmission where nothing of it can be read.
+    Each has an id made of the delivery's and its number, so that the same split gives the same ids, and says in headers
+    which of how many it is, and of what. Raises UnreadableSubmission where nothing of it can be read.
     """
     tool = SEVERAL.get(form.provider)
     if tool is None or LOOKUP_HEADER in submission.headers or ITEM_HEADER in submission.headers:
@@ -185,13 +187,18 @@ def split(submission: Submission, form: Form) -> tuple[Submission, ...]:
         raise UnreadableSubmission(f"the delivery holds {len(items)} items; at most {MAX_ITEMS} are read")
     if len(items) < 2:
         return ()
+    delivery = content_key(submission)
     return tuple(
         replace(
             submission,
             id=valid_submission_id(f"{submission.id}-{number}"),
             body=json.dumps(item, ensure_ascii=False).encode("utf-8", "replace"),
             content_type="application/json",
-            headers={**submission.headers, ITEM_HEADER: f"{number} of {len(items)}"},
+            headers={
+                **submission.headers,
+                ITEM_HEADER: f"{number} of {len(items)}",
+                DELIVERY_HEADER: delivery,
+            },
         )
         for number, item in enumerate(items, start=1)
     )

@@ -22,6 +22,14 @@ class StoreUnavailable(Exception):
     """The server does not answer, or answers that it cannot write (OOM, READONLY, LOADING, MISCONF)."""
 
 
+class TooFast(Exception):
+    """The form takes no more for now; nothing was stored. After so many milliseconds there is a token for one."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(f"wait {wait_ms} ms")
+        self.wait_ms = wait_ms
+
+
 class UnreadableRecord(Exception):
     """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
 
@@ -49,6 +57,22 @@ class Result(StrEnum):
     STALE = "stale"  # decided on something that has changed since: read again and decide again
     GONE = "gone"  # there is no such lead, dead letter or alert
     KNOWN = "known"  # it was there already
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """A dead letter as whoever counts them sees it."""
+
+    submission_id: str
+    form: str
+    error: str
+    at: datetime
+
+
+#: How long after the last submission that said something the next one is a repeat.
+REPEATS_KEPT = timedelta(days=1)
+#: Burials answered at once.
+BURIALS_AT_ONCE = 1000
 
 
 class Lane(StrEnum):
@@ -291,6 +315,9 @@ class Queue(Protocol):
         And on so many replicas as the store was told; raises StoreUnavailable where these do not say so in time.
         """
 
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """The same for several, in one round trip and in this order. Where it raises, some of them may be stored."""
+
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries of that lane nobody has taken yet, now this consumer's; oldest first."""
 
@@ -326,8 +353,17 @@ class Queue(Protocol):
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """For each seen key that is known: the lead that submission became. Tests are not remembered."""
 
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """The place of each (who, key) among those who said the same, REPEATS_KEPT after the last; the same when asked again.
+
+        `most` of each key are kept; whoever comes after them is at place most + 1.
+        """
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Dead letters buried from then on that are not among those seen, without their bodies; oldest first, some at a time."""
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter, or None."""

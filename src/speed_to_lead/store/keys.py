@@ -219,6 +219,14 @@ class Keys:
         """Hash: a submission of ids only, and how often its form tool was asked."""
         return self._key("lookup", name)
 
+    def repeats(self, key: str) -> str:
+        """Sorted set with expiry: short hashes of the submissions that said the same, by their place."""
+        return self._key("repeats", key)
+
+    def rate(self, form: str) -> str:
+        """String with expiry: UTC ms at which the bucket of a form with a rate limit will be full again."""
+        return self._key("rate", form)
+
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""
         return self._key("dead-letter", submission_id)

@@ -43,6 +43,8 @@ LOOK_UP_EVERY = 1.0
 EXPIRE_EVERY = 5.0
 #: Silence is hours long before it is told. Half a percent of the clock's time: 10,000 leads are walked in two minutes.
 ARRIVALS_EVERY = 10.0
+#: And over the submissions that could not be read.
+BURIALS_EVERY = 5.0
 #: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
@@ -113,6 +115,7 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.audit": {"queue": "clock"},
             "speed_to_lead.expire": {"queue": "clock"},
             "speed_to_lead.arrivals": {"queue": "clock"},
+            "speed_to_lead.burials": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
             "speed_to_lead.look_up": {"queue": "deliver"},
         },
@@ -133,6 +136,7 @@ def make_app(settings: Settings) -> Celery:
             "audit": _every(AUDIT_EVERY, "audit"),
             "expire": _every(EXPIRE_EVERY, "expire"),
             "arrivals": _every(ARRIVALS_EVERY, "arrivals"),
+            "burials": _every(BURIALS_EVERY, "burials"),
         },
         beat_max_loop_interval=SWEEP_EVERY,
         beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in

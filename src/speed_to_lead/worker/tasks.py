@@ -14,6 +14,7 @@ from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutt
 from speed_to_lead import flow, privacy
 from speed_to_lead.arrivals import Watch
 from speed_to_lead.auditor import Auditor
+from speed_to_lead.burials import BurialWatch
 from speed_to_lead.destinations import get, new_http_client
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
@@ -36,6 +37,8 @@ AUDIT_SECONDS = 0.1
 EXPIRE_SECONDS = 0.1
 #: And one tick of the watch over forms and sources, which ends with the page it is at.
 ARRIVALS_SECONDS = 0.05
+#: And one tick of the watch over dead letters, a thousand of which are read at once.
+BURIALS_SECONDS = 0.05
 #: How long a stopping courier may finish what it holds. Most attempts take less than a second; one that takes longer
 #: is cut off, because platforms kill what has not ended in ten.
 STOP_SECONDS = 7.0
@@ -168,6 +171,18 @@ def arrivals(_: Workplace) -> None:
 def arrivals_watch() -> Watch:
     """This process's watch; it knows where its walk stands."""
     return Watch(workplace())
+
+
+@task("burials")
+def burials(_: Workplace) -> None:
+    """Tell of submissions that could not be read: one alert for each form and kind of error."""
+    burial_watch().tick(BURIALS_SECONDS)
+
+
+@cache
+def burial_watch() -> BurialWatch:
+    """This process's watch; it knows what it has counted."""
+    return BurialWatch(workplace())
 
 
 @cache

@@ -60,6 +60,7 @@ class State:
     pending: dict[str, Pending] = field(default_factory=dict)
     added: int = 0
     seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    repeats: dict[str, tuple[list[str], datetime]] = field(default_factory=dict)
     buried: dict[str, DeadLetter] = field(default_factory=dict)
     leads: dict[str, Lead] = field(default_factory=dict)
     history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
