@@ -27,7 +27,7 @@ _LEAD_ITSELF = frozenset({
 def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
     """Zapier and Make sign nothing."""
     del request, secret, now
-    return "Zapier and Make sign nothing; use token_env in intake.toml"
+    return "Zapier signs nothing, nor does Make; use token_env in intake.toml"
 
 
 def items(submission: Submission) -> list[Any]:
