@@ -21,8 +21,8 @@ from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.store.contract import (
     Audit,
     Configs,
+    Fetches,
     Leads,
-    Lookups,
     Operations,
     Outbox,
     Privacy,
@@ -69,8 +69,8 @@ class TimedStore:
         return self.within.operations
 
     @property
-    def lookups(self) -> Lookups:
-        return self.within.lookups
+    def fetches(self) -> Fetches:
+        return self.within.fetches
 
     @property
     def audit(self) -> Audit:

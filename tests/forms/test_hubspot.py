@@ -13,7 +13,7 @@ from speed_to_lead.core.submission import (
     Submission,
     UnreadableSubmission,
 )
-from speed_to_lead.forms import hubspot, lookups, read, split
+from speed_to_lead.forms import fetches, hubspot, read, split
 
 FORM = Form("demo", "hubspot", "none")
 
@@ -161,7 +161,7 @@ def test_an_event_is_the_contact_the_api_answers_with(submission: Callable[..., 
         "id": "123",
         "properties": {"email": "ana@example.com", "firstname": "Ana", "hs_object_id": "123"},
     }
-    parsed = read(lookups.with_answers(submission([EVENT]), [answer], is_late=False), APP)
+    parsed = read(fetches.with_answers(submission([EVENT]), [answer], is_late=False), APP)
     expected = GenericLead(
         {"email": "ana@example.com", "first_name": "Ana"}, {"hubspot_contact": "123", "hubspot_portal": 62515}
     )

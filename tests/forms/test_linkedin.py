@@ -20,8 +20,8 @@ from speed_to_lead.forms import (
     Refusal,
     WebhookRequest,
     Welcome,
+    fetches,
     linkedin,
-    lookups,
     read,
     refusal_of,
     welcome_for,
@@ -91,7 +91,7 @@ RESPONSE = {
 
 
 def answered(submission: Submission, *answers: Any) -> Submission:
-    return lookups.with_answers(submission, list(answers), is_late=False)
+    return fetches.with_answers(submission, list(answers), is_late=False)
 
 
 def test_the_ids(submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]) -> None:

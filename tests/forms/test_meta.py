@@ -19,7 +19,7 @@ from speed_to_lead.forms import (
     Refusal,
     WebhookRequest,
     Welcome,
-    lookups,
+    fetches,
     meta,
     read,
     refusal_of,
@@ -54,7 +54,7 @@ ANSWER = {
 
 
 def answered(submission: Submission, *answers: Any) -> Submission:
-    return lookups.with_answers(submission, list(answers), is_late=False)
+    return fetches.with_answers(submission, list(answers), is_late=False)
 
 
 def test_the_ids(submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]) -> None:

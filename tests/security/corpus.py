@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from speed_to_lead.core.submission import LEAD_FIELDS, LOOKUP_HEADER
+from speed_to_lead.core.submission import FETCH_HEADER, LEAD_FIELDS
 from speed_to_lead.forms import PROVIDERS
 
 MARK = "evil"
@@ -253,7 +253,7 @@ def delivery_of(provider: str, text: str) -> bytes:  # noqa: C901 - one branch f
 
 def headers_of(provider: str) -> dict[str, str]:
     """What is stored beside it: of a tool that sends ids only, that its API has answered."""
-    return {LOOKUP_HEADER: "complete"} if provider in ("meta", "linkedin") else {}
+    return {FETCH_HEADER: "complete"} if provider in ("meta", "linkedin") else {}
 
 
 def form_of(text: str) -> bytes:

@@ -167,9 +167,9 @@ def test_form_tools_are_asked_by_threads_of_their_own(
     """Each second: what has waited long enough is routed, then askers are sent; the tick itself asks nobody."""
     done: list[object] = []
     monkeypatch.setattr(tasks.flow, "route_overdue", lambda place: done.append("overdue"))
-    monkeypatch.setattr(tasks.flow, "lookups_due", lambda place: {"ads": 2})
+    monkeypatch.setattr(tasks.flow, "fetches_due", lambda place: {"ads": 2})
     monkeypatch.setattr(tasks, "askers", lambda: SimpleNamespace(send=done.append))
-    tasks.look_up()
+    tasks.fetch()
     assert done == ["overdue", {"ads": 2}]
-    assert tasks.app.conf.task_routes["speed_to_lead.look_up"] == {"queue": "deliver"}
-    assert tasks.app.conf.beat_schedule["look_up"]["schedule"].run_every == timedelta(seconds=1)
+    assert tasks.app.conf.task_routes["speed_to_lead.fetch"] == {"queue": "deliver"}
+    assert tasks.app.conf.beat_schedule["fetch"]["schedule"].run_every == timedelta(seconds=1)

@@ -22,7 +22,7 @@ from speed_to_lead.core.routing import (
 )
 from speed_to_lead.core.same_person import add_touch, is_same_person, superseded, touches_with
 from speed_to_lead.core.submission import (
-    LOOKUP_HEADER,
+    FETCH_HEADER,
     Form,
     GenericLead,
     ParsedSubmission,
@@ -324,7 +324,7 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
         return Bury(entry_id, submission, reading.error, now, is_of_known_form=form is not None)
     if parsed.is_test:
         return Drop(entry_id, "tests", submission.id, form=form.name)
-    asked = submission.headers.get(LOOKUP_HEADER)
+    asked = submission.headers.get(FETCH_HEADER)
     if asked == "late" and (found := _completion(reading, parsed, facts, rulebook, now)) is not None:
         return found
     for name in (submission.id, key.key):

@@ -29,7 +29,7 @@ ITEM_HEADER = "speed-to-lead-item"
 DELIVERY_HEADER = "speed-to-lead-delivery"
 #: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
 #: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
-LOOKUP_HEADER = "speed-to-lead-lookup"
+FETCH_HEADER = "speed-to-lead-fetch"
 #: A custom field of a lead that was routed without its data; rules may ask for it. It goes when the data comes.
 DATA_PENDING = "lead_data"
 #: How long a submission of ids only waits for its data before it is routed by what is known.

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from speed_to_lead.core.submission import (
     DELIVERY_HEADER,
+    FETCH_HEADER,
     ITEM_HEADER,
-    LOOKUP_HEADER,
     PHONE_E164,
     Form,
     ParsedSubmission,
@@ -48,8 +48,8 @@ from speed_to_lead.forms import (
     webflow,
     zapier,
 )
+from speed_to_lead.forms.fetches import AsksBack
 from speed_to_lead.forms.handshakes import Handshakes, Welcome
-from speed_to_lead.forms.lookups import AsksBack
 from speed_to_lead.forms.provider import Provider, SendsSeveral, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
@@ -173,7 +173,7 @@ def split(submission: Submission, form: Form) -> tuple[Submission, ...]:
     which of how many it is, and of what. Raises UnreadableSubmission where nothing of it can be read.
     """
     tool = SEVERAL.get(form.provider)
-    if tool is None or LOOKUP_HEADER in submission.headers or ITEM_HEADER in submission.headers:
+    if tool is None or FETCH_HEADER in submission.headers or ITEM_HEADER in submission.headers:
         return ()
     try:
         items = tool.items(submission)

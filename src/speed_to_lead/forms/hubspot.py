@@ -26,7 +26,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import lookups, reading, signatures
+from speed_to_lead.forms import fetches, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
@@ -96,14 +96,14 @@ def items(submission: Submission) -> list[Any]:
     return reading.list_in(submission)
 
 
-def questions(submission: Submission, form: Form, token: str) -> list[lookups.Question]:
+def questions(submission: Submission, form: Form, token: str) -> list[fetches.Question]:
     """The contact of an event, with the properties that leads have and those the form asks for."""
     event = _event_in(reading.json_in(submission))
-    contact = lookups.id_in((event or {}).get("objectId"))
+    contact = fetches.id_in((event or {}).get("objectId"))
     chosen = (selector.removeprefix("property:") for selector in form.fields.values())
     names = ",".join(dict.fromkeys([*_ASKED, *chosen]))
     path = f"/crm/v3/objects/contacts/{contact}?{urlencode({'properties': names})}"
-    return [lookups.Question(path, {"Authorization": f"Bearer {token}"})]
+    return [fetches.Question(path, {"Authorization": f"Bearer {token}"})]
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
@@ -112,7 +112,7 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     A contact without form submissions has no key: it may enter the workflow again, and that is not the same. An event
     of an app is the contact that HubSpot's API answers with, or its ids while it has not.
     """
-    delivery, answers = lookups.delivery_and_answers(submission)
+    delivery, answers = fetches.delivery_and_answers(submission)
     event = _event_in(delivery)
     if event is not None:
         return _of_event(event, answers, form)
@@ -174,12 +174,12 @@ def _of_event(
     is_contact = str(event.get("objectTypeId") or _CONTACT_TYPE) == _CONTACT_TYPE
     if kind not in _CREATIONS or not is_contact:
         return ParsedSubmission(GenericLead(), key, submitted_at, is_test=True)
-    contact = lookups.id_in(event.get("objectId"))
+    contact = fetches.id_in(event.get("objectId"))
     if not contact:
         raise UnreadableSubmission("objectId is no id, so nobody can be asked for")
     ids = {"hubspot_contact": contact, "hubspot_portal": event.get("portalId")}
     if answers is None:
-        return ParsedSubmission(lookups.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
+        return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
     payload = _payload(answers[0] if answers else {}, {}, form)
     payload["custom"] = {**ids, **payload["custom"]}
     return ParsedSubmission(generic_lead(payload), key, submitted_at)

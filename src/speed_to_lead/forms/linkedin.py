@@ -22,7 +22,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import lookups, reading, signatures, titles
+from speed_to_lead.forms import fetches, reading, signatures, titles
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -71,7 +71,7 @@ def handshake(request: WebhookRequest, secret: str, verify_token: str) -> Welcom
     return Welcome(json.dumps({"challengeCode": code, "challengeResponse": response}).encode())
 
 
-def questions(submission: Submission, form: Form, token: str) -> list[lookups.Question]:
+def questions(submission: Submission, form: Form, token: str) -> list[fetches.Question]:
     """The answers, and the form whose questions they answer."""
     del form
     event = reading.mapping_in(reading.json_in(submission), "the body")
@@ -82,14 +82,14 @@ def questions(submission: Submission, form: Form, token: str) -> list[lookups.Qu
     }
     response, lead_form = _id_in(event, "leadGenFormResponse"), _id_in(event, "leadGenForm")
     return [
-        lookups.Question(f"/leadFormResponses/{response}", headers),
-        lookups.Question(f"/leadForms/{lead_form}", headers),
+        fetches.Question(f"/leadFormResponses/{response}", headers),
+        fetches.Question(f"/leadForms/{lead_form}", headers),
     ]
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
     """The lead of a notification; without LinkedIn's answer, its ids. A deleted lead is nobody new: counted only."""
-    delivery, answers = lookups.delivery_and_answers(submission)
+    delivery, answers = fetches.delivery_and_answers(submission)
     event = reading.mapping_in(delivery, "the body")
     response_id = _id_in(event, "leadGenFormResponse")
     action = str(event.get("leadAction") or "CREATED")
@@ -99,7 +99,7 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         return ParsedSubmission(GenericLead(), key, submitted_at, is_test=True)
     ids = {name: str(event[name]) for name in _EVENT if isinstance(event.get(name), str)}
     if answers is None:
-        return ParsedSubmission(lookups.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
+        return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
     response, lead_form = (*answers, {}, {})[:2]
     payload = _payload(response, lead_form, ids, form)
     is_test = response.get("testLead") is True

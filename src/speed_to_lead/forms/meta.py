@@ -21,7 +21,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import lookups, reading, signatures, titles
+from speed_to_lead.forms import fetches, reading, signatures, titles
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -62,17 +62,17 @@ def items(submission: Submission) -> list[Any]:
     return list(_changes_apart(reading.mapping_or_nothing(reading.json_in(submission))))
 
 
-def questions(submission: Submission, form: Form, token: str) -> list[lookups.Question]:
+def questions(submission: Submission, form: Form, token: str) -> list[fetches.Question]:
     """The lead by its id."""
     del form
     value, _ = _change_in(reading.json_in(submission))
     leadgen_id = _id_in(value)
-    return [lookups.Question(f"/{leadgen_id}?{urlencode({'access_token': token})}")]
+    return [fetches.Question(f"/{leadgen_id}?{urlencode({'access_token': token})}")]
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
     """The lead of one change; without the Graph API's answer, its ids. Other changes of a page are counted only."""
-    delivery, answers = lookups.delivery_and_answers(submission)
+    delivery, answers = fetches.delivery_and_answers(submission)
     value, field = _change_in(delivery)
     if field != "leadgen":
         return ParsedSubmission(GenericLead(), is_test=True)
@@ -80,7 +80,7 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     submitted_at = reading.instant_in(value.get("created_time"))
     ids = {name: str(value[name]) for name in _IDS if isinstance(value.get(name), (str, int))}
     if answers is None:
-        return ParsedSubmission(lookups.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
+        return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
     answer = answers[0] if answers else {}
     payload = _payload(answer, ids, form)
     is_test = any(_DUMMY in str(one) for field in _fields(answer).values() for one in field)
@@ -113,7 +113,7 @@ def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
 
 
 def _id_in(value: Mapping[str, Any]) -> str:
-    leadgen_id = lookups.id_in(value.get("leadgen_id"))
+    leadgen_id = fetches.id_in(value.get("leadgen_id"))
     if not leadgen_id:
         raise UnreadableSubmission(
             "entry[0].changes[0].value.leadgen_id is no id, so nobody can be asked for"

@@ -686,7 +686,7 @@ class Privacy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class Fetch:
     """A submission that holds ids only: `attempts` to ask its form tool, this one included.
 
     `is_routed`: its lead was routed by what is known. `is_locked`: it needs a key that this process does not have.
@@ -699,28 +699,28 @@ class Lookup:
     is_locked: bool = False
 
 
-class Lookups(Protocol):
+class Fetches(Protocol):
     """Submissions that hold ids only, until their form tool was asked. They come here by `Queue.settle` (`Await`)."""
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
         """Names and forms of those whose attempt is due, the longest overdue first."""
 
-    def overdue(self, now: datetime, limit: int) -> list[Lookup]:
+    def overdue(self, now: datetime, limit: int) -> list[Fetch]:
         """Those that have waited long enough to be routed by what is known."""
 
-    def claim(self, name: str, now: datetime, until: datetime) -> Lookup | None:
+    def claim(self, name: str, now: datetime, until: datetime) -> Fetch | None:
         """One that is due, this caller's until then; None where another has it, or it is settled."""
 
-    def later(self, lookup: Lookup, at: datetime) -> Result:
+    def later(self, fetch: Fetch, at: datetime) -> Result:
         """Ask again then. GONE where it is settled."""
 
-    def answered(self, lookup: Lookup, submission: Submission) -> Result:
+    def answered(self, fetch: Fetch, submission: Submission) -> Result:
         """Back into the queue with the answer; STALE where its lead was routed since it was claimed: claim it again."""
 
-    def route_without(self, lookup: Lookup, submission: Submission) -> Result:
+    def route_without(self, fetch: Fetch, submission: Submission) -> Result:
         """Into the queue with what is known; it stays to be asked. STALE where another did it."""
 
-    def give_up(self, lookup: Lookup) -> Result:
+    def give_up(self, fetch: Fetch) -> Result:
         """Ask no more."""
 
 
@@ -798,7 +798,7 @@ class Store(Protocol):
     @property
     def audit(self) -> Audit: ...  # noqa: D102
     @property
-    def lookups(self) -> Lookups: ...  # noqa: D102
+    def fetches(self) -> Fetches: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property

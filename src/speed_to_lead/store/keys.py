@@ -121,14 +121,14 @@ class Keys:
         return self._key("dead-letters")
 
     @cached_property
-    def lookups(self) -> str:
+    def fetches(self) -> str:
         """Sorted set: submission of ids only by the UTC ms at which its form tool is asked next."""
-        return self._key("lookups")
+        return self._key("fetches")
 
     @cached_property
-    def lookups_overdue(self) -> str:
+    def fetches_overdue(self) -> str:
         """Sorted set: the same by the UTC ms at which it is routed by what is known; those that were are not in it."""
-        return self._key("lookups", "overdue")
+        return self._key("fetches", "overdue")
 
     @cached_property
     def erasures(self) -> str:
@@ -215,9 +215,9 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
 
-    def lookup(self, name: str) -> str:
+    def fetch(self, name: str) -> str:
         """Hash: a submission of ids only, and how often its form tool was asked."""
-        return self._key("lookup", name)
+        return self._key("fetch", name)
 
     def repeats(self, key: str) -> str:
         """Sorted set with expiry: short hashes of the submissions that said the same, by their place."""

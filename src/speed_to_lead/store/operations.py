@@ -47,7 +47,7 @@ class RedisOperations:
             pipe.xinfo_stream(self._keys.incoming)
             pipe.xlen(self._keys.patient)
             pipe.hgetall(self._keys.ledger)
-            pipe.zcard(self._keys.lookups_overdue)
+            pipe.zcard(self._keys.fetches_overdue)
             stream, patient, counted, asked_for = pipe.execute(raise_on_error=False)
             if isinstance(stream, redis.ResponseError) and "no such key" in str(stream):
                 stream = {}

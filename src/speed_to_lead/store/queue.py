@@ -308,10 +308,10 @@ class RedisQueue:
             case Await():
                 waiting = stream_fields(settlement.submission, self._vault)
                 return ScriptCall(
-                    "await_lookup",
+                    "await_fetch",
                     [
-                        *(stream, keys.ledger, keys.lookup(settlement.name)),
-                        *(keys.lookups, keys.lookups_overdue, keys.metrics),
+                        *(stream, keys.ledger, keys.fetch(settlement.name)),
+                        *(keys.fetches, keys.fetches_overdue, keys.metrics),
                     ],
                     [
                         *(own_id, GROUP, settlement.name),

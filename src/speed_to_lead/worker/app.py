@@ -38,7 +38,7 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 SWEEP_EVERY = 0.25
 AUDIT_EVERY = 2.0
 #: Form tools that send ids only are asked this soon. An empty look costs two commands.
-LOOK_UP_EVERY = 1.0
+FETCH_EVERY = 1.0
 #: What is past its age goes a batch at a time: at this pace a million leads are walked in about an hour.
 EXPIRE_EVERY = 5.0
 #: Silence is hours long before it is told. Half a percent of the clock's time: 10,000 leads are walked in two minutes.
@@ -117,7 +117,7 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.arrivals": {"queue": "clock"},
             "speed_to_lead.burials": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
-            "speed_to_lead.look_up": {"queue": "deliver"},
+            "speed_to_lead.fetch": {"queue": "deliver"},
         },
         # No limit: a solo worker runs each message as it comes, so none waits in it. With a limit, a message whose
         # acknowledgement met a server that was away counts for ever, and the worker never takes another one.
@@ -132,7 +132,7 @@ def make_app(settings: Settings) -> Celery:
             "route": _every(1.0, "route_tick"),
             "sweep": _every(SWEEP_EVERY, "sweep"),
             "deliver": _every(1.0, "deliver"),
-            "look_up": _every(LOOK_UP_EVERY, "look_up"),
+            "fetch": _every(FETCH_EVERY, "fetch"),
             "audit": _every(AUDIT_EVERY, "audit"),
             "expire": _every(EXPIRE_EVERY, "expire"),
             "arrivals": _every(ARRIVALS_EVERY, "arrivals"),

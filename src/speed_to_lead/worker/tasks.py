@@ -114,11 +114,11 @@ def deliver(place: Workplace) -> None:
     flow.beat(place, "courier")
 
 
-@task("look_up")
-def look_up(place: Workplace) -> None:
+@task("fetch")
+def fetch(place: Workplace) -> None:
     """Route what has waited long enough for its form tool's answer, and send askers to the tools that are due."""
     flow.route_overdue(place)
-    askers().send(flow.lookups_due(place))
+    askers().send(flow.fetches_due(place))
 
 
 @cache
@@ -127,7 +127,7 @@ def askers() -> Couriers:
     ask = partial(get, new_http_client())
 
     def work(form: str, go_on: Callable[[], bool]) -> None:
-        if flow.look_up(workplace(), form, ask, os.environ, go_on):
+        if flow.fetch(workplace(), form, ask, os.environ, go_on):
             send_hint(app, workplace().store, "route")
 
     return Couriers(work)

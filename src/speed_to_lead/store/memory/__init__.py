@@ -8,8 +8,8 @@ from datetime import datetime
 
 from speed_to_lead.store.memory.audit import MemoryAudit
 from speed_to_lead.store.memory.configs import MemoryConfigs
+from speed_to_lead.store.memory.fetches import MemoryFetches
 from speed_to_lead.store.memory.leads import MemoryLeads
-from speed_to_lead.store.memory.lookups import MemoryLookups
 from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
 from speed_to_lead.store.memory.privacy import MemoryPrivacy
@@ -33,7 +33,7 @@ class MemoryStore:
         self.outbox = MemoryOutbox(state)
         self.operations = MemoryOperations(state)
         self.audit = MemoryAudit(state)
-        self.lookups = MemoryLookups(state)
+        self.fetches = MemoryFetches(state)
         self.privacy = MemoryPrivacy(state)
         self.configs = MemoryConfigs(state)
         self.shadow = MemoryShadow(state)

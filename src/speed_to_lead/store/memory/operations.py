@@ -28,7 +28,7 @@ class MemoryOperations:
             dead_letters=counts["dead_letters"],
             in_flight=len(self._state.entries)
             + len(self._state.patient)
-            + sum(one.route_at is not None for one in self._state.lookups.values()),
+            + sum(one.route_at is not None for one in self._state.fetches.values()),
         )
 
     def counters(self) -> dict[str, int]:

@@ -27,7 +27,7 @@ from speed_to_lead.store.contract import (
     QueueEntry,
     Result,
 )
-from speed_to_lead.store.memory.state import Pending, State, WaitingLookup, came_as
+from speed_to_lead.store.memory.state import Pending, State, WaitingFetch, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
@@ -195,14 +195,14 @@ class MemoryQueue:
                 state.ledger["split"] += 1
                 answer = Result.APPLIED
             case Await():
-                known = settlement.name in state.lookups
+                known = settlement.name in state.fetches
                 if known:
                     state.ledger["duplicates"] += 1
                     repeated = Drop("", "duplicates", "", form=settlement.submission.form)
                     state.metrics.update(counts_of_settlement(repeated))
                 else:
-                    waiting = WaitingLookup(settlement.submission, settlement.at, settlement.route_at)
-                    state.lookups[settlement.name] = waiting
+                    waiting = WaitingFetch(settlement.submission, settlement.at, settlement.route_at)
+                    state.fetches[settlement.name] = waiting
                 answer = Result.KNOWN if known else Result.APPLIED
             case Bury():
                 submission = settlement.submission

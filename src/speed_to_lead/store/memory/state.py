@@ -41,7 +41,7 @@ class Waiting:
 
 
 @dataclass
-class WaitingLookup:
+class WaitingFetch:
     """A submission of ids only; `route_at` None once it was routed by what is known."""
 
     submission: Submission
@@ -82,7 +82,7 @@ class State:
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
-    lookups: dict[str, WaitingLookup] = field(default_factory=dict)
+    fetches: dict[str, WaitingFetch] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     config_versions: list[bytes] = field(default_factory=list)
     config_contents: dict[str, bytes] = field(default_factory=dict)

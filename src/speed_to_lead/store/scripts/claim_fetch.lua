@@ -1,8 +1,8 @@
--- claim_lookup: one asker takes a lookup whose attempt is due; for the length of its lease nobody else does.
+-- claim_fetch: one asker takes a fetch whose attempt is due; for the length of its lease nobody else does.
 --
--- KEYS  1 the lookup  2 lookups by their next attempt
+-- KEYS  1 the fetch  2 fetches by their next attempt
 -- ARGV  1 name  2 UTC ms now  3 UTC ms of the end of the lease
--- answers  the fields of the lookup, this attempt counted; nothing where it is not due
+-- answers  the fields of the fetch, this attempt counted; nothing where it is not due
 
 local due = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not due or tonumber(due) > tonumber(ARGV[2]) then

@@ -1,9 +1,9 @@
--- await_lookup: a submission that holds ids only leaves the queue, and waits until its tool was asked.
+-- await_fetch: a submission that holds ids only leaves the queue, and waits until its tool was asked.
 --
--- KEYS  1 the stream it waits in  2 ledger  3 the lookup  4 lookups by their next attempt
---       5 lookups by when their lead is routed without  6 metrics
--- ARGV  1 entry  2 group  3 name of the lookup  4 UTC ms of the first attempt  5 UTC ms of when it has waited long enough
---       6 counts where it repeats one that waits (JSON)  7… fields and values of the lookup
+-- KEYS  1 the stream it waits in  2 ledger  3 the fetch  4 fetches by their next attempt
+--       5 fetches by when their lead is routed without  6 metrics
+-- ARGV  1 entry  2 group  3 name of the fetch  4 UTC ms of the first attempt  5 UTC ms of when it has waited long enough
+--       6 counts where it repeats one that waits (JSON)  7… fields and values of the fetch
 -- answers  applied | settled (the queue entry is gone: somebody wrote it)
 --          known (the same submission waits already: this entry repeats it and is counted as a duplicate)
 

@@ -6,7 +6,7 @@ from tests.servers import ManualClock
 from tests.store.builders import MINUTE, elapse, new_submission, taken
 
 from speed_to_lead.core.settlement import Await, Bury, Split
-from speed_to_lead.store.contract import Lookup, QueueEntry, Result, Store
+from speed_to_lead.store.contract import Fetch, QueueEntry, Result, Store
 
 WAIT = timedelta(minutes=5)
 
@@ -17,11 +17,11 @@ def put_aside(store: Store, entry: QueueEntry, wait: timedelta = WAIT) -> Result
     return result
 
 
-def claimed(store: Store) -> Lookup:
+def claimed(store: Store) -> Fetch:
     now = store.now()
-    lookup = store.lookups.claim("name", now, now + MINUTE)
-    assert lookup is not None
-    return lookup
+    fetch = store.fetches.claim("name", now, now + MINUTE)
+    assert fetch is not None
+    return fetch
 
 
 def test_a_delivery_is_split_in_one_piece(store: Store) -> None:
@@ -44,17 +44,17 @@ def test_what_waits_is_asked_by_one(store: Store, clock: ManualClock) -> None:
     entry = taken(store)
     assert put_aside(store, entry) is Result.APPLIED
     assert put_aside(store, entry) is Result.SETTLED
-    assert store.lookups.due(store.now(), 10) == [("name", entry.submission.form)]
-    lookup = claimed(store)
-    assert (lookup.submission.id, lookup.submission.body) == (entry.submission.id, entry.submission.body)
-    assert (lookup.attempts, lookup.is_routed) == (1, False)
+    assert store.fetches.due(store.now(), 10) == [("name", entry.submission.form)]
+    fetch = claimed(store)
+    assert (fetch.submission.id, fetch.submission.body) == (entry.submission.id, entry.submission.body)
+    assert (fetch.attempts, fetch.is_routed) == (1, False)
     now = store.now()
-    assert store.lookups.claim("name", now, now + MINUTE) is None
-    assert store.lookups.due(now, 10) == []
+    assert store.fetches.claim("name", now, now + MINUTE) is None
+    assert store.fetches.due(now, 10) == []
     assert store.operations.ledger().in_flight == 1
     assert store.operations.ledger().difference == 0
     elapse(store, clock, timedelta(milliseconds=10))
-    assert store.lookups.later(lookup, store.now()) is Result.APPLIED
+    assert store.fetches.later(fetch, store.now()) is Result.APPLIED
     assert claimed(store).attempts == 2
 
 
@@ -70,10 +70,10 @@ def test_an_answer_is_the_same_submission(store: Store) -> None:
     """It goes back into the queue and is received once; a second answer finds nothing."""
     entry = taken(store)
     put_aside(store, entry)
-    lookup = claimed(store)
-    assert store.lookups.answered(lookup, entry.submission) is Result.APPLIED
-    assert store.lookups.answered(lookup, entry.submission) is Result.GONE
-    assert store.lookups.due(store.now() + WAIT, 10) == []
+    fetch = claimed(store)
+    assert store.fetches.answered(fetch, entry.submission) is Result.APPLIED
+    assert store.fetches.answered(fetch, entry.submission) is Result.GONE
+    assert store.fetches.due(store.now() + WAIT, 10) == []
     ledger = store.operations.ledger()
     assert (ledger.in_flight, ledger.difference) == (1, 0)
     (again,) = store.queue.take("router-1", 10)
@@ -88,18 +88,18 @@ def test_what_has_waited_long_enough_is_routed_and_still_asked(store: Store) -> 
     entry = taken(store)
     put_aside(store, entry)
     before = claimed(store)
-    assert store.lookups.overdue(store.now(), 10) == []
-    (overdue,) = store.lookups.overdue(store.now() + WAIT, 10)
-    assert store.lookups.route_without(overdue, entry.submission) is Result.APPLIED
-    assert store.lookups.route_without(overdue, entry.submission) is Result.STALE
-    assert store.lookups.overdue(store.now() + WAIT, 10) == []
+    assert store.fetches.overdue(store.now(), 10) == []
+    (overdue,) = store.fetches.overdue(store.now() + WAIT, 10)
+    assert store.fetches.route_without(overdue, entry.submission) is Result.APPLIED
+    assert store.fetches.route_without(overdue, entry.submission) is Result.STALE
+    assert store.fetches.overdue(store.now() + WAIT, 10) == []
     ledger = store.operations.ledger()
     assert (ledger.in_flight, ledger.difference) == (1, 0)
-    assert store.lookups.answered(before, entry.submission) is Result.STALE
-    store.lookups.later(before, store.now())
+    assert store.fetches.answered(before, entry.submission) is Result.STALE
+    store.fetches.later(before, store.now())
     after = claimed(store)
     assert after.is_routed
-    assert store.lookups.answered(after, entry.submission) is Result.APPLIED
+    assert store.fetches.answered(after, entry.submission) is Result.APPLIED
     ledger = store.operations.ledger()
     assert (ledger.in_flight, ledger.difference) == (2, 0)
 
@@ -108,8 +108,8 @@ def test_what_is_given_up_is_gone(store: Store) -> None:
     """Nobody asks for it any more."""
     entry = taken(store)
     put_aside(store, entry, timedelta(0))
-    (overdue,) = store.lookups.overdue(store.now(), 10)
-    store.lookups.route_without(overdue, entry.submission)
-    assert store.lookups.give_up(claimed(store)) is Result.APPLIED
-    assert store.lookups.due(store.now() + WAIT, 10) == []
-    assert store.lookups.later(overdue, store.now()) is Result.GONE
+    (overdue,) = store.fetches.overdue(store.now(), 10)
+    store.fetches.route_without(overdue, entry.submission)
+    assert store.fetches.give_up(claimed(store)) is Result.APPLIED
+    assert store.fetches.due(store.now() + WAIT, 10) == []
+    assert store.fetches.later(overdue, store.now()) is Result.GONE

@@ -1,4 +1,4 @@
-"""Look up: who are the leads of form tools that send ids only? Askers ask the tool; the answer goes back into the queue.
+"""Fetch: who are the leads of form tools that send ids only? Askers ask the tool; the answer goes back into the queue.
 
 A submission of ids only waits in the store with the instant of its next attempt: no attempt is a task's own affair, so
 none is lost with its process. After the form's `wait_for_data` it is routed by what is known, and still asked for.
@@ -15,10 +15,10 @@ from speed_to_lead import forms
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.submission import Submission, UnreadableSubmission
-from speed_to_lead.forms import lookups as asking
+from speed_to_lead.forms import fetches as asking
 from speed_to_lead.forms import reading
 from speed_to_lead.store import Result
-from speed_to_lead.store.contract import Lookup
+from speed_to_lead.store.contract import Fetch
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 #: One GET: address, headers and now → what it came to, and the body of an answer of 200. `destinations.get` on a client.
 Get = Callable[[str, Mapping[str, str], datetime], tuple[Attempt, bytes | None]]
 
-#: Lookups seen at once, and askers of one form at work.
+#: Fetches seen at once, and askers of one form at work.
 BATCH = 100
 ASKERS = 4
 #: Longer than all questions about one lead can take: two, each with the deadline of a send.
@@ -39,9 +39,9 @@ GIVE_UP_AFTER = timedelta(hours=36)
 TELL_AGAIN_AFTER = timedelta(hours=6)
 
 
-def lookups_due(place: Workplace) -> dict[str, int]:
+def fetches_due(place: Workplace) -> dict[str, int]:
     """Forms whose tool is to be asked now, each with the number of askers it wants."""
-    waiting = Counter(form for _, form in place.store.lookups.due(place.store.now(), BATCH))
+    waiting = Counter(form for _, form in place.store.fetches.due(place.store.now(), BATCH))
     return {form: min(count, ASKERS) for form, count in waiting.items()}
 
 
@@ -50,20 +50,22 @@ def route_overdue(place: Workplace) -> int:
     routed = 0
     while True:
         overdue = [
-            lookup for lookup in place.store.lookups.overdue(place.store.now(), BATCH) if not lookup.is_locked
+            pending
+            for pending in place.store.fetches.overdue(place.store.now(), BATCH)
+            if not pending.is_locked
         ]
         applied = 0
-        for lookup in overdue:
-            submission = asking.without_answers(lookup.submission)
-            if place.store.lookups.route_without(lookup, submission) is Result.APPLIED:
+        for pending in overdue:
+            submission = asking.without_answers(pending.submission)
+            if place.store.fetches.route_without(pending, submission) is Result.APPLIED:
                 applied += 1
-                log.warning("lookup.overdue", lead_id=submission.id, form=submission.form)
+                log.warning("fetch.overdue", lead_id=submission.id, form=submission.form)
         routed += applied
         if applied < BATCH:
             return routed
 
 
-def look_up(
+def fetch(
     place: Workplace,
     form_name: str,
     get: Get,
@@ -78,36 +80,36 @@ def look_up(
     answered = 0
     while go_on():
         now = place.store.now()
-        due = [name for name, form in place.store.lookups.due(now, BATCH) if form == form_name]
+        due = [name for name, form in place.store.fetches.due(now, BATCH) if form == form_name]
         claimed = 0
         for name in due:
             if not go_on():
                 break
-            lookup = place.store.lookups.claim(name, now, now + LEASE)
-            if lookup is None:
+            pending = place.store.fetches.claim(name, now, now + LEASE)
+            if pending is None:
                 continue
             claimed += 1
-            if not lookup.is_locked:  # else it is for an asker that has the key, once the lease is over
-                answered += _look_up(place, lookup, get, environment, now)
+            if not pending.is_locked:  # else it is for an asker that has the key, once the lease is over
+                answered += _fetch_one(place, pending, get, environment, now)
         if not claimed:
             break
     return answered
 
 
-def _look_up(
-    place: Workplace, lookup: Lookup, get: Get, environment: Mapping[str, str], now: datetime
+def _fetch_one(
+    place: Workplace, pending: Fetch, get: Get, environment: Mapping[str, str], now: datetime
 ) -> bool:
-    submission = lookup.submission
+    submission = pending.submission
     answers = _ask(place, submission, get, environment, now)
     if isinstance(answers, Attempt):
-        _try_later(place, lookup, answers, now)
+        _try_later(place, pending, answers, now)
         return False
-    for is_late in (lookup.is_routed, True):  # it may have been routed while the tool was asked
+    for is_late in (pending.is_routed, True):  # it may have been routed while the tool was asked
         whole = asking.with_answers(submission, answers, is_late=is_late)
-        result = place.store.lookups.answered(replace(lookup, is_routed=is_late), whole)
+        result = place.store.fetches.answered(replace(pending, is_routed=is_late), whole)
         if result is not Result.STALE:
             break
-    log.info("lookup.answered", lead_id=submission.id, form=submission.form, attempts=lookup.attempts)
+    log.info("fetch.answered", lead_id=submission.id, form=submission.form, attempts=pending.attempts)
     return result is Result.APPLIED
 
 
@@ -140,23 +142,23 @@ def _ask(
     return answers
 
 
-def _try_later(place: Workplace, lookup: Lookup, attempt: Attempt, now: datetime) -> None:
-    submission = lookup.submission
-    said = {"lead_id": submission.id, "form": submission.form, "attempts": lookup.attempts}
-    if lookup.is_routed and now - submission.received_at > GIVE_UP_AFTER:
-        place.store.lookups.give_up(lookup)
-        log.error("lookup.given_up", **said, reason=attempt.detail)
+def _try_later(place: Workplace, pending: Fetch, attempt: Attempt, now: datetime) -> None:
+    submission = pending.submission
+    said = {"lead_id": submission.id, "form": submission.form, "attempts": pending.attempts}
+    if pending.is_routed and now - submission.received_at > GIVE_UP_AFTER:
+        place.store.fetches.give_up(pending)
+        log.error("fetch.given_up", **said, reason=attempt.detail)
         words = (
             f'form "{submission.form}": its tool has not told who lead {submission.id} is in '
             f"{GIVE_UP_AFTER // timedelta(hours=1)} hours ({attempt.detail}); look it up there by the ids of the lead"
         )
-        step = f"lookup/{submission.form}"
+        step = f"fetch/{submission.form}"
         kind, destination = AlertKind.NEEDS_ATTENTION, place.fallback_destination
         alert = Alert("system", f"{step}@{int(now.timestamp())}", destination, kind, now, note=words)
-        place.store.audit.tell_once(step, "lookups_given_up", alert, TELL_AGAIN_AFTER)
+        place.store.audit.tell_once(step, "fetches_given_up", alert, TELL_AGAIN_AFTER)
         return
-    pause = PAUSES[min(lookup.attempts, len(PAUSES)) - 1]
+    pause = PAUSES[min(pending.attempts, len(PAUSES)) - 1]
     if attempt.retry_after is not None:
         pause = max(pause, attempt.retry_after)
-    place.store.lookups.later(lookup, now + min(pause, PAUSES[-1]))
-    log.warning("lookup.failed", **said, reason=attempt.detail)
+    place.store.fetches.later(pending, now + min(pause, PAUSES[-1]))
+    log.warning("fetch.failed", **said, reason=attempt.detail)

@@ -1,6 +1,6 @@
 """Form tools that send ids only: what is asked of their API, and the submission with the answers in it.
 
-The delivery is stored as it came, and asked for by a task (`flow/lookups.py`). The answers come back as a submission of
+The delivery is stored as it came, and asked for by a task (`flow/fetches.py`). The answers come back as a submission of
 the same id: `{"delivery": what came, "answers": one for each question}`, marked by a header of ours.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from speed_to_lead.core.submission import (
     DATA_PENDING,
-    LOOKUP_HEADER,
+    FETCH_HEADER,
     Form,
     GenericLead,
     Submission,
@@ -55,19 +55,19 @@ def with_answers(submission: Submission, answers: list[Any], *, is_late: bool) -
         submission,
         body=body.encode("utf-8", "replace"),
         content_type="application/json",
-        headers={**submission.headers, LOOKUP_HEADER: state},
+        headers={**submission.headers, FETCH_HEADER: state},
     )
 
 
 def without_answers(submission: Submission) -> Submission:
     """The submission as it goes back into the queue when it has waited long enough."""
-    return replace(submission, headers={**submission.headers, LOOKUP_HEADER: "overdue"})
+    return replace(submission, headers={**submission.headers, FETCH_HEADER: "overdue"})
 
 
 def delivery_and_answers(submission: Submission) -> tuple[Any, list[Mapping[str, Any]] | None]:
     """What the tool sent, and what its API answered; None where it was not asked yet, or has not answered."""
     value = reading.json_in(submission)
-    if submission.headers.get(LOOKUP_HEADER) not in ("complete", "late"):
+    if submission.headers.get(FETCH_HEADER) not in ("complete", "late"):
         return value, None
     whole = reading.mapping_in(value, "the body")
     answers = whole.get("answers")

@@ -1,12 +1,12 @@
--- settle_lookup: what came of a lookup, or of waiting for it.
+-- settle_fetch: what came of a fetch, or of waiting for it.
 --
--- KEYS  1 queue  2 ledger  3 the lookup  4 lookups by their next attempt  5 lookups by when their lead is routed without
+-- KEYS  1 queue  2 ledger  3 the fetch  4 fetches by their next attempt  5 fetches by when their lead is routed without
 -- ARGV  1 what came: later (try again) | answered (back into the queue, for good) | overdue (into the queue as it is, and
 --         it is still asked for) | given-up (it is asked for no more)
 --       2 name  3 UTC ms of the next attempt (later), else ''
 --       4 '1' where its lead was routed without the data when this was decided, else '0'
 --       5… fields and values of the submission (answered, overdue)
--- answers  applied | stale (meanwhile its lead was routed: decide again) | gone (no such lookup)
+-- answers  applied | stale (meanwhile its lead was routed: decide again) | gone (no such fetch)
 --
 -- A submission that comes back is not a further one, so the books take it back (`returned`); one that comes for a lead that
 -- was routed without is counted as a touch of that lead.

@@ -15,7 +15,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.destinations import get
-from speed_to_lead.flow.lookups import GIVE_UP_AFTER
+from speed_to_lead.flow.fetches import GIVE_UP_AFTER
 
 FORM = Form(
     "ads", "meta", "none", source="demo_request", api_token_env="API", api_url="https://graph.test/v1"
@@ -55,7 +55,7 @@ def api() -> GraphApi:
 
 @pytest.fixture
 def ask(scene: Scene, api: GraphApi) -> Callable[[], None]:
-    """One tick of the look-ups, and one of the router."""
+    """One tick of the fetches, and one of the router."""
     place = scene.place
     place.config = replace(place.config, forms={**place.config.forms, "ads": FORM})
     ask = partial(get, httpx.Client(transport=httpx.MockTransport(api)))
@@ -63,8 +63,8 @@ def ask(scene: Scene, api: GraphApi) -> Callable[[], None]:
     def tick() -> None:
         flow.route(place, "router")
         flow.route_overdue(place)
-        for form in flow.lookups_due(place):
-            flow.look_up(place, form, ask, ENVIRONMENT)
+        for form in flow.fetches_due(place):
+            flow.fetch(place, form, ask, ENVIRONMENT)
         flow.route(place, "router")
         assert place.store.operations.ledger().difference == 0
 
@@ -202,4 +202,4 @@ def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask
     ask()
     assert len(api.asked) == count
     assert len(leads(scene)) == 1
-    assert scene.place.store.operations.counters()["raised:lookups_given_up"] == 1
+    assert scene.place.store.operations.counters()["raised:fetches_given_up"] == 1
