@@ -5,6 +5,7 @@
 - `forms/`         what each form tool sends
 - `store/`         the only package that knows Redis
 - `destinations/`  the only package that talks to people
+- `crm/`           the only package that talks to CRMs: whose is this lead?
 - `config/`        config/*.toml → core objects
 - `spellings/`     countries, phone numbers, addresses, domains: one meaning, many spellings
 - `address.py`     the server's address, Sentinels included

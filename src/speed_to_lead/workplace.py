@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from speed_to_lead.config import ConfigError, Configuration, load_config
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
+from speed_to_lead.crm import Lookups
 from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.publication import Follower, Load, Unusable, Usable
@@ -31,7 +32,7 @@ API_FORM = Form(name="api", provider="generic", auth="none")
 
 @dataclass
 class Workplace:
-    """Store, rules, and `channel`, which gives the way to a destination by its name.
+    """Store, rules, and `channel`, which gives the way to a destination by its name. `lookups` asks whose leads are.
 
     Rules and channel change together, and only in `keep_up`: whoever calls that decides when.
     """
@@ -43,6 +44,7 @@ class Workplace:
     public_url: str = ""
     follower: Follower | None = None
     shadow: ShadowRouter | None = None
+    lookups: Lookups = field(default_factory=lambda: Lookups(os.environ))
 
     def keep_up(self, *, wait: bool = False) -> None:
         """Go on with the published config, where it is another one and loaded; with `wait`, once it is. One command.
@@ -70,8 +72,8 @@ def read_config(source: Path | Mapping[str, bytes], now: datetime | None = None)
     return load_config(source, providers=selectors, kinds=kinds, now=now or datetime.now(UTC))
 
 
-#: The kinds of secrets that a process must have, as `secrets_of` names them: a router needs none of them.
-FORM_SECRETS, DESTINATION_SECRETS = "form", "destination"
+#: The kinds of secrets that a process must have, as `secrets_of` names them: a router needs those of look-ups only.
+FORM_SECRETS, DESTINATION_SECRETS, LOOKUP_SECRETS = "form", "destination", "look-up"
 
 
 def open_workplace(settings: Settings, needs: Callable[[], Collection[str]] = tuple) -> Workplace:
@@ -178,7 +180,8 @@ def secrets_of(config: Configuration) -> list[tuple[str, str]]:
         for key, name in destination.options.items()
         if key.endswith("_env")
     ]
-    return [(what, name) for what, name in (*forms, *destinations) if name]
+    lookups = [(f"{LOOKUP_SECRETS} {one.name}", one.token_env) for one in config.rulebook.lookups.values()]
+    return [(what, name) for what, name in (*forms, *destinations, *lookups) if name]
 
 
 def missing_secrets(config: Configuration, environment: Mapping[str, str]) -> list[tuple[str, str]]:

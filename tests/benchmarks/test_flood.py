@@ -17,7 +17,7 @@ def test_one_in_twenty_is_urgent() -> None:
 
 def test_a_small_flood_is_measured(tmp_path: Path) -> None:
     """Each form once: every submission that was kept is one lead, and there is something to plot."""
-    size = flood.Size(entries=600, rate=400, seconds=1.5, routers=1)
+    size = flood.Size(entries=2_000, rate=400, seconds=1.5, routers=1)
     finding = flood.measure(1, tmp_path, size)
     checks = {check.budget: check for check in finding.checks}
     for budget in ("submissions kept and lost", "people with two leads", "difference in the ledger"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import MONDAY, Run
+from tests.crm.far_side import new_crm
 
 KEYS = [
     "id", "source", "channel", "campaign", "rule", "team", "rep", "sla", "received_at", "deadline", "steps", "trace",
@@ -354,3 +355,29 @@ def test_flags_are_in_the_trace_and_decide(run: Run, config_dir: Path) -> None:
     assert "flagged: honeypot" in found[1]["trace"]
     assert "flagged: disposable_email, gibberish_name" in found[0]["trace"]
     assert not [line for line in found[2]["trace"] if "flagged" in line]
+
+
+def test_a_look_up(run: Run, config_dir: Path) -> None:
+    """Without --ask nothing goes over the network, and the trace says so; with it the owner decides. `config test` never asks."""
+    routing = config_dir / "routing.toml"
+    with new_crm() as crm:
+        crm.says("Ben Okoro")
+        routing.write_text(
+            f'[lookups.crm]\nurl = "http://127.0.0.1:{crm.port}/{{email}}"\nowner = "owner.email"\n'
+            + routing.read_text().replace("[[rules]]", '[[rules]]\nowner_from = "lookup:crm"', 1)
+        )
+        [silent] = explained(run, config_dir, lead())
+        assert [] == crm.asked
+        [asked] = explained(run, config_dir, lead(), "--ask")
+        assert 1 == len(crm.asked)
+        (config_dir / "tests").mkdir(exist_ok=True)
+        (config_dir / "tests" / "owner.toml").write_text(
+            '[[tests]]\nname = "nobody is asked"\nreceived_at = "2026-11-23 10:00 America/New_York"\n'
+            'lead.email = "kim@acme.com"\nlead.source = "demo_request"\nexpect.rep = "ana"\n'
+        )
+        assert 0 == run("config", "test", "--config", str(config_dir)).code
+        assert 1 == len(crm.asked)
+    why = "  look-up crm gives no owner: not asked, for only the router and config explain --ask do"
+    assert why in silent["trace"]
+    assert ("ana", "ben") == (silent["rep"], asked["rep"])
+    assert "  ben: named as its owner (look-up crm), on shift, takes no turn" in asked["trace"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Running
+from tests.crm.far_side import new_crm
 
 from speed_to_lead.core import redecision
 from speed_to_lead.core.routing import Route, route_of
@@ -146,3 +147,33 @@ def test_a_decision_that_was_another_is_found(published: Running, monkeypatch: p
 
     monkeypatch.setattr(redecision, "route_of", later)
     assert ["deadline"] == explained(published, lead_id, code=1)["differences"]
+
+
+def test_what_a_look_up_said(running: Running, config_dir: Path) -> None:
+    """It is in the record, sealed or not: told again, replayed by `simulate`, and nobody is asked."""
+    routing = config_dir / "routing.toml"
+    with new_crm() as crm:
+        crm.says("Ben Okoro")
+        routing.write_text(
+            f'[lookups.crm]\nurl = "http://127.0.0.1:{crm.port}/{{email}}"\nowner = "owner.email"\n'
+            + routing.read_text().replace("[[rules]]", '[[rules]]\nowner_from = "lookup:crm"', 1)
+        )
+        assert running("config", "apply", "--wait", "0").code == 0
+        running.place.keep_up(wait=True)
+        crm.clients.append(running.place.lookups)
+        lead_id = running.routed(email="kim@acme.com")
+    got = explained(running, lead_id)
+    assert (True, {"name": "crm", "owner": "Ben Okoro", "problem": ""}) == (got["agrees"], got["looked_up"])
+    assert (
+        'crm was asked when the lead came, and named "Ben Okoro"'
+        in running("config", "explain", "--lead", lead_id).out
+    )
+    assert "ben" == got["recorded"]["rep"]
+    finished = running("config", "simulate", str(config_dir), "--json")
+    assert (0, 0, 1) == (finished.code, finished.json["changed"], finished.json["leads"])
+    (of_rep,) = [one for one in finished.json["load"]["reps"] if one["rep"] == "ben"]
+    assert 1 == of_rep["after"]
+    exported = running("leads", "list", "--json").out.encode()
+    replayed = running.run("config", "simulate", str(config_dir), "--leads", "-", "--json", stdin=exported)
+    assert 0 == replayed.code
+    assert [of_rep] == [one for one in replayed.json["load"]["reps"] if one["rep"] == "ben"]

@@ -13,6 +13,7 @@ from tests.core.builders import MONDAY, OFFICE, after, form, generic, rep, rule,
 
 from speed_to_lead.core import simulation as simulation_module
 from speed_to_lead.core.assignment import Assignment, Team, WhenNobody
+from speed_to_lead.core.lookup import LookedUp, Lookup
 from speed_to_lead.core.routing import Rulebook, route_of
 from speed_to_lead.core.rules import KeepWith, Rule
 from speed_to_lead.core.simulation import SHIFTS, Asked, Difference, Ending, PastLead, Simulation, shift_place
@@ -332,3 +333,18 @@ def test_a_calendar_that_never_opens_is_a_problem_and_no_crash(monkeypatch: pyte
     simulation, [found] = replayed(only, replace(only, digest="broken"), past(), past(1))
     assert ("routed",) == found.kinds
     assert 2 == simulation.leads
+
+
+def test_what_a_look_up_said_counts_again() -> None:
+    """Nobody is asked: a candidate that knows the owner gives them the lead, one against itself changes nothing."""
+    used = book(members=team("ana", "ben"))
+    used = replace(
+        used,
+        default=replace(used.default, owner_from="lookup:crm"),
+        lookups={"crm": Lookup("crm", "https://crm.example.com/{email}", "owner")},
+    )
+    asked = Asked(generic(), form(), LookedUp("crm", "Cleo"))
+    one = replace(past(), before=asked, after=asked)
+    assert [] == replayed(used, used, one)[1]
+    (difference,) = replayed(used, replace(used, teams={"inbound": team("ana", "ben", "cleo")}), one)[1]
+    assert ("ana", "cleo", ("rep",)) == (difference.before.rep, difference.after.rep, difference.kinds)

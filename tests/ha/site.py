@@ -172,8 +172,7 @@ def _wrongly_told(lead: Lead, alerts: list[Received]) -> Iterator[str]:
     first_rep = [*lead.reps_before, lead.rep][0]
     for alert in alerts:
         owner = first_rep if alert.step in ("0%", "50%") else lead.rep
-        told = (
-            {owner, first_rep} if alert.step == "100%" else {owner}
-        )  # another rep gets it, and both are told
+        # Whom it was taken from is told so, at 100% or at the later step that stands for it.
+        told = {owner, first_rep} if alert.body["type"] == "lead.reassigned" else {owner}
         if alert.destination.endswith("-hook") and alert.destination not in {f"{rep}-hook" for rep in told}:
             yield f"{lead.id} was {owner}'s at {alert.step}, and {alert.destination} was told of it"

@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
@@ -16,6 +16,7 @@ import httpx
 import pytest
 import structlog
 from aiosmtpd.controller import Controller
+from tests.core.builders import MONDAY, generic, rulebook, team
 from tests.destinations.test_registry import WORKING
 from tests.security.conftest import CONFIG, PREFIX, Hostile
 from tests.security.corpus import HOSTILE, MARK, delivery_of, headers_of
@@ -24,12 +25,17 @@ from tests.web.conftest import running, settings_of
 
 from speed_to_lead import flow
 from speed_to_lead.cli import main
+from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.delivery import Destination, Outcome
+from speed_to_lead.core.lookup import LookedUp, Lookup, answer_of, question_of
 from speed_to_lead.core.message import Message
-from speed_to_lead.core.submission import Submission
+from speed_to_lead.core.owner import NOTHING_EARLIER
+from speed_to_lead.core.routing import assign_lead, route_of
+from speed_to_lead.core.submission import GenericLead, Submission
 from speed_to_lead.destinations import KINDS, open_channel
 from speed_to_lead.forms import PROVIDERS, read
 from speed_to_lead.logs import set_up_logs
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web import create_app
 
@@ -410,3 +416,35 @@ def test_every_text_is_kept_as_it_was_written(hostile: Hostile, provider: str) -
         assert read(submission, form).lead.get("company") == text.strip().replace("\ud83d", "\ufffd")
         kept += 1
     assert kept == len(HOSTILE)
+
+
+# --- look-ups --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_look_up_is_asked_where_config_says(name: str) -> None:
+    """Whatever a lead writes, it fills one place of the address: host, path and parameters stay the config's."""
+    text = HOSTILE[name]
+    lookup = Lookup("crm", "https://crm.example.com/a/{email}/b?d={domain}&x=1", "owner")
+    for email in (text, f"{text}@acme.example", f'"{text}"@acme.example', f"kim@{text}"):
+        asked = question_of(lookup, GenericLead({"email": email, "website": text}), SPELLINGS)
+        if isinstance(asked, LookedUp):
+            assert MARK not in asked.problem.casefold()
+            continue
+        url = httpx.URL(asked.address)
+        assert ("https", "crm.example.com", "") == (url.scheme, url.host, url.fragment)
+        assert ["a", "b"] == url.raw_path.decode().partition("?")[0].split("/")[1::2]
+        assert ["d", "x"] == list(url.params)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_look_up_answers_stays_out_of_traces(name: str) -> None:
+    """It is compared with the reps, and kept in the record; the trace repeats none of it."""
+    lookup = Lookup("crm", "https://crm.example.com/{email}", "owner")
+    answer = answer_of(lookup, json.dumps({"owner": f"{MARK} {HOSTILE[name]}"}).encode())
+    book = rulebook(teams=(team("ana"),))
+    book = replace(book, default=replace(book.default, owner_from="lookup:crm"), lookups={"crm": lookup})
+    route = route_of(generic(), "demo", None, MONDAY, book)
+    assigned = assign_lead(generic(), route, NOTHING_EARLIER, Tally(), book, MONDAY, answer)
+    assert "ana" == (assigned.pick.rep and assigned.pick.rep.id)
+    assert MARK not in "\n".join(assigned.trace).casefold()

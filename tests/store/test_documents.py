@@ -18,6 +18,7 @@ from speed_to_lead.core.lead import (
     ResponseKind,
     Touch,
 )
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.submission import GenericLead
 from speed_to_lead.store.documents import (
     alert_document,
@@ -89,6 +90,7 @@ LEADS = st.builds(
     touches=TOUCHES,
     trace=st.lists(TEXT, max_size=3).map(tuple),
     company_before=NAME,
+    looked_up=st.none() | st.builds(LookedUp, NAME, TEXT, TEXT),
 )
 ALERTS = st.builds(
     Alert,

@@ -16,6 +16,7 @@ from speed_to_lead.cli.rules_in_use import rules_in_use_at
 from speed_to_lead.config import ConfigError, Configuration
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.person import NobodyNamed
 from speed_to_lead.core.response import ImpossibleChange
 from speed_to_lead.core.routing import Rulebook
@@ -104,6 +105,15 @@ def server_url(settings: Settings) -> str:
             f'"{settings.data_dir}"; set REDIS_URL, start `speed-to-lead up`, or name its data directory in STL_DATA_DIR'
         )
     return url
+
+
+def lead_known_as(store: Store, lead_id: str) -> Lead | None:
+    """The lead of that id, or the one that its submission became a touch or a duplicate of; None where there is none."""
+    lead = store.leads.get(lead_id)
+    if lead is not None:
+        return lead
+    known = store.queue.lead_of([lead_id]).get(lead_id)
+    return store.leads.get(known) if known else None
 
 
 def rules_if_good(store: Store) -> Configuration | None:

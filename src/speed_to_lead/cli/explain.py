@@ -2,8 +2,11 @@
 
 import gc
 import json
+import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -26,17 +29,25 @@ from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
 from speed_to_lead.core.escalation import destination_of
 from speed_to_lead.core.lead import PlannedStep
+from speed_to_lead.core.lookup import LookedUp, Question, question_of
 from speed_to_lead.core.message import span_text
 from speed_to_lead.core.owner import NOTHING_EARLIER, keep_with
 from speed_to_lead.core.routing import Assigned, Route, Rulebook, assign_lead, route_of
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.sla import format_duration
-from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, UnreadableSubmission
+from speed_to_lead.core.submission import (
+    Form,
+    GenericLead,
+    ParsedSubmission,
+    Submission,
+    UnreadableSubmission,
+)
 
 #: As `workplace.API_FORM`, which is slow to import.
 _NO_FORM = Form(name="api", provider="generic", auth="none")
 
 #: Numbers below this are seconds since 1970 or no time at all; in milliseconds they would be before 1973.
+_WIDE_NUMBER = re.compile(r"-?[0-9]{17,}")
 _LEAST_MS = 10**11
 
 STATELESS = (
@@ -111,6 +122,13 @@ def explain(
             metavar="ID", help="A lead that came, with the config it was decided on. Needs the server."
         ),
     ] = None,
+    ask: Annotated[
+        bool,
+        typer.Option(
+            "--ask",
+            help="Ask the look-ups that rules name (owner_from), over the network; else they give no owner.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Where a lead would go, by when, and why, step by step. Needs no server and changes nothing.
@@ -123,9 +141,10 @@ def explain(
     touches how often the person has come again while their lead was open (0).
     """
     if lead is not None:
-        if file != "-" or at is not None:
+        if file != "-" or at is not None or ask:
             raise typer.BadParameter(
-                "the lead is in the store, with its time: give no FILE and no --at", param_hint="--lead"
+                "the lead is in the store, with its time and what a look-up said: give no FILE and no --at, nor --ask",
+                param_hint="--lead",
             )
         from speed_to_lead.cli.explain_lead import explain_lead  # noqa: PLC0415 - asks the server, so it is slow to import
 
@@ -138,10 +157,10 @@ def explain(
     configuration = rules.configuration
     gc.freeze()  # the rules stay: the collector need not walk thousands of them again and again
     bad = 0
-    with opened(file) as stream:
+    with opened(file) as stream, _asking(over_the_network=ask) as answer:
         for line in leads_in(stream):
             try:
-                explanation = explain_line(line, configuration, received_at or datetime.now(UTC))
+                explanation = explain_line(line, configuration, received_at or datetime.now(UTC), answer)
             except Unexplainable as error:
                 bad += 1
                 _tell_error(line, str(error), as_json=as_json)
@@ -156,8 +175,34 @@ def explain(
         raise typer.Exit(1)
 
 
-def explain_line(line: LeadLine, configuration: Configuration, now: datetime) -> Explanation:
-    """What the rules give the lead of one line. Raises Unexplainable."""
+def _not_asked(question: Question) -> LookedUp:
+    """No answer: without --ask nothing goes over the network."""
+    return LookedUp(
+        question.lookup.name, problem="not asked, for only the router and config explain --ask do"
+    )
+
+
+@contextmanager
+def _asking(*, over_the_network: bool) -> Iterator[Callable[[Question], LookedUp]]:
+    if not over_the_network:
+        yield _not_asked
+        return
+    from speed_to_lead.crm import Lookups  # noqa: PLC0415 - slow to import, and hardly ever wanted
+
+    lookups = Lookups(os.environ)
+    try:
+        yield lambda question: lookups.ask([question])[question]
+    finally:
+        lookups.close()
+
+
+def explain_line(
+    line: LeadLine,
+    configuration: Configuration,
+    now: datetime,
+    ask: Callable[[Question], LookedUp] = _not_asked,
+) -> Explanation:
+    """What the rules give the lead of one line; `ask` answers where a rule names a look-up. Raises Unexplainable."""
     if line.problem:
         raise Unexplainable(line.problem)
     if not isinstance(line.value, dict):
@@ -171,11 +216,22 @@ def explain_line(line: LeadLine, configuration: Configuration, now: datetime) ->
     rulebook = configuration.rulebook
     try:
         route = route_of(parsed.lead, form.name, form.source, received_at, rulebook, touches)
-        assigned = assign_lead(parsed.lead, route, NOTHING_EARLIER, Tally(), rulebook, received_at)
+        looked_up = _looked_up(parsed.lead, route, rulebook, ask)
+        assigned = assign_lead(parsed.lead, route, NOTHING_EARLIER, Tally(), rulebook, received_at, looked_up)
     except (ArithmeticError, ValueError) as error:  # a calendar that never opens again, the end of all years
         raise Unexplainable(f"no deadline can be counted: {error}") from None
     known = _known_to_the_server(route, assigned, rulebook)
     return Explanation(lead_id, parsed, received_at, route, assigned, known)
+
+
+def _looked_up(
+    lead: GenericLead, route: Route, rulebook: Rulebook, ask: Callable[[Question], LookedUp]
+) -> LookedUp | None:
+    lookup = rulebook.lookups.get(route.rule.lookup)
+    if lookup is None:
+        return None
+    question = question_of(lookup, lead, rulebook.spellings)
+    return ask(question) if isinstance(question, Question) else question
 
 
 def _known_to_the_server(route: Route, assigned: Assigned, rulebook: Rulebook) -> tuple[str, ...]:
@@ -195,6 +251,8 @@ def _known_to_the_server(route: Route, assigned: Assigned, rulebook: Rulebook) -
 def receipt_of(given: Any, now: datetime) -> datetime:
     """The instant of receipt, to the millisecond."""
     instant = now
+    if isinstance(given, str) and _WIDE_NUMBER.fullmatch(given):  # read as text, like every number so wide
+        raise Unexplainable(f"received_at: {given[:40]} is no number of milliseconds that a calendar knows")
     if isinstance(given, str):
         try:
             instant = from_iso(given)

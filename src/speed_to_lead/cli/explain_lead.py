@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from speed_to_lead.cli.connect import NotFound, opened_store
+from speed_to_lead.cli.connect import NotFound, lead_known_as, opened_store
 from speed_to_lead.cli.output import safe, say, say_facts, say_json, say_table
 from speed_to_lead.cli.rules_in_use import RulesInUse, rules_decided_with
 from speed_to_lead.config import Configuration
@@ -29,10 +29,7 @@ from speed_to_lead.workplace import API_FORM
 def explain_lead(lead_id: str, config: Path | None, *, as_json: bool) -> bool:
     """Print it; whether what was decided and what is decided anew agree. Raises UnknownLead, NotFound, ConfigError."""
     with opened_store() as store:
-        lead = store.leads.get(lead_id)
-        if lead is None:
-            known = store.queue.lead_of([lead_id]).get(lead_id)
-            lead = store.leads.get(known) if known else None
+        lead = lead_known_as(store, lead_id)
         if lead is None:
             raise UnknownLead(lead_id)
         history = store.leads.history(lead.id)
@@ -106,6 +103,7 @@ def _as_json(
             }
             for touch in touches
         ],
+        "looked_up": lead.looked_up and lead.looked_up._asdict(),
         "not_known": list(NOT_KNOWN),
     }
 
@@ -161,6 +159,10 @@ def _tell(
             say(f"  {safe(reason)}")
     for touch in touches:
         _tell_touch(touch)
+    if lead.looked_up is not None:
+        name, owner, problem = lead.looked_up
+        said = f'named "{safe(owner)}"' if owner else f"gave no owner: {safe(problem)}"
+        say(f"\nLook-up {safe(name)} was asked when the lead came, and {said}")
     if found.reps:
         say(f"\nBy calendar and leave, at {to_iso(found.at)}")
         say_facts([(one.rep, one.why) for one in found.reps])

@@ -13,6 +13,7 @@ from speed_to_lead.cli import new_group
 from speed_to_lead.cli.connect import (
     NotFound,
     calendar_of,
+    lead_known_as,
     opened_place,
     opened_store,
     rules_if_good,
@@ -98,10 +99,7 @@ def _why_none(rules: Configuration | None, team: str | None, rep: str | None, *,
 def show(lead_id: LeadArgument, as_json: JsonOption = False) -> None:
     """The whole story of one lead: why it went there, what happened, and what comes next."""
     with opened_store() as store:
-        lead = store.leads.get(lead_id)
-        if lead is None:
-            known = store.queue.lead_of([lead_id]).get(lead_id)
-            lead = store.leads.get(known) if known else None
+        lead = lead_known_as(store, lead_id)
         if lead is None:
             raise _not_a_lead(lead_id, is_dead_letter=store.queue.dead_letter(lead_id) is not None)
         history = store.leads.history(lead.id)

@@ -19,6 +19,7 @@ from speed_to_lead.cli.output import safe
 from speed_to_lead.config import Configuration
 from speed_to_lead.core.clock import from_iso, to_ms
 from speed_to_lead.core.lead import Lead, LeadState
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.simulation import Asked, Ending, PastLead
 from speed_to_lead.core.submission import Form, GenericLead
 
@@ -66,7 +67,9 @@ class PastLeads:
                 if not isinstance(lead, Lead):
                     self.skipped.add(None, str(lead))
                     continue
-                before, after = (self._asked(lead.lead, lead.form, one) for one in self._configs)
+                before, after = (
+                    self._asked(lead.lead, lead.form, one, lead.looked_up) for one in self._configs
+                )
                 if isinstance(before, str) and isinstance(after, str):
                     self.skipped.left_out[f"{before}, in both configs"] += 1
                     continue
@@ -124,7 +127,8 @@ class PastLeads:
         custom = given.get("custom")
         lead = GenericLead(given["fields"], custom if isinstance(custom, dict) else {})
         form = str(given.get("form") or _API.name)
-        before, after = (self._asked(lead, form, one) for one in self._configs)
+        looked_up = _looked_up(given.get("looked_up"))
+        before, after = (self._asked(lead, form, one, looked_up) for one in self._configs)
         _refuse_where_both(before, after)
         answered_at = _instant(given, "answered_at")
         stopped_at = answered_at or _instant(given, "closed_at")
@@ -153,9 +157,13 @@ class PastLeads:
         _refuse_where_both(before, after)
         return PastLead(lead_id, received_at, before, after, None, number)
 
-    def _asked(self, lead: GenericLead, form: str, config: Configuration) -> Asked | str:
+    def _asked(
+        self, lead: GenericLead, form: str, config: Configuration, looked_up: LookedUp | None
+    ) -> Asked | str:
         known = _API if form == _API.name else config.forms.get(form)
-        return Asked(lead, known) if known is not None else f'intake.toml has no form "{safe(form)[:60]}"'
+        if known is not None:
+            return Asked(lead, known, looked_up)
+        return f'intake.toml has no form "{safe(form)[:60]}"'
 
     def _ending(
         self,
@@ -212,6 +220,13 @@ def _read_as(form: Form | str, given: Mapping[str, Any], received_at: datetime) 
     except Unexplainable as error:
         return str(error)
     return None if parsed.is_test else Asked(parsed.lead, form)
+
+
+def _looked_up(given: Any) -> LookedUp | None:
+    """What a look-up said, as we print it."""
+    if not isinstance(given, dict):
+        return None
+    return LookedUp(*(str(given.get(name) or "") for name in LookedUp._fields))
 
 
 def _instant(given: Mapping[str, Any], name: str) -> datetime | None:

@@ -2,7 +2,7 @@
 
 files.py       the directory, TOML, the digest
 table.py       one strict read of one key
-sources.py teams.py calendars.py slas.py routing.py conditions.py scoring.py intake.py alerts.py retention.py    one part each
+sources.py teams.py calendars.py slas.py routing.py lookups.py conditions.py scoring.py intake.py alerts.py retention.py    one part each
 load.py        the order of the parts, and what they come to
 findings.py    what loads and still deserves a second look; it lists the files that look
 shapes.py      which keys every table takes; schema.py makes JSON Schemas of it

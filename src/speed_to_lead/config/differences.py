@@ -21,6 +21,7 @@ _NOUNS = {
     "reps": "rep",
     "slas": "SLA",
     "rules": "rule",
+    "lookups": "look-up",
     "forms": "form",
     "destinations": "destination",
     "default": "the default",

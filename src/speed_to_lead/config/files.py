@@ -16,7 +16,7 @@ SECTIONS = {
     "sources.toml": ("sources", "detect", "audit"),
     "teams.toml": ("calendars", "teams"),
     "slas.toml": ("slas",),
-    "routing.toml": ("received", "same_person", "rules", "default"),
+    "routing.toml": ("received", "same_person", "lookups", "rules", "default"),
     "scoring.toml": ("points",),
     "intake.toml": ("forms",),
     "alerts.toml": ("destinations",),

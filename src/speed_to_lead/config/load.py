@@ -9,6 +9,7 @@ from speed_to_lead.config.alerts import CONSOLE, read_destinations
 from speed_to_lead.config.deadlines import impossible_deadlines
 from speed_to_lead.config.files import Files, read_files
 from speed_to_lead.config.intake import read_forms
+from speed_to_lead.config.lookups import read_lookups
 from speed_to_lead.config.mistakes import ConfigError, Mistake, Names, Notes
 from speed_to_lead.config.retention import read_retention
 from speed_to_lead.config.routing import read_reception, read_rules, read_same_person
@@ -63,6 +64,7 @@ def load_config(
     routing = files.table("routing.toml", notes)
     reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
     within = read_same_person(routing) if routing else SAME_PERSON_WITHIN
+    lookups = read_lookups(routing) if routing else {}
     points = files.table("scoring.toml", notes)
     scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
@@ -80,6 +82,7 @@ def load_config(
         *(taxonomy, calendars, teams, slas, rules, default, files.digest),
         *(SPELLINGS, reception, scoring, within),
         {form.name: form.honeypot for form in forms.values() if form.honeypot},
+        lookups,
     )
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:
@@ -96,6 +99,7 @@ class _AllNames:
     teams: Names
     slas: Names
     destinations: Names
+    lookups: Names
 
     @classmethod
     def of(cls, files: Files) -> "_AllNames":
@@ -105,6 +109,7 @@ class _AllNames:
             teams=files.names("team", "teams.toml", "teams"),
             slas=files.names("SLA", "slas.toml", "slas"),
             destinations=files.names("destination", "alerts.toml", "destinations", CONSOLE.name),
+            lookups=files.names("look-up", "routing.toml", "lookups"),
         )
 
 
@@ -135,7 +140,7 @@ def _read_rules(
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     file = files.table("routing.toml", notes)
     return (
-        read_rules(file, names.sources, taxonomy, names.teams, names.slas, names.destinations)
+        read_rules(file, names.sources, taxonomy, names.teams, names.slas, names.destinations, names.lookups)
         if file
         else ((), None)
     )

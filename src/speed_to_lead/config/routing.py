@@ -1,4 +1,4 @@
-"""routing.toml → the rules in their order, the default that catches the rest, and who counts as the same person."""
+"""routing.toml → the rules in their order, the default that catches the rest, the look-ups, and who counts as the same person."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,6 +9,7 @@ from speed_to_lead.config.shapes import DEFAULT, RECEIVED, RULE, SAME_PERSON
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.attribution import Taxonomy
 from speed_to_lead.core.calendar import Calendar
+from speed_to_lead.core.lookup import LOOKUP
 from speed_to_lead.core.meanings import Reception
 from speed_to_lead.core.routing import SAME_PERSON_WITHIN
 from speed_to_lead.core.rules import KeepWith, Rule
@@ -21,10 +22,16 @@ _TARGET = ("team", "sla", "keep_with", "owner_from")
 
 
 def read_rules(
-    file: Table, sources: Names, taxonomy: Taxonomy, teams: Names, slas: Names, destinations: Names
+    file: Table,
+    sources: Names,
+    taxonomy: Taxonomy,
+    teams: Names,
+    slas: Names,
+    destinations: Names,
+    lookups: Names,
 ) -> tuple[tuple[Rule, ...], Rule | None]:
     """The rules that could be read, and the default or None."""
-    file.refuse_keys_except("rules", "default", "received", "same_person")
+    file.refuse_keys_except("rules", "default", "received", "same_person", "lookups")
     rules: list[Rule] = []
     first_place: dict[str, int] = {}
     for number, table in enumerate(file.listed_tables("rules", "[[rules]]"), start=1):
@@ -43,10 +50,10 @@ def read_rules(
             if name is not None and nurture is not None:
                 rules.append(Rule(name, "", "", when, unless, nurture))
             continue
-        team, sla, keep_with, owner_from = _read_target(table, teams, slas)
+        team, sla, keep_with, owner_from = _read_target(table, teams, slas, lookups)
         if name is not None and team is not None and sla is not None:
             rules.append(Rule(name, team, sla, when, unless, keep_with=keep_with, owner_from=owner_from))
-    return tuple(rules), _read_default(file, teams, slas)
+    return tuple(rules), _read_default(file, teams, slas, lookups)
 
 
 def read_reception(file: Table, calendars: Mapping[str, Calendar], names: Names) -> Reception:
@@ -76,7 +83,7 @@ def read_same_person(file: Table) -> timedelta:
         return SAME_PERSON_WITHIN
 
 
-def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
+def _read_default(file: Table, teams: Names, slas: Names, lookups: Names) -> Rule | None:
     table = file.table(
         "default", "the team and sla of every lead that no rule matches: write [default]", required=True
     )
@@ -88,7 +95,7 @@ def _read_default(file: Table, teams: Names, slas: Names) -> Rule | None:
             f"it catches every lead that no rule matches, so it has no {quoted(conditions[0])}; write [[rules]] instead"
         )
     table.refuse_keys_except(*DEFAULT, *conditions)
-    team, sla, keep_with, owner_from = _read_target(table, teams, slas)
+    team, sla, keep_with, owner_from = _read_target(table, teams, slas, lookups)
     if team is None or sla is None:
         return None
     return Rule(DEFAULT_RULE, team, sla, keep_with=keep_with, owner_from=owner_from)
@@ -104,16 +111,22 @@ def _read_nurture(table: Table, destinations: Names) -> str | None:
 
 
 def _read_target(
-    table: Table, teams: Names, slas: Names
+    table: Table, teams: Names, slas: Names, lookups: Names
 ) -> tuple[str | None, str | None, KeepWith, str | None]:
     team = table.reference("team", teams, "the name of a team", required=True)
     sla = table.reference("sla", slas, "the name of an SLA", required=True)
     keep_with = table.choice("keep_with", [whom.value for whom in KeepWith])
-    return team, sla, KeepWith(keep_with or KeepWith.PERSON), _read_owner_from(table)
+    return team, sla, KeepWith(keep_with or KeepWith.PERSON), _read_owner_from(table, lookups)
 
 
-def _read_owner_from(table: Table) -> str | None:
+def _read_owner_from(table: Table, lookups: Names) -> str | None:
     field = table.text("owner_from", 'the field that names the rep, such as "custom.owner"')
+    if field is not None and field.startswith(LOOKUP):
+        problem = lookups.problem_with(field.removeprefix(LOOKUP))
+        if problem is None:
+            return field
+        table.mistake(f"owner_from: {problem}")
+        return None
     if field is None or (problem := field_problem(field, LEAD_FIELDS)) is None:
         return field
     if "custom" not in field:  # what nobody's generic lead has, a form asks by itself: `owner`, most likely

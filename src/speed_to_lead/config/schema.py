@@ -59,6 +59,7 @@ def schemas(
             **_table(
                 received=shapes.RECEIVED.schema(),
                 same_person=shapes.SAME_PERSON.schema(),
+                lookups=_named(shapes.LOOKUP, {"pattern": f"^{shapes.LOOKUP_NAME.pattern}$"}),
                 rules=shapes.listed(shapes.RULE),
                 default=shapes.DEFAULT.schema(),
             ),

@@ -13,6 +13,8 @@ from typing import Any
 from speed_to_lead.core.assignment import Assignment, WhenNobody
 from speed_to_lead.core.attribution import Motion
 from speed_to_lead.core.calendar import SPAN
+from speed_to_lead.core.lookup import LONGEST_WAIT
+from speed_to_lead.core.lookup import LOOKUP as TO_LOOKUP
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DURATION, PERCENT, Clock
@@ -29,6 +31,12 @@ FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
 STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
+#: It stands in traces and in `owner_from`.
+LOOKUP_NAME = FORM_NAME
+#: How long a look-up is waited for.
+LOOKUP_WAIT = re.compile(r"([1-9][0-9]{1,3}ms|[12]s)")
+#: Of an answer: names of keys, numbers of a list's places, dots between them.
+ANSWER_PATH = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
 #: So many in a second, a minute, an hour.
@@ -327,8 +335,32 @@ _TEAM_AND_SLA = {
     "keep_with": choice(
         KeepWith, "whose rep a new lead stays with: that of the person, of the company too, or nobody's"
     ),
-    "owner_from": text('a field of the lead that names its rep, such as "custom.owner"'),
+    "owner_from": text(
+        'a field of the lead that names its rep, such as "custom.owner", or a look-up that does, such as "lookup:crm"',
+        examples=["custom.owner", f"{TO_LOOKUP}crm"],
+    ),
 }
+LOOKUP = Shape(
+    {
+        "url": {
+            "type": "string",
+            "pattern": r"^https?://[^\s#]+$",
+            "examples": ["https://crm.example.com/owners?email={email}"],
+            "description": "what is asked, with GET; {email} and {domain} may stand in its path and query",
+        },
+        "owner": exactly(
+            ANSWER_PATH,
+            "where the answer, JSON, has the rep's id, name or e-mail address: results.0.owner.email",
+        ),
+        "token_env": environment_name("the environment variable that holds a bearer token"),
+        "timeout": exactly(
+            LOOKUP_WAIT,
+            f"how long a batch waits for all its answers, at most {LONGEST_WAIT.total_seconds():.0f}s; 1s when left out",
+            examples=["500ms", "1s"],
+        ),
+    },
+    required=("url", "owner"),
+)
 RULE = Shape(
     {
         "name": text("seen in traces and reports", **{"not": {"const": "default"}}),

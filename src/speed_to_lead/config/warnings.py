@@ -115,6 +115,13 @@ def _unused(configuration: Configuration) -> Iterator[Mistake]:
         ("teams.toml", "teams", rulebook.teams, sent_to, "no rule sends it leads"),
         ("slas.toml", "slas", rulebook.slas, {rule.sla for rule in rules}, "no rule uses it"),
         (
+            "routing.toml",
+            "lookups",
+            rulebook.lookups,
+            {rule.lookup for rule in rules},
+            "no rule's owner_from names it, so it is never asked",
+        ),
+        (
             "alerts.toml",
             "destinations",
             configuration.destinations,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from speed_to_lead.core.assignment import RotationChange
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.submission import GenericLead
 
 
@@ -116,6 +117,7 @@ class Lead:
     `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
     lead and lost it; the lead never returns to them. `touches_dropped` counts the older touches no longer held.
     `company_before` is the lead that was its company's newest when it came, kept only where a rule asks who has a company.
+    `looked_up` is what the look-up of its rule said of its owner, so that nobody asks again.
     `traceparent` names the span that routed it, so that what is done hours later joins its trace; "" where none was.
     """
 
@@ -150,6 +152,7 @@ class Lead:
     trace: tuple[str, ...] = ()
     traceparent: str = ""
     company_before: str = ""
+    looked_up: LookedUp | None = None
 
     @property
     def is_open(self) -> bool:

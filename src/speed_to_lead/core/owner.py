@@ -1,6 +1,6 @@
 """Who has a claim on a new lead before the rotation is asked: whom it names, who had its person, who has its company.
 
-    named      the lead says whose it is, in the field that its rule's `owner_from` names
+    named      the lead says whose it is, in the field that its rule's `owner_from` names; or a look-up does
     person     an earlier lead of this person was answered: its rep gets the next one too
     company    `keep_with = "company"`: the newest lead of the company that is open or was answered is a rep's
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from speed_to_lead.core.assignment import Assignment, Tally, Team, assign
 from speed_to_lead.core.lead import Lead
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.reps import Rep, Standing, candidate
 from speed_to_lead.core.rules import KeepWith, Rule
 from speed_to_lead.core.submission import GenericLead
@@ -74,13 +75,19 @@ def owner_of(
     rulebook: "Rulebook",
     tally: Tally,
     now: datetime,
+    looked_up: LookedUp | None = None,
 ) -> Owner | None:
-    """Who has a claim on a lead at `now`; None where nobody could have one."""
+    """Who has a claim on a lead at `now`; None where nobody could have one. `looked_up`: what the rule's look-up said."""
     rule, reasons = route.rule, list[str]()
     if earlier is NOTHING_EARLIER and rule.owner_from is None:  # most leads there are
         return None
     if rule.owner_from is not None:
-        owner = _named_owner(lead, rule.owner_from, route, rulebook, tally, now, reasons)
+        named = (
+            _named_by_lookup(rule.lookup, looked_up, rulebook, reasons)
+            if rule.lookup
+            else _named_by_lead(lead, rule.owner_from, route, rulebook, reasons)
+        )
+        owner = _named_owner(named, route, rulebook, tally, now, reasons) if named is not None else None
         if owner is not None:
             return owner
     keep = keep_with(rule, route.team)
@@ -99,41 +106,70 @@ def owner_of(
     return Owner(None, route.team, tuple(reasons)) if reasons else None
 
 
-# --- whom the lead names ---------------------------------------------------------------------------------------
+# --- whom the lead, or a look-up, names ------------------------------------------------------------------------
 
 
-def _named_owner(
-    lead: GenericLead,
-    field: str,
-    route: "Route",
-    rulebook: "Rulebook",
-    tally: Tally,
-    now: datetime,
-    reasons: list[str],
-) -> Owner | None:
-    """The rep whom the field names, by id, name or e-mail address. On leave it is nobody, off shift and over a cap it is."""
+class _Named(NamedTuple):
+    rep_id: str
+    by: str  # the field or look-up that names it, as a trace says it
+    what: str  # and the beginning of a sentence about it
+
+
+def _named_by_lead(
+    lead: GenericLead, field: str, route: "Route", rulebook: "Rulebook", reasons: list[str]
+) -> _Named | None:
+    """The rep whom the field names, by id, name or e-mail address."""
     value = lead.get(field)
     if value is None:
         reasons.append(f"it names no owner: {field} is not given")
         return None
-    rep_ids = _called(value, rulebook)
-    if len(rep_ids) != 1:
+    rep_id, problem = _rep_called(value, rulebook)
+    if problem:
         shown = None if "@" in str(value) else route.attribution.facts.shown(value, field)
         named = f'"{shown}"' if shown is not None else "an address or the person's own words"
-        what = (
-            f"{len(rep_ids)} reps are called so ({', '.join(sorted(rep_ids))})"
-            if rep_ids
-            else "nobody in teams.toml"
-        )
-        reasons.append(f"the owner it names is not known: {field} is {named}, {what}")
+        reasons.append(f"the owner it names is not known: {field} is {named}, {problem}")
         return None
-    (rep_id,) = rep_ids
+    return _Named(rep_id, field, f"the owner it names ({field})")
+
+
+def _named_by_lookup(
+    name: str, answer: LookedUp | None, rulebook: "Rulebook", reasons: list[str]
+) -> _Named | None:
+    """The rep whom the look-up names. Its word is not repeated, for it may name anybody: the lead's record has it."""
+    if answer is None or answer.name != name:
+        reasons.append(f"look-up {name} gives no owner: it was not asked")
+        return None
+    if answer.problem:
+        reasons.append(f"look-up {name} gives no owner: {answer.problem}")
+        return None
+    rep_id, problem = _rep_called(answer.owner, rulebook)
+    if problem:
+        reasons.append(f"the owner that look-up {name} gives is not known: {problem}")
+        return None
+    return _Named(rep_id, f"look-up {name}", f"the owner that look-up {name} gives")
+
+
+def _rep_called(word: object, rulebook: "Rulebook") -> tuple[str, str]:
+    """The id of the one rep whom the word means; else why it means none."""
+    rep_ids = _called(word, rulebook)
+    if len(rep_ids) == 1:
+        return next(iter(rep_ids)), ""
+    if not rep_ids:
+        return "", "nobody in teams.toml"
+    return "", f"{len(rep_ids)} reps are called so ({', '.join(sorted(rep_ids))})"
+
+
+def _named_owner(
+    named: _Named, route: "Route", rulebook: "Rulebook", tally: Tally, now: datetime, reasons: list[str]
+) -> Owner | None:
+    """The rep who is named: nobody where they are on leave; off shift and over a cap it is theirs."""
+    rep_id, by, what = named
     team, rep = _found(rep_id, route.team, "", rulebook)
     _, standing, _, why = candidate(rep, tally.load, tally.given, tally.away, now)
     if standing is Standing.ON_LEAVE:
-        reasons.append(f"the owner it names ({field}) is {rep_id}: {why}")
+        reasons.append(f"{what} is {rep_id}: {why}")
         return None
-    return Owner(rep, team, (*reasons, f"{rep_id}: named as its owner ({field}), {why}, takes no turn"))
+    return Owner(rep, team, (*reasons, f"{rep_id}: named as its owner ({by}), {why}, takes no turn"))
 
 
 def _called(value: Any, rulebook: "Rulebook") -> frozenset[str]:

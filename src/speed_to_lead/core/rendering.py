@@ -46,6 +46,8 @@ def lead_as_json(lead: Lead, history: Sequence[HistoryEntry] | None = None) -> d
         "trace": list(lead.trace),
         "config_digest": lead.config_digest,
     }
+    if lead.looked_up is not None:  # of hardly any lead
+        document["looked_up"] = lead.looked_up._asdict()
     if history is not None:
         document["history"] = [history_entry_as_json(entry) for entry in history]
     return document

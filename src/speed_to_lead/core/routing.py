@@ -23,6 +23,7 @@ from speed_to_lead.core.lead import (
     LeadState,
     PlannedStep,
 )
+from speed_to_lead.core.lookup import LookedUp, Lookup
 from speed_to_lead.core.meanings import DERIVED_FIELDS, PLAIN, Meanings, Reception, Spellings
 from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier, keep_with, owner_of
 from speed_to_lead.core.reps import Rep
@@ -55,6 +56,7 @@ class Rulebook:
     scoring: tuple[Points, ...] = ()
     same_person_within: timedelta = SAME_PERSON_WITHIN
     honeypots: Mapping[str, str] = field(default_factory=dict)
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
 
     @cached_property
     def meanings(self) -> Meanings:
@@ -98,6 +100,11 @@ class Rulebook:
         """Whether a rule asks who has the company, so that each company's newest lead is kept in mind."""
         rules = (rule for rule in (*self.rules, self.default) if not rule.nurture)
         return any(keep_with(rule, self.teams[rule.team]) is KeepWith.COMPANY for rule in rules)
+
+    @cached_property
+    def asks_lookups(self) -> bool:
+        """Whether a rule has another system say whose a lead is."""
+        return any(rule.lookup for rule in (*self.rules, self.default))
 
     @cached_property
     def reps_by_id(self) -> Mapping[str, Rep]:
@@ -266,10 +273,19 @@ class Assigned(NamedTuple):
 
 
 def assign_lead(
-    lead: GenericLead, route: Route, earlier: Earlier, tally: Tally, rulebook: Rulebook, now: datetime
+    lead: GenericLead,
+    route: Route,
+    earlier: Earlier,
+    tally: Tally,
+    rulebook: Rulebook,
+    now: datetime,
+    looked_up: LookedUp | None = None,
 ) -> Assigned:
-    """Who gets a new lead: whoever has a claim on it, else the rep whom the rule's team picks."""
-    owner = owner_of(lead, route, earlier, rulebook, tally, now)
+    """Who gets a new lead: whoever has a claim on it, else the rep whom the rule's team picks.
+
+    `looked_up` is the answer of the look-up that the rule names; None where it was not asked.
+    """
+    owner = owner_of(lead, route, earlier, rulebook, tally, now, looked_up)
     if owner is not None and owner.rep is not None:
         trace = (f'rep is "{owner.rep.id}": team "{owner.team.name}"', *(f"  {r}" for r in owner.reasons))
         return Assigned(owner.team, Pick(owner.rep, owner.reasons, None, owner.team), trace)
@@ -291,6 +307,7 @@ def new_lead(
     now: datetime,
     traceparent: str = "",
     earlier: Earlier = NOTHING_EARLIER,
+    looked_up: LookedUp | None = None,
 ) -> LeadChange:
     """The first version of a lead: routed, assigned, its clock running, and the alerts of the steps due on receipt.
 
@@ -299,7 +316,7 @@ def new_lead(
     """
     if route.nurture:
         return _nurtured_lead(lead_id, form, parsed, received_at, route, rulebook, now, traceparent)
-    team, pick, why = assign_lead(parsed.lead, route, earlier, tally, rulebook, now)
+    team, pick, why = assign_lead(parsed.lead, route, earlier, tally, rulebook, now, looked_up)
     on_receipt = tuple(step for step in route.steps if step.at <= received_at)
     steps_done = tuple(step.name for step in on_receipt)
     lead = Lead(
@@ -324,6 +341,7 @@ def new_lead(
         steps_done=steps_done,
         trace=(*route.trace, *why),
         traceparent=traceparent,
+        looked_up=looked_up,
     )
     alerts = alerts_on_receipt(lead, on_receipt, team, now)
     routed = HistoryEntry(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from speed_to_lead.core.condition_index import ConditionIndex
 from speed_to_lead.core.conditions import Condition
 from speed_to_lead.core.facts import Fact, Facts
+from speed_to_lead.core.lookup import LOOKUP
 
 #: A trace names this many rules that did not match; the rest are counted.
 TRACED_RULES = 40
@@ -26,7 +27,8 @@ class Rule:
     """All of `when` must hold and none of `unless`. The default is a rule without conditions.
 
     A rule with `nurture`, a destination, has neither team nor SLA (both are ""): nobody answers its leads, they are told of there.
-    `owner_from` is the field of the lead that names its rep, None where none does (`core/owner.py`).
+    `owner_from` is the field of the lead that names its rep, or `lookup:` and the look-up that does; None where neither
+    does (`core/owner.py`).
     """
 
     name: str
@@ -37,6 +39,12 @@ class Rule:
     nurture: str = ""
     keep_with: KeepWith = KeepWith.PERSON
     owner_from: str | None = None
+
+    @property
+    def lookup(self) -> str:
+        """The look-up that names the rep; "" where none is asked."""
+        named = self.owner_from
+        return named.removeprefix(LOOKUP) if named is not None and named.startswith(LOOKUP) else ""
 
 
 class Match(NamedTuple):

@@ -10,6 +10,7 @@ from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.company import company_key
 from speed_to_lead.core.completion import SAME_PERSON, awaits_data, completed, same_person_has_another
 from speed_to_lead.core.lead import Lead, LeadChange, Touch
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.meanings import Spellings
 from speed_to_lead.core.owner import COMPANY_DEPTH, NOTHING_EARLIER, Earlier, gives_company
 from speed_to_lead.core.routing import (
@@ -212,7 +213,8 @@ class SubmissionFacts:
     `by_company`: the same by company key; None where no rule asks for it. `companies`: by entry, the company's key.
     `records`: those leads, any whose id is a submission's own, and where there is one, any that has its other id; an
     error stands for one that cannot be read.
-    `routes`: by entry, what the rules give it. `hoped_for`: names of submissions this batch decided and has not
+    `routes`: by entry, what the rules give it. `looked_up`: by entry, what the look-up that its rule names said of its
+    owner. `hoped_for`: names of submissions this batch decided and has not
     written: what repeats one of those is nothing yet, for the store may refuse the first.
     """
 
@@ -224,6 +226,7 @@ class SubmissionFacts:
     hoped_for: set[str] = field(default_factory=set)
     by_company: dict[str, str] | None = None
     companies: Mapping[str, str] = field(default_factory=dict)
+    looked_up: Mapping[str, LookedUp] = field(default_factory=dict)
 
     def earlier(self, reading: Reading, rulebook: Rulebook) -> Earlier:
         """The leads that person and company of a new lead had before: the person's not open, else it were a touch."""
@@ -355,6 +358,7 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
         now,
         submission.traceparent,
         facts.earlier(reading, rulebook),
+        facts.looked_up.get(entry_id),
     )
     people = tuple((person, facts.by_person.get(person)) for person in reading.people)
     company = None

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.company import company_key
 from speed_to_lead.core.lead import Lead, LeadState
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.owner import COMPANY_DEPTH, NOTHING_EARLIER, Earlier, gives_company
 from speed_to_lead.core.routing import Rulebook, assign_lead, route_of
 from speed_to_lead.core.same_person import is_same_person
@@ -35,16 +36,18 @@ ASSUMPTIONS = (
     "of the running config, in both alike, and is taken for answered then; whose a person or a company was before the first "
     "of these leads is not known, from then on each config remembers whom it gave them; who comes again while their lead is "
     "open counts as a lead of their own, which the rep they have has a claim on; nobody passes a lead on, and a lead that "
-    "waits for a rep waits on; nobody is set away by hand; what was a touch or a duplicate stays one; "
+    "waits for a rep waits on; nobody is set away by hand; no look-up is asked: what it said when the lead came counts, and of "
+    "what it was not asked then it gives no owner; what was a touch or a duplicate stays one; "
     "a day is a day in UTC"
 )
 
 
 class Asked(NamedTuple):
-    """A lead as one config reads it: the form it came by is that config's."""
+    """A lead as one config reads it: the form it came by is that config's. `looked_up`: what its look-up said when it came."""
 
     lead: GenericLead
     form: Form
+    looked_up: LookedUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,9 @@ class _Side:
                 source = route.attribution.source.name
                 return Placement(source, route.rule.name, nurture=route.nurture), None
             earlier = self.earlier(keys, at)
-            team, pick, _ = assign_lead(asked.lead, route, earlier, self.tally, self.rules, at)
+            team, pick, _ = assign_lead(
+                asked.lead, route, earlier, self.tally, self.rules, at, asked.looked_up
+            )
         except (
             ArithmeticError,
             ValueError,

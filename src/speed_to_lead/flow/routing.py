@@ -19,6 +19,7 @@ from speed_to_lead.core.flags import (
     with_flags,
 )
 from speed_to_lead.core.lead import LeadChange
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
@@ -41,6 +42,7 @@ from speed_to_lead.core.submission import UnreadableSubmission
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.flow.lookups import looked_up
 from speed_to_lead.store import Lane, QueueEntry, Result, StoreUnavailable
 from speed_to_lead.store.contract import LockedRecord
 from speed_to_lead.workplace import Workplace
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 #: Submissions one router takes at once. A full batch means that there are more.
-ROUTE_BATCH = 400
+ROUTE_BATCH = 800
 #: A router finds the routes of so many while the server writes those before them.
 ROUTED_AT_ONCE = 50
 #: A flood is more than so many behind a full batch: about four seconds of one router's work, and less of two. Below that
@@ -63,8 +65,8 @@ LOOK_AHEAD = 600
 #: Floods are minutes of work. What is due within the hour may have a step of its ladder within minutes; what is due
 #: later has not: there is time to route it, and for somebody to answer it.
 PATIENCE = timedelta(hours=1)
-#: While the flood lasts a router settles so many of those put off with each look ahead: one of twenty that it takes.
-#: Theirs is a sixth of its time, so they never stand still, and sorting is hardly slower.
+#: While the flood lasts a router settles so many of those put off with each look ahead: one for 28 that it takes then.
+#: So they never stand still, and sorting is hardly slower.
 PATIENT_SHARE = 50
 #: A router that has not settled an entry for this long is taken for dead.
 RECLAIM_AFTER = timedelta(seconds=5)
@@ -259,9 +261,10 @@ def _settle_readings(
     """Settle what can be settled; what asks for a lead that needs a missing key is added to `locked`."""
     settled, has_alerts, refused = 0, False, 0
     is_split = any(reading.parts for reading in waiting)  # then the parts wait in the queue now
+    answers = looked_up(place, waiting)  # once, however often what they lead to is refused
     while waiting and refused < MAX_ROUNDS:
         done = set()
-        for reading, settlement, result in _settle_round(place, waiting, locked):
+        for reading, settlement, result in _settle_round(place, waiting, locked, answers):
             if result in (Result.STALE, Result.GONE):
                 continue
             done.add(reading.entry_id)
@@ -282,7 +285,7 @@ def _settle_readings(
 
 
 def _settle_round(
-    place: Workplace, readings: list[Reading], locked: set[str]
+    place: Workplace, readings: list[Reading], locked: set[str], answers: Mapping[str, LookedUp]
 ) -> list[tuple[Reading, Settlement, Result]]:
     """What was decided of each and what came of it. A decision is on its way while the next is made.
 
@@ -294,7 +297,7 @@ def _settle_round(
     outcome: list[tuple[Reading, Settlement, Result]] = []
     refused: set[str] = set()
     to_close: list[LeadChange] = []
-    waiting = _decisions(place, readings, locked, to_close)
+    waiting = _decisions(place, readings, locked, answers, to_close)
     while True:
         sent: list[tuple[Reading, Settlement]] = []
         again: list[tuple[Reading, Settlement]] = []
@@ -386,7 +389,11 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:  # noqa: PLR0911 - on
 
 
 def _decisions(
-    place: Workplace, readings: list[Reading], locked: set[str], to_close: list[LeadChange]
+    place: Workplace,
+    readings: list[Reading],
+    locked: set[str],
+    answers: Mapping[str, LookedUp],
+    to_close: list[LeadChange],
 ) -> Iterator[tuple[Reading, Settlement]]:
     """What becomes of each, decided when it is asked for, on the same facts and those before it.
 
@@ -415,6 +422,7 @@ def _decisions(
         store.reps.tally(()),
         by_company=by_company,
         companies=companies,
+        looked_up=answers,
     )
     for _ in range(COMPANY_DEPTH if by_company else 0):
         if not (behind := facts.behind_closed()):

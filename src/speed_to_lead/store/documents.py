@@ -22,13 +22,14 @@ from speed_to_lead.core.lead import (
     ResponseKind,
     Touch,
 )
+from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.submission import GenericLead
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.packing import packed, unpacked
 
 #: What is personal in a lead's record, and so encrypted where there are keys. The rest is what scripts, indexes
 #: and reports need: ids, states, instants, team, rep, rule, source.
-PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason")
+PERSONAL = ("fields", "custom", "touches", "trace", "responses", "closed_reason", "looked_up")
 #: Details of history in which somebody may have written a name.
 FREE_TEXT_DETAILS = frozenset(("reason", "evidence", "note", "why", "by"))
 
@@ -79,6 +80,7 @@ def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:
         "touches_dropped": lead.touches_dropped or None,
         "trace": list(lead.trace),
         "company_before": lead.company_before,
+        "looked_up": list(lead.looked_up or ()),
         "traced": lead.traceparent[3:-3],  # between version and flags, which are the same for all
     }
     kept = _without_empty(document)
@@ -120,6 +122,7 @@ def lead_from(text: str | bytes, vault: Vault = PLAIN) -> Lead:
         trace=tuple(d.get("trace", ())),
         traceparent=f"00-{d['traced']}-01" if "traced" in d else "",
         company_before=d.get("company_before", ""),
+        looked_up=LookedUp(*d["looked_up"]) if "looked_up" in d else None,
     )
 
 

@@ -24,7 +24,7 @@ from speed_to_lead.worker.app import app
 from speed_to_lead.worker.couriers import Couriers
 from speed_to_lead.worker.deafness import Listener
 from speed_to_lead.worker.hints import send_hint
-from speed_to_lead.workplace import DESTINATION_SECRETS, Workplace, open_workplace_or_exit
+from speed_to_lead.workplace import DESTINATION_SECRETS, LOOKUP_SECRETS, Workplace, open_workplace_or_exit
 
 log = structlog.get_logger()
 
@@ -49,8 +49,13 @@ GARBAGE = 10_000
 
 
 def _secrets_needed() -> tuple[str, ...]:
-    """The kinds of secrets this process works with: a courier's."""
-    return (DESTINATION_SECRETS,) if "deliver" in app.amqp.queues.consume_from else ()
+    """The kinds of secrets this process works with: a courier's, a router's."""
+    queues = app.amqp.queues.consume_from
+    return tuple(
+        kind
+        for queue, kind in (("deliver", DESTINATION_SECRETS), ("route", LOOKUP_SECRETS))
+        if queue in queues
+    )
 
 
 workplace = cache(lambda: open_workplace_or_exit(_secrets_needed))
