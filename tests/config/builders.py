@@ -12,7 +12,9 @@ PROVIDERS = {
     "typeform": ("ref", "id", "title", "type", "hidden", "variable"),
     "hubspot": ("property",),
     "generic": ("key",),
+    "zapier": ("key",),
 }
+
 KINDS = {
     "console": KindOptions(),
     "slack": KindOptions(required=("url_env",)),

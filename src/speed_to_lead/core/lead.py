@@ -59,6 +59,8 @@ class AlertKind(StrEnum):
     CONTRADICTION = "system.contradiction"
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
+    SIGNATURES_REFUSED = "system.signatures_refused"
+    DEAD_LETTERS = "system.dead_letters"
     TEST = "system.test"
 
     @property
