@@ -21,6 +21,7 @@ from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.store.contract import (
     Audit,
     Configs,
+    Fetches,
     Leads,
     Operations,
     Outbox,
@@ -66,6 +67,10 @@ class TimedStore:
     @property
     def operations(self) -> Operations:
         return self.within.operations
+
+    @property
+    def fetches(self) -> Fetches:
+        return self.within.fetches
 
     @property
     def audit(self) -> Audit:

@@ -761,7 +761,7 @@ def test_a_courier_with_many_alerts_asks_twice_for_each(
 ) -> None:
     """One exchange reads and confirms, one notes and leases the next; the last note finds nothing, and that is the end."""
     scene = new_scene(fakeredis_store, clock)
-    for _ in range(12):
+    for _ in range(20):
         scene.submit()
     scene.route()
     asked: list[int] = []
@@ -785,7 +785,7 @@ def test_a_courier_with_many_alerts_asks_twice_for_each(
 
 def test_what_was_leased_ahead_of_a_stop_is_anybodys_at_once(scene: Scene) -> None:
     """The next courier finds it due, with no attempt counted, and nobody hears anything twice."""
-    for _ in range(12):
+    for _ in range(20):
         scene.submit()
     scene.route()
     assert 3 == flow.deliver(scene.place, "ana-slack", iter([True, True, True, False]).__next__)

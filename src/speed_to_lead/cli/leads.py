@@ -1,6 +1,6 @@
 """`leads`: which leads there are, the whole story of one, and what people do to one.
 
-What people may ask about their own data (erase, export) is in privacy.py.
+What people may ask about their own data (erase, export) is in privacy.py, how a file of leads comes in, in importing.py.
 """
 
 from datetime import datetime
@@ -18,6 +18,7 @@ from speed_to_lead.cli.connect import (
     opened_store,
     rules_if_good,
 )
+from speed_to_lead.cli.importing import import_leads
 from speed_to_lead.cli.output import hint, safe, say, say_json, say_table, when
 from speed_to_lead.cli.privacy import erase, erasures, export, reencrypt
 from speed_to_lead.cli.rules import JsonOption, time_given
@@ -28,7 +29,8 @@ from speed_to_lead.core.lead import Lead, LeadChange, LeadState, Response, Respo
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead, reassign_lead, record_response
 
-app = new_group("List and show leads; respond, reassign, close; export or erase a person.")
+app = new_group("List and show leads; import a file; respond, reassign, close; export or erase a person.")
+app.command("import")(import_leads)
 app.command("export")(export)
 app.command("erase")(erase)
 app.command("erasures")(erasures)

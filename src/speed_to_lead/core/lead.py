@@ -64,6 +64,8 @@ class AlertKind(StrEnum):
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
     DESTINATION_DISABLED = "system.destination_disabled"
+    SIGNATURES_REFUSED = "system.signatures_refused"
+    DEAD_LETTERS = "system.dead_letters"
     TEST = "system.test"
     DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 

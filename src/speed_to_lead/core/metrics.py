@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from speed_to_lead.core.clock import MILLISECOND
 from speed_to_lead.core.lead import Alert, LeadChange
-from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Settlement
+from speed_to_lead.core.settlement import Admit, Await, Bury, Drop, Join, Settlement, Split
 
 #: Upper bounds in seconds. What we do ourselves takes milliseconds; the SLA is in minutes.
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -32,7 +32,7 @@ SUM = "sum"
 
 
 def counts_of_settlement(settlement: Settlement) -> dict[str, int]:
-    """What the end of one queue entry adds; exactly one `submissions`."""
+    """What the end of one queue entry adds: one `submissions`, or none where it comes back."""
     match settlement:
         case Admit(change=change):
             return {_submission(change.lead.form, "lead"): 1, **counts_of_change(change)}
@@ -44,6 +44,8 @@ def counts_of_settlement(settlement: Settlement) -> dict[str, int]:
             return {
                 _submission(settlement.form, "duplicate" if settlement.kind == "duplicates" else "test"): 1
             }
+        case Split() | Await():
+            return {}  # what comes of them is counted
         case Bury():
             return {_submission(_form_of(settlement), "dead_letter"): 1}
 

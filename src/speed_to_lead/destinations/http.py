@@ -37,6 +37,8 @@ LIMITS: Final = httpx.Limits(max_connections=64, max_keepalive_connections=64, k
 #: An answer is a word or a small JSON object; more is not read, and neither is one that trickles in for longer.
 BODY_LIMIT: Final = 4096
 BODY_SECONDS: Final = 3.0
+#: What a form tool's API answers about one lead is a few kilobytes.
+GET_LIMIT: Final = 1024 * 1024
 
 FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyType(
     {
@@ -188,6 +190,30 @@ def post(
         if answer is None:
             return attempt_of(error)
     return judge(answer)
+
+
+def get(
+    http: httpx.Client, url: str, headers: Mapping[str, str], now: datetime
+) -> tuple[Attempt, bytes | None]:
+    """What one GET came to, and the body of an answer of 200 that arrived as a whole. Never raises, as `post`.
+
+    The address is that of a form tool's API, and may hold a token: details hold neither address nor body.
+    """
+    try:
+        with (
+            ending_within(channel.SEND_SECONDS),
+            http.stream("GET", httpx.URL(url), headers=dict(headers)) as response,
+        ):
+            body = b""
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > GET_LIMIT:
+                    return Attempt(Outcome.REFUSED, f"the answer has more than {GET_LIMIT} bytes"), None
+            wait = retry_after(response.headers.get("Retry-After"), now)
+            attempt = by_status(Answer(response.status_code, "", whole=True, retry_after=wait))
+            return attempt, body if response.status_code == HTTPStatus.OK else None
+    except _RAISED as error:
+        return attempt_of(error), None
 
 
 def attempt_of(error: Exception) -> Attempt:

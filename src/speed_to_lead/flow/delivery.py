@@ -540,6 +540,8 @@ _SYSTEM_HEADLINES = {
     AlertKind.CONTRADICTION: "Something does not add up",
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
+    AlertKind.DEAD_LETTERS: "Submissions could not be read",
+    AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
     AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",

@@ -277,9 +277,9 @@ def change_call(
             key = number_of(keys.seen(seen.key))
             guards.append((key, False))  # somebody else may have settled the same submission meanwhile
             sets.append((key, lead.id, keep_ms(seen.remember)))
-    if isinstance(settlement, Admit):
+    if settlement is not None:
         pointers = [(keys.person(person), expected) for person, expected in settlement.people]
-        if settlement.company is not None:
+        if isinstance(settlement, Admit) and settlement.company is not None:
             pointers.append((keys.company(settlement.company[0]), settlement.company[1]))
         for pointer, expected in pointers:
             key = number_of(pointer)

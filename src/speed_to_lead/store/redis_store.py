@@ -7,6 +7,7 @@ from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.audit import RedisAudit
 from speed_to_lead.store.configs import RedisConfigs
 from speed_to_lead.store.encryption import PLAIN, Vault
+from speed_to_lead.store.fetches import RedisFetches
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.leads import RedisLeads
 from speed_to_lead.store.operations import RedisOperations
@@ -38,6 +39,7 @@ class RedisStore:
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)
+        self.fetches = RedisFetches(self.server)
         self.privacy = RedisPrivacy(self.server)
         self.configs = RedisConfigs(self.server)
         self.shadow = RedisShadow(self.server)

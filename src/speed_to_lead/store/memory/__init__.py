@@ -8,6 +8,7 @@ from datetime import datetime
 
 from speed_to_lead.store.memory.audit import MemoryAudit
 from speed_to_lead.store.memory.configs import MemoryConfigs
+from speed_to_lead.store.memory.fetches import MemoryFetches
 from speed_to_lead.store.memory.leads import MemoryLeads
 from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
@@ -32,6 +33,7 @@ class MemoryStore:
         self.outbox = MemoryOutbox(state)
         self.operations = MemoryOperations(state)
         self.audit = MemoryAudit(state)
+        self.fetches = MemoryFetches(state)
         self.privacy = MemoryPrivacy(state)
         self.configs = MemoryConfigs(state)
         self.shadow = MemoryShadow(state)
