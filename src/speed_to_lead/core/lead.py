@@ -82,6 +82,8 @@ class AlertKind(StrEnum):
 
 #: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
 HANDED_OUT = "handed-out"
+#: The step of the alert to the rep who hears who a lead is that was routed without its data; no step is named so.
+COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,10 @@ class ParsedSubmission:
 _DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")
 
 
+#: What comes behind it in an error's text are the sender's words: two errors may differ in them alone.
+FIELDS_GIVEN = "the fields given were: "
+
+
 def lead_field_named(name: str) -> str | None:
     """The generic lead's field a form means by this name, or None: "E-Mail *", "workEmail" and "mail" are `email`.
 
@@ -244,7 +248,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     if "email" not in fields and "phone" not in fields:
         raise UnreadableSubmission(
             "neither an email address nor a phone number was found, so there is nobody to answer; "
-            f"the fields given were: {_names_to_show([*fields, *custom])}"
+            f"{FIELDS_GIVEN}{_names_to_show([*fields, *custom])}"
         )
     return GenericLead(fields, custom)
 
