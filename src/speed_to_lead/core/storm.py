@@ -15,8 +15,11 @@ from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 HOT_WITHIN = timedelta(minutes=15)
 #: What stands in the place of a lead in the key of a digest.
 STORM = "storm"
-#: Alerts of one digest; of more there are several. So many leads fit into a message of Slack's, each by itself.
-MOST_FOLDED = 50
+#: Alerts of one digest; of more there are several. So many leads fit into a message of Discord's, which takes least, each by
+#: itself.
+MOST_FOLDED = 40
+#: How many are folded at once: whatever came in a storm is told when its time is over, and not so many a minute.
+MOST_AT_ONCE = 25 * MOST_FOLDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,9 @@ class RedisOutbox:
         alerts = self._alerts(found)
         return [alerts[key] for key in found if key in alerts]
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
         """Put the digest in the place of its members."""
         keys, destination = self._keys, digest.destination
         names = [
@@ -237,7 +239,8 @@ class RedisOutbox:
             keys.storm(destination),
             *(keys.lead(key.partition(":")[0]) for key in lines),
         ]
-        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now)]
+        more = "" if is_last else "1"
+        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now), more]
         for key, line in lines.items():
             arguments += [key, line_of(line, self._vault)]
         return Result(text(self._server.run_one("fold_alerts", names, arguments)))

@@ -138,7 +138,9 @@ class MemoryOutbox:
         mine = [w for w in self._alive() if w.alert.destination == destination and w.next_at <= now]
         return [_counted(w) for w in sorted(mine, key=lambda w: (to_ms(w.next_at), w.alert.key))[:limit]]
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
         """Put the digest in the place of its members."""
         alerts = self._state.alerts
         members = [alerts.get(key) for key in lines]
@@ -149,7 +151,8 @@ class MemoryOutbox:
             self._add_line(key.partition(":")[0], line)
             self._state.ledger["alerts_folded"] += 1
         alerts[digest.key] = Waiting(digest, now)
-        self._state.storms.pop(digest.destination, None)
+        if is_last:
+            self._state.storms.pop(digest.destination, None)
         return Result.APPLIED
 
     def _add_line(self, lead_id: str, line: HistoryEntry) -> None:
