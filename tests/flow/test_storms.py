@@ -9,6 +9,7 @@ from tests.core.builders import rulebook, sla
 from tests.flow.scene import NOT_DELIVERED, REFUSED, Scene
 
 from speed_to_lead import flow
+from speed_to_lead.core.audit import untold
 from speed_to_lead.core.delivery import Attempt, Destination
 from speed_to_lead.core.sla import Step, StepTime
 from speed_to_lead.core.storm import HOT_WITHIN, MOST_FOLDED, DigestTerms
@@ -98,7 +99,15 @@ def test_a_digest_that_does_not_arrive_goes_the_way_of_every_alert(
     scene.deliver()
     scene.later(1)
     scene.deliver()
-    assert 4 == len(scene.people[where].heard[-1].members)
+    digest = scene.people[where].heard[-1]
+    assert 4 == len(digest.members)
+    first = "alert.failed" if where == "managers" else "alert.given_up"
+    for member in digest.members:  # each lead's own history tells of every attempt
+        lead_id, step, _ = member.split(":")
+        assert ["lead.routed", "alert.folded", first, "alert.delivered"] == scene.events(lead_id)
+        last = scene.store.leads.history(lead_id)[-1].details
+        assert (step, where, digest.key) == (last["step"], last["to"], last["digest"])
+        assert () == untold(tuple(scene.store.leads.history(lead_id)))
 
 
 def test_more_than_fit_are_several_digests_at_once(scene: Scene) -> None:

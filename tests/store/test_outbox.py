@@ -378,7 +378,10 @@ def test_a_digest_takes_the_place_of_its_alerts_in_one_piece(store: Store, now: 
     assert [digest] == [alert for alert, _ in store.outbox.waiting(9)]
     claimed = claim(store, now)
     assert digest.members == claimed.alert.members
-    store.outbox.settle(claimed, AlertSettlement("delivered", now))
+    details = {"step": digest.step, "to": "managers", "attempt": 1}
+    store.outbox.settle(
+        claimed, AlertSettlement("delivered", now, history=HistoryEntry(now, "alert.delivered", details))
+    )
     told = [
         (line.event, line.details["step"])
         for line in store.leads.history("lead1")

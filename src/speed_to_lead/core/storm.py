@@ -73,10 +73,8 @@ def folded(alert: Alert, digest: Alert, now: datetime) -> HistoryEntry:
     return HistoryEntry(now, "alert.folded", details)
 
 
-def delivered_in(digest: Alert, member: str, at: datetime) -> tuple[str, HistoryEntry]:
-    """The lead of one of its alerts, and the line that says that it was delivered."""
+def line_in(digest: Alert, member: str, line: HistoryEntry) -> tuple[str, HistoryEntry]:
+    """The lead of one of its alerts, and what came of an attempt to deliver the digest, as a line of that lead's history."""
     lead_id, _, rest = member.partition(":")
-    step, _, destination = rest.rpartition(":")
-    return lead_id, HistoryEntry(
-        at, "alert.delivered", {"step": step, "to": destination, "digest": digest.key}
-    )
+    details = {**line.details, "step": rest.rpartition(":")[0], "digest": digest.key}
+    return lead_id, HistoryEntry(line.at, line.event, details)

@@ -11,7 +11,7 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
-from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
+from speed_to_lead.core.storm import DigestTerms, Storm, line_in
 from speed_to_lead.store.contract import (
     LOCKED_PAUSE,
     AlertSettlement,
@@ -161,8 +161,8 @@ class RedisOutbox:
             settlement.fallback,
             settlement.trouble,
         )
-        members = alert.members if settlement.result == "delivered" else ()
-        marked = [delivered_in(alert, member, settlement.at) for member in members]
+        line = settlement.history
+        marked = [line_in(alert, member, line) for member in alert.members] if line else []
         answer = self._server.run_one(
             "settle_alert",
             [
@@ -185,7 +185,7 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                line_of(settlement.history, self._vault) if settlement.history else "",
+                line_of(line, self._vault) if line else "",
                 *(
                     (
                         fallback.destination,
@@ -200,7 +200,7 @@ class RedisOutbox:
                 to_ms(trouble.last) if trouble else "",
                 to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
                 TROUBLE_LASTS // MILLISECOND,
-                *(line_of(line, self._vault) for _, line in marked),
+                *(line_of(marked_line, self._vault) for _, marked_line in marked),
             ],
         )
         return Result(text(answer))

@@ -10,7 +10,7 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt
-from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
+from speed_to_lead.core.storm import DigestTerms, Storm, line_in
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Disabled, Result
 from speed_to_lead.store.memory.state import State, Waiting
 
@@ -97,10 +97,10 @@ class MemoryOutbox:
                 del self._state.alerts[claimed.alert.key]
             self._state.ledger[f"alerts_{settlement.result}"] += 1
         self._state.metrics.update(counts_of_attempt(claimed.alert, settlement.result, settlement.at))
-        for member in claimed.alert.members if settlement.result == "delivered" else ():
-            self._add_line(*delivered_in(claimed.alert, member, settlement.at))
-        if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
-            self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
+        if settlement.history is not None:
+            for member in claimed.alert.members:
+                self._add_line(*line_in(claimed.alert, member, settlement.history))
+            self._add_line(claimed.alert.lead_id, settlement.history)
         if settlement.fallback is not None:
             fallback = settlement.fallback
             self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
