@@ -549,8 +549,10 @@ class Outbox(Protocol):
     def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
         """Alerts of a destination that are due and in nobody's hands, the longest due first."""
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
-        """Put the digest in the place of its members, each with its line of history, and begin to count anew.
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
+        """Put the digest in the place of its members, each with its line of history; after the last one count anew.
 
         STALE, and nothing done, where one of them is under way or gone.
         """
