@@ -155,7 +155,9 @@ def _by_name(answer: Answer) -> str | None:
 
 
 def _by_own_sort(answer: Answer) -> str | None:
-    is_own = not (titles.is_of_somebody_else(answer.name) or titles.is_of_somebody_else(answer.title))
+    is_own = answer.sort == Sort.CONSENT or not (
+        titles.is_of_somebody_else(answer.name) or titles.is_of_somebody_else(answer.title)
+    )
     return _by_sort(answer) if is_own else None
 
 
