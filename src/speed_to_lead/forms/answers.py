@@ -106,6 +106,11 @@ def by_name(values: Mapping[str, Any], skipped: Iterable[str] = ()) -> Iterator[
     return (Answer(value, str(name)) for name, value in values.items() if name not in left_out)
 
 
+def field_asked_for(question: str, value: Any) -> str | None:
+    """The field that the words of a question ask for, where this can be its answer: "yes" is no company."""
+    return _by_words(Answer(value, question))
+
+
 def read_tracking(found: dict[str, Any]) -> None:
     """Adds what the address of the page says of where the visitor came from, where nothing else says it."""
     query = str(found.get("landing_page", "")).partition("?")[2].partition("#")[0]
