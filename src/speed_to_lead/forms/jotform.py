@@ -25,7 +25,7 @@ _QUESTION = re.compile(r"q(\d{1,9})_(.*)", re.DOTALL)
 _MACHINERY = frozenset({
     "slug", "jsExecutionTracker", "submitSource", "buildDate", "uploadServerUrl", "eventObserver", "timeToSubmit",
     "temp_upload", "file_server", "preview", "path", "validatedNewRequiredFieldIDs", "event_id", "simple_spc", "submitDate",
-    "formID", "formOpenId_V5", "embedUrl", "visitedPages", "captcha", "g-recaptcha-response",
+    "formID", "formOpenId_V5", "embedUrl", "visitedPages", "captcha",
 })  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import fetches, reading, signatures, titles
+from speed_to_lead.forms import answers, fetches, reading, signatures
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -89,7 +89,7 @@ def questions(submission: Submission, form: Form, token: str) -> list[fetches.Qu
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
     """The lead of a notification; without LinkedIn's answer, its ids. A deleted lead is nobody new: counted only."""
-    delivery, answers = fetches.delivery_and_answers(submission)
+    delivery, answered = fetches.delivery_and_answers(submission)
     event = reading.mapping_in(delivery, "the body")
     response_id = _id_in(event, "leadGenFormResponse")
     action = str(event.get("leadAction") or "CREATED")
@@ -98,9 +98,9 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     if action != "CREATED":
         return ParsedSubmission(GenericLead(), key, submitted_at, is_test=True)
     ids = {name: str(event[name]) for name in _EVENT if isinstance(event.get(name), str)}
-    if answers is None:
+    if answered is None:
         return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
-    response, lead_form = (*answers, {}, {})[:2]
+    response, lead_form = (*answered, {}, {})[:2]
     payload = _payload(response, lead_form, ids, form)
     is_test = response.get("testLead") is True
     return ParsedSubmission(
@@ -132,7 +132,9 @@ def _payload(
         value = _value_of(answer, question)
         if value is None:
             continue
-        names = [name for name in (predefined, label, str(answer.get("questionId"))) if name]
+        given = question.get("name")
+        names = [predefined, label, given if isinstance(given, str) else "", str(answer.get("questionId"))]
+        names = [name for name in names if name]
         for name in names:
             named.setdefault(name.casefold(), value)
         if any(
@@ -144,10 +146,16 @@ def _payload(
         field = (
             _FIELD_BY_PREDEFINED.get(predefined)
             or lead_field_named(predefined)
-            or titles.field_asked_for(label)
+            or answers.field_asked_for(label, value)
         )
         if field is None or payload.get(field) is not None:
             custom[(label or predefined or names[-1])[:200]] = value
+        else:
+            payload[field] = value
+    for name, value in _beside_the_answers(response, lead_form):
+        field = lead_field_named(name)
+        if field is None or payload.get(field) is not None:
+            custom.setdefault(name[:200], value)
         else:
             payload[field] = value
     payload["custom"] = custom
@@ -157,6 +165,26 @@ def _payload(
 
     reading.place_fields(payload, form, selected)
     return payload
+
+
+def _beside_the_answers(
+    response: Mapping[str, Any], lead_form: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    """The form's hidden fields, the boxes that were ticked, and the campaign the lead is from."""
+    content = reading.mapping_or_nothing(lead_form.get("content"))
+    inner = reading.mapping_or_nothing(response.get("formResponse"))
+    for holder in (inner, response, lead_form, content):
+        for hidden in reading.items_in(holder.get("hiddenFields")):
+            if hidden.get("name") and hidden.get("value") not in (None, ""):
+                yield str(hidden["name"]), hidden["value"]
+    for place, box in enumerate(reading.items_in(inner.get("consentResponses"))):
+        if isinstance(box.get("accepted"), bool):
+            yield f"consent {box.get('consentId')}" if place else "consent", box["accepted"]
+    metadata = reading.mapping_or_nothing(response.get("leadMetadataInfo"))
+    of_ad = reading.mapping_or_nothing(metadata.get("sponsoredLeadMetadataInfo"))
+    campaign = reading.mapping_or_nothing(of_ad.get("campaign")).get("name")
+    if campaign:
+        yield "campaign", campaign
 
 
 def _questions(lead_form: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -171,7 +199,7 @@ def _answers(response: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _label_of(question: Mapping[str, Any]) -> str:
     """What the question is called, in the first language it has."""
-    for name in ("label", "name", "question"):
+    for name in ("label", "question", "name"):  # a name is for whoever built the form
         found = next(_texts_in(question.get(name)), None)
         if isinstance(found, str):
             return found

@@ -21,7 +21,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import fetches, reading, signatures, titles
+from speed_to_lead.forms import answers, fetches, reading, signatures
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -31,6 +31,8 @@ api_url = "https://graph.facebook.com/v23.0"
 
 #: What Meta's own tool for test leads fills in.
 _DUMMY = "<test lead:"
+#: The lead that the "Test" button beside a webhook's subscription sends: nobody could ever be asked for it.
+_DUMMY_ID = "444444444444"
 _IDS = ("leadgen_id", "page_id", "form_id", "adgroup_id", "ad_id")
 
 
@@ -71,17 +73,19 @@ def questions(submission: Submission, form: Form, token: str) -> list[fetches.Qu
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
-    """The lead of one change; without the Graph API's answer, its ids. Other changes of a page are counted only."""
-    delivery, answers = fetches.delivery_and_answers(submission)
+    """The lead of one change; without the Graph API's answer, its ids. Whatever else a page tells is counted only."""
+    delivery, answered = fetches.delivery_and_answers(submission)
     value, field = _change_in(delivery)
     if field != "leadgen":
         return ParsedSubmission(GenericLead(), is_test=True)
     key = _id_in(value)
+    if key == _DUMMY_ID:
+        return ParsedSubmission(GenericLead(), key, is_test=True)
     submitted_at = reading.instant_in(value.get("created_time"))
     ids = {name: str(value[name]) for name in _IDS if isinstance(value.get(name), (str, int))}
-    if answers is None:
+    if answered is None:
         return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
-    answer = answers[0] if answers else {}
+    answer = answered[0] if answered else {}
     payload = _payload(answer, ids, form)
     is_test = any(_DUMMY in str(one) for field in _fields(answer).values() for one in field)
     return ParsedSubmission(
@@ -105,8 +109,10 @@ def _changes_apart(delivery: Mapping[str, Any]) -> Iterator[Any]:
 def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
     """The value and the field of the one change in a delivery."""
     entries = reading.mapping_in(delivery, "the body").get("entry")
-    entry = entries[0] if isinstance(entries, list) and entries else None
-    changes = reading.mapping_in(entry, "entry[0]").get("changes")
+    entry = reading.mapping_in(entries[0] if isinstance(entries, list) and entries else None, "entry[0]")
+    if "messaging" in entry or "standby" in entry:  # a conversation, in a page's inbox
+        return {}, "messaging"
+    changes = entry.get("changes")
     found = changes[0] if isinstance(changes, list) and changes else None
     change = reading.mapping_in(found, "entry[0].changes[0]")
     return reading.mapping_or_nothing(change.get("value")), str(change.get("field"))
@@ -131,11 +137,15 @@ def _payload(answer: Mapping[str, Any], ids: Mapping[str, str], form: Form) -> d
     for name, values in given.items():
         if not {f"field:{name}", name}.isdisjoint(form.fields.values()):
             continue
-        known = lead_field_named(name) or titles.field_asked_for(name.replace("_", " "))
+        value = _one(values)
+        known = lead_field_named(name) or answers.field_asked_for(name.replace("_", " "), value)
         if known is None or payload.get(known) not in (None, ""):
-            custom[name] = _one(values)
+            custom[name] = value
         else:
-            payload[known] = _one(values)
+            payload[known] = value
+    for box in reading.items_in(answer.get("custom_disclaimer_responses")):
+        if box.get("checkbox_key"):
+            custom[f"disclaimer.{box['checkbox_key']}"] = box.get("is_checked") in (True, 1, "1", "true")
     payload["custom"] = custom
 
     def selected(kind: str, name: str) -> Any:

@@ -33,8 +33,9 @@ _SORTS = {
     "RESPONDENT_COUNTRY": Sort.PICKED,
     "HIDDEN_FIELDS": Sort.HIDDEN,
     "CALCULATED_FIELDS": Sort.HIDDEN,
+    "": Sort.UNKNOWN,  # whoever sends in Tally's shape may leave it out
 }
-#: A number, a date, a file, a payment: their labels are not what a lead's fields are called.
+#: A rating, a date, a file, a payment: their labels are not what a lead's fields are called.
 _ANOTHER_SORT = Sort.OTHER
 
 
@@ -104,6 +105,8 @@ def _boxes(fields: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 def _value_of(field: Mapping[str, Any], boxes: Mapping[str, str]) -> Any:
     """What was answered; of choices, the texts of the options that were picked by their ids."""
     value = field.get("value")
+    if field.get("type") == "MATRIX" and isinstance(value, Mapping):
+        return _matrix(field)
     options = {str(option.get("id")): option.get("text") for option in reading.items_in(field.get("options"))}
     texts = {**boxes, **options}
     if not texts or isinstance(value, Mapping):
@@ -111,6 +114,22 @@ def _value_of(field: Mapping[str, Any], boxes: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [texts.get(str(picked), picked) for picked in value]
     return texts.get(str(value), value)
+
+
+def _matrix(field: Mapping[str, Any]) -> str:
+    """What was picked in each row: "Support: good; Price: fair, high"."""
+    texts = {
+        str(one.get("id")): str(one.get("text"))
+        for name in ("rows", "columns")
+        for one in reading.items_in(field.get(name))
+    }
+    rows = reading.mapping_or_nothing(field.get("value"))
+    picked = {row: columns if isinstance(columns, list) else [columns] for row, columns in rows.items()}
+    return "; ".join(
+        f"{texts.get(row, row)}: {', '.join(texts.get(str(column), str(column)) for column in columns)}"
+        for row, columns in picked.items()
+        if columns not in ([], [None])
+    )
 
 
 def _envelope(response: Mapping[str, Any]) -> Iterator[Answer]:

@@ -41,6 +41,12 @@ _FIELDS_BY_ANSWER = {
 #: What Typeform's share dialog writes where a value belongs (`#utm_source=xxxxx`), and people leave.
 _UNFILLED_HIDDEN_FIELD = "xxxxx"
 
+#: A ref that nobody chose: what Typeform gives a question says nothing to whoever reads the lead.
+_GIVEN_REF = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-HJKMNP-TV-Z]{26}")
+_LONGEST_NAME = 200
+#: The parts of "Contact info" and "Address", by the keys Typeform has for them; the others are fields by their own names.
+_FIELD_BY_PART = {"phone_number": "phone", "state": "region"}
+
 #: What a title repeats of an earlier answer. No brace inside: `.*?` would read a title of "{{{{…" anew from each brace.
 _RECALLED = re.compile(r"\{\{[^{}]*\}\}")
 
@@ -50,6 +56,7 @@ class _Answer:
     ref: str
     id: str
     title: str
+    part: str
     field_type: str
     answer_type: str
     value: Any
@@ -126,37 +133,48 @@ def _placed(answers: list[_Answer]) -> dict[str, Any]:
     """
     payload: dict[str, Any] = {}
     custom: dict[str, Any] = {}
-    for field_of in (_by_ref, _by_type, _by_title):
+    for field_of in (_by_part, _by_ref, _by_own_type, _by_title, _by_type):
         left = []
         for answer in answers:
             field = field_of(answer)
-            if field is None or field in payload:
+            if field is None or field in payload or (field_of is _by_type and _is_reachable(payload)):
                 left.append(answer)
             else:
                 payload[field] = answer.value
         answers = left
     for answer in answers:
-        custom.setdefault(answer.ref or answer.title or answer.id, answer.value)
+        title = " ".join(answer.title.split()).strip("*_ ")[:_LONGEST_NAME]
+        chosen = "" if _GIVEN_REF.fullmatch(answer.ref) else answer.ref
+        name = chosen or (title if title not in custom else "") or answer.ref or answer.id
+        custom.setdefault(name, answer.value)
     return {**payload, "custom": custom}
 
 
 def _answers(response: Mapping[str, Any]) -> Iterator[_Answer]:
-    questions = reading.items_in(reading.mapping_or_nothing(response.get("definition")).get("fields"))
-    title_of = {str(question.get("id")): str(question.get("title") or "") for question in questions}
+    asked = {str(question.get("id")): question for question in _questions(response.get("definition"))}
     for answer in reading.items_in(response.get("answers")):
         field = reading.mapping_or_nothing(answer.get("field"))
         value = _value_of(answer)
         if value is None or value == "":
             continue
         identity = str(field.get("id") or "")
+        question = asked.get(identity, {})
         yield _Answer(
             ref=str(field.get("ref") or ""),
             id=identity,
-            title=_RECALLED.sub(" ", title_of.get(identity, "")).strip(),
+            title=_RECALLED.sub(" ", str(question.get("title") or "")).strip(),
+            part=str(question.get("subfield_key") or ""),
             field_type=str(field.get("type") or ""),
             answer_type=str(answer.get("type") or ""),
             value=value,
         )
+
+
+def _questions(definition: Any) -> Iterator[Mapping[str, Any]]:
+    """The questions of a form; those of a group (contact info, an address, a matrix) stand inside it."""
+    for question in reading.items_in(reading.mapping_or_nothing(definition).get("fields")):
+        yield question
+        yield from _questions(question.get("properties"))
 
 
 def _value_of(answer: Mapping[str, Any]) -> Any:
@@ -176,16 +194,30 @@ def _value_of(answer: Mapping[str, Any]) -> Any:
     return value
 
 
+def _is_reachable(payload: Mapping[str, Any]) -> bool:
+    return "email" in payload or "phone" in payload
+
+
+def _by_part(answer: _Answer) -> str | None:
+    return lead_field_named(_FIELD_BY_PART.get(answer.part, answer.part))
+
+
 def _by_ref(answer: _Answer) -> str | None:
     return lead_field_named(answer.ref)
 
 
+def _by_own_type(answer: _Answer) -> str | None:
+    field = _by_type(answer)
+    return None if field != "consent" and titles.is_of_somebody_else(answer.title) else field
+
+
 def _by_type(answer: _Answer) -> str | None:
+    """Of somebody else's address, too: where there is no other, it is who can be answered."""
     return _FIELD_BY_TYPE.get(answer.field_type) or _FIELD_BY_TYPE.get(answer.answer_type)
 
 
 def _by_title(answer: _Answer) -> str | None:
-    field = titles.field_asked_for(answer.title)
+    field = titles.field_asked_for(answer.title.strip("*_ "))
     if answer.answer_type == "text":
         return field if answer.field_type != "long_text" or field == "message" else None
     return field if field in _FIELDS_BY_ANSWER.get(answer.answer_type, frozenset()) else None

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead
+from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission, Submission, generic_lead
 from speed_to_lead.forms import answers, reading, signatures
 from speed_to_lead.forms.answer import Answer, Sort
 from speed_to_lead.forms.provider import WebhookRequest
@@ -53,10 +53,12 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     """The lead in a form submission. What another trigger sends is marked as a test: counted, never routed."""
     delivery = reading.mapping_in(reading.json_in(submission), "the body")
     is_wrapped = "payload" in delivery  # version 1 had no envelope
+    if delivery.get("triggerType", "form_submission") != "form_submission":
+        return ParsedSubmission(GenericLead(), is_test=True)
     sent = reading.mapping_in(delivery.get("payload"), "payload") if is_wrapped else delivery
     given = list(_answers(sent))
     payload = answers.payload_of(given, form, _ATTRIBUTES)
-    if delivery.get("triggerType", "form_submission") != "form_submission" or answers.is_test(given):
+    if answers.is_test(given):
         return ParsedSubmission(reading.lead_or_nobody(payload), is_test=True)
     return ParsedSubmission(
         generic_lead(payload),
