@@ -50,12 +50,14 @@ from speed_to_lead.forms import (
 )
 from speed_to_lead.forms.fetches import AsksBack
 from speed_to_lead.forms.handshakes import Handshakes, Welcome
+from speed_to_lead.forms.lists import KeepsList
 from speed_to_lead.forms.provider import Provider, SendsSeveral, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
 __all__ = [
     "ASK_BACK",
     "HANDSHAKES",
+    "LISTS",
     "PROVIDERS",
     "SEVERAL",
     "Provider",
@@ -106,6 +108,17 @@ SEVERAL: Mapping[str, SendsSeveral] = {
 }
 #: Those that send ids only, always or sometimes: the rest is asked for at their API.
 ASK_BACK: Mapping[str, AsksBack] = {"hubspot": hubspot, "linkedin": linkedin, "meta": meta}
+#: Those that can be asked what was sent to a form, to find what the webhook never brought.
+LISTS: Mapping[str, KeepsList] = {
+    "calendly": calendly,
+    "hubspot": hubspot,
+    "jotform": jotform,
+    "linkedin": linkedin,
+    "meta": meta,
+    "tally": tally,
+    "typeform": typeform,
+    "webflow": webflow,
+}
 
 #: Meta sends a thousand changes at the most, and nobody more.
 MAX_ITEMS = 1000
