@@ -21,7 +21,7 @@ from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.settlement import Await
 from speed_to_lead.spellings import SPELLINGS
-from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import ConfigVersion, Erasure, Reconciliation, RunningConfig, ShadowConfig
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -88,6 +88,8 @@ def used_keys(store: RedisStore) -> set[str]:
     store.configs.publish(ConfigVersion(1, "d", "ana", scene.clock()), {})
     store.shadow.begin(ShadowConfig("s1", "d", "ana", scene.clock()), {})
     store.shadow.note("s1", {"leads": 1}, ["{}"])
+    now = scene.clock()
+    store.reconciliations.note(None, Reconciliation("demo", now, now))
     store.configs.note_running("host:1", RunningConfig(1, "d"))
     entry, now = taken(store), store.now()
     store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])

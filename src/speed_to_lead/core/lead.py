@@ -61,6 +61,7 @@ class AlertKind(StrEnum):
     SOURCE_QUIET = "system.source_quiet"
     SIGNATURES_REFUSED = "system.signatures_refused"
     DEAD_LETTERS = "system.dead_letters"
+    WEBHOOK_MISSED = "system.webhook_missed"
     TEST = "system.test"
 
     @property

@@ -21,9 +21,9 @@ from speed_to_lead.core.delivery import Destination
 from speed_to_lead.destinations import console, email, slack, webhook
 from speed_to_lead.destinations.channel import Channel, DestinationError, Kind, RefusingChannel
 from speed_to_lead.destinations.deadman import DeadMan
-from speed_to_lead.destinations.http import get, new_http_client
+from speed_to_lead.destinations.http import LIST_LIMIT, get, new_http_client
 
-__all__ = ["KINDS", "Channel", "DeadMan", "Kind", "get", "new_http_client", "open_channel"]
+__all__ = ["KINDS", "LIST_LIMIT", "Channel", "DeadMan", "Kind", "get", "new_http_client", "open_channel"]
 
 #: Every kind of destination by its `type` in `alerts.toml`.
 KINDS: Mapping[str, Kind] = MappingProxyType(

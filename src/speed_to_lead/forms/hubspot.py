@@ -181,7 +181,7 @@ def _as_delivered(entry: Any, form_id: str) -> lists.Listed:
         "page-url": submission.get("pageUrl"),
     }
     body = {"properties": properties, "form-submissions": [conversion]} if submission else entry
-    return lists.Listed(identity, body, reading.instant_in(at))
+    return lists.Listed(identity, body, reading.instant_in(at), is_of_contact=True)
 
 
 def _v3_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:

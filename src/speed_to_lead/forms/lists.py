@@ -35,6 +35,8 @@ class Listed:
     body: Any
     at: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: The webhook sends a contact as it is by then: whatever it brought of the same person later has this in it.
+    is_of_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class KeepsList(Protocol):
 
     def listed(self, wanted: Wanted, ask: Ask) -> Iterator[Listed]:
         """What the tool has since then, in any order; something older may be among it. Raises Unanswered on the way."""
+
+
+def page_of(body: bytes) -> Any:
+    """What an answer of the tool's API says; large numbers kept as text, as in what its webhook sends."""
+    try:
+        return reading.DECODER.decode(body.decode())
+    except (
+        ValueError,
+        RecursionError,
+    ):  # UnicodeDecodeError is one; the text of either holds some of the answer
+        raise Unanswered("the answer is not JSON; is api_url the address of the tool's API?") from None
 
 
 def bearer(token: str) -> dict[str, str]:
