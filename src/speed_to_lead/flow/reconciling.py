@@ -32,7 +32,7 @@ from speed_to_lead.core.submission import (
 from speed_to_lead.flow.fetches import Get
 from speed_to_lead.forms.fetches import Question
 from speed_to_lead.forms.lists import Listed, Unanswered, Wanted, page_of
-from speed_to_lead.store import Store
+from speed_to_lead.store import Store, StoreUnavailable
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -146,6 +146,11 @@ def _next_of(entries: Iterator[Listed]) -> tuple[list[Listed], str]:
             batch.append(entry)  # noqa: PERF402 - what was read is kept where the next one cannot be
     except Unanswered as problem:
         return batch, str(problem)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - an answer of an unforeseen shape must not lose what was read
+        # Only the type: the text of an error may quote a person's data.
+        return batch, f"the list has a shape that its reader does not know ({type(error).__name__})"
     return batch, ""
 
 

@@ -82,7 +82,11 @@ def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
         nonlocal start
         count = len(lists.entries_in(page, "content"))
         start += count
-        return str(start) if count >= _PAGE else ""
+        given = reading.mapping_or_nothing(page.get("resultSet")).get(
+            "limit"
+        )  # Jotform may give fewer at once
+        most = given if isinstance(given, int) and given > 0 else _PAGE
+        return str(start) if count >= most else ""
 
     for page in lists.pages(ask, question, next_offset):
         for entry in lists.entries_in(page, "content"):

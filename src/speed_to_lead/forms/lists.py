@@ -82,13 +82,15 @@ def pages(
     ask: Ask, question_of: Callable[[str], Question], next_of: Callable[[Mapping[str, Any]], str]
 ) -> Iterator[Mapping[str, Any]]:
     """Page after page; `next_of` says by what word the next one is asked for, "" after the last. The first one's is ""."""
-    word, asked = "", {""}
+    word, asked, before = "", {""}, None
     while True:
         page = ask(question_of(word))
         if not isinstance(page, Mapping):
             raise Unanswered("the answer is no JSON object")
+        if page == before:
+            raise Unanswered("the list has no end: the next page is the same once more")
         yield page
-        word = next_of(page)
+        word, before = reading.whole_text(next_of(page)), page
         if not word:
             return
         if word in asked:

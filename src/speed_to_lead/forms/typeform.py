@@ -114,7 +114,14 @@ def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
     def next_token(page: Mapping[str, Any]) -> str:
         entries = lists.entries_in(page, "items")
         is_last = len(entries) < _PAGE and page.get("page_count") in (None, 0, 1)
-        return "" if is_last or not entries else _token_of(entries[-1])
+        if is_last or not entries:
+            return ""
+        last = next((token for entry in reversed(entries) if (token := _token_of(entry))), "")
+        if not last:
+            raise lists.Unanswered(
+                "no response of a page has a token, so nobody can say where the next one begins"
+            )
+        return last
 
     for page in lists.pages(ask, question, next_token):
         for entry in lists.entries_in(page, "items"):
@@ -129,7 +136,7 @@ def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
 
 def _token_of(entry: Any) -> str:
     response = reading.mapping_or_nothing(entry)
-    return reading.key_in(response.get("token"), response.get("response_id")) or ""
+    return reading.whole_text(reading.key_in(response.get("token"), response.get("response_id")) or "")
 
 
 def _questions(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
