@@ -151,7 +151,7 @@ def test_two_runs_at_once_take_in_everything_once(site: Site) -> None:
 @pytest.mark.parametrize("after", range(4))
 def test_a_run_that_dies_is_run_again(site: Site, after: int) -> None:
     """Wherever it was: nothing is left out, and nothing taken in twice."""
-    site.tool.failures = [None] * after + [KeyboardInterrupt()]
+    site.tool.failures = [*[None] * after, KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt):
         site.reconcile()
     site.reconcile()

@@ -69,9 +69,9 @@ def test_an_entry_is_what_the_webhook_would_have_sent(provider: str) -> None:
     assert {entry.at for entry in found} == {one.at for one in SENT}
     by_email = {}
     for entry in found:
-        one = reading_of(encoded(entry), provider, {**entry.headers, LISTED_HEADER: "yes"})
-        assert one.parsed is not None
-        by_email[one.parsed.lead.get("email")] = one
+        read = reading_of(encoded(entry), provider, {**entry.headers, LISTED_HEADER: "yes"})
+        assert read.parsed is not None
+        by_email[read.parsed.lead.get("email")] = read
     for one in SENT:
         by_list, by_hook = by_email[one.email].parsed, of_webhook(tool, one).parsed
         assert by_list is not None
