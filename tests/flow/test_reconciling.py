@@ -107,6 +107,8 @@ def test_what_never_came_is_taken_in(site_of: Callable[..., Site], provider: str
     taken = {lead.lead.get("email"): lead for lead in site.scene.leads()}[SENT[4].email]
     assert (taken.received_at, taken.submitted_at) == (site.scene.clock(), SENT[4].at)
     assert (taken.source, taken.form) == ("demo_request", "ads")
+    marks = {lead.lead.get("email"): lead.lead.get("custom.reconciled") for lead in site.scene.leads()}
+    assert marks == {one.email: None if one in SENT[:2] else True for one in SENT}
     assert site.counted() == {"listed": 5, "known": 5}
     assert site.scene.counts() == {"leads": 5}
 

@@ -32,6 +32,8 @@ DELIVERY_HEADER = "speed-to-lead-delivery"
 FETCH_HEADER = "speed-to-lead-fetch"
 #: A header of ours: the submission is no delivery but an entry of the tool's own list, which its webhook never brought.
 LISTED_HEADER = "speed-to-lead-listed"
+#: A custom field of such a lead, so that rules can ask for it: it waited before we knew of it.
+RECONCILED = "reconciled"
 #: A custom field of a lead that was routed without its data; rules may ask for it. It goes when the data comes.
 DATA_PENDING = "lead_data"
 #: How long a submission of ids only waits for its data before it is routed by what is known.

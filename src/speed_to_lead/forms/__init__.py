@@ -13,7 +13,9 @@ from speed_to_lead.core.submission import (
     DELIVERY_HEADER,
     FETCH_HEADER,
     ITEM_HEADER,
+    LISTED_HEADER,
     PHONE_E164,
+    RECONCILED,
     Form,
     ParsedSubmission,
     Submission,
@@ -231,6 +233,8 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
         raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
     try:
         parsed = _with_number_read(provider.parse(submission, form))
+        if LISTED_HEADER in submission.headers:
+            parsed = _marked_as_reconciled(parsed)
         _refuse_to_guess(parsed, form)
         key = parsed.same_submission_key
         whole = reading.whole_text(key) if key else None
@@ -255,6 +259,12 @@ def _refuse_to_guess(parsed: ParsedSubmission, form: Form) -> None:
             f"the delivery holds ids only, and form {form.name} has no api_token_env: name the variable that holds the "
             f"token for the API of {form.provider} in intake.toml, and replay this"
         )
+
+
+def _marked_as_reconciled(parsed: ParsedSubmission) -> ParsedSubmission:
+    """The same; the lead says that its webhook never brought it."""
+    custom = {RECONCILED: True, **parsed.lead.custom}
+    return replace(parsed, lead=replace(parsed.lead, custom=custom))
 
 
 def _with_number_read(parsed: ParsedSubmission) -> ParsedSubmission:
