@@ -120,6 +120,7 @@ def test_the_lead(submission: Callable[..., Submission], sample: Callable[[str],
         ),
         "1a2b3c-4.1686182358881.CREATED",
         datetime(2023, 6, 7, 23, 59, 18, tzinfo=UTC),
+        listed_as="1a2b3c-4.1686182358000",
     )
     assert expected == read(answered(submission(sample("linkedin")), RESPONSE, LEAD_FORM), FORM)
 

@@ -66,6 +66,7 @@ class AlertKind(StrEnum):
     DESTINATION_DISABLED = "system.destination_disabled"
     SIGNATURES_REFUSED = "system.signatures_refused"
     DEAD_LETTERS = "system.dead_letters"
+    WEBHOOK_MISSED = "system.webhook_missed"
     TEST = "system.test"
     DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 

@@ -546,6 +546,7 @@ _SYSTEM_HEADLINES = {
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
     AlertKind.DEAD_LETTERS: "Submissions could not be read",
+    AlertKind.WEBHOOK_MISSED: "A form's webhook did not bring what was sent to it",
     AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
     AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",

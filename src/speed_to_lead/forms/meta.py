@@ -4,15 +4,19 @@ Signed with `X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the raw body with t
 asks `GET ?hub.mode=subscribe&hub.verify_token=…&hub.challenge=…` and wants its challenge back.
 https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 
+Its list (`/{form}/leads`) has the answers at once: an entry of it is a delivery that was asked for already.
+
 One POST may hold a thousand changes. Selectors in `intake.toml`: `field:<name>` (field_data), `key:<name>` for ids.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import (
+    FETCH_HEADER,
     Form,
     GenericLead,
     ParsedSubmission,
@@ -21,13 +25,18 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import answers, fetches, reading, signatures
+from speed_to_lead.forms import answers, fetches, lists, reading, signatures
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 selectors: tuple[str, ...] = ("field", "key")
 api_url = "https://graph.facebook.com/v23.0"
+list_scope = "leads_retrieval"
+
+_PAGE = 100
+#: What is asked of each lead of the list; ads are left out of the answer where the lead came without one.
+_ASKED = "id,created_time,field_data,ad_id,adset_id,adset_name,ad_name,campaign_id,campaign_name,form_id,is_organic,platform"
 
 #: What Meta's own tool for test leads fills in.
 _DUMMY = "<test lead:"
@@ -94,6 +103,48 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         reading.instant_in(answer.get("created_time")) or submitted_at,
         is_test,
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """The leads of a form."""
+    since = [{"field": "time_created", "operator": "GREATER_THAN", "value": lists.seconds(wanted.since) - 1}]
+
+    def question(after: str) -> fetches.Question:
+        about = {
+            "access_token": wanted.token,
+            "fields": _ASKED,
+            "limit": _PAGE,
+            "filtering": json.dumps(since),
+        }
+        return fetches.Question(
+            f"/{wanted.name}/leads?{urlencode({**about, **({'after': after} if after else {})})}"
+        )
+
+    def next_after(page: Mapping[str, Any]) -> str:
+        paging = reading.mapping_or_nothing(page.get("paging"))
+        # `next` is a whole address, with the token in it: only that there is one counts.
+        after = reading.mapping_or_nothing(paging.get("cursors")).get("after")
+        return str(after or "") if paging.get("next") else ""
+
+    for page in lists.pages(ask, question, next_after):
+        for entry in lists.entries_in(page, "data"):
+            if not lists.is_before(entry, "created_time", wanted.since):
+                yield _as_delivered(entry, wanted.name)
+
+
+def _as_delivered(entry: Any, form_id: str) -> lists.Listed:
+    lead = reading.mapping_or_nothing(entry)
+    value = {
+        "leadgen_id": lead.get("id"),
+        "form_id": form_id,
+        "ad_id": lead.get("ad_id"),
+        "adgroup_id": lead.get("adset_id"),
+        "created_time": lead.get("created_time"),
+    }
+    change = {"field": "leadgen", "value": value}
+    body = {"delivery": {"object": "page", "entry": [{"changes": [change]}]}, "answers": [entry]}
+    at = reading.instant_in(lead.get("created_time"))
+    return lists.Listed(fetches.id_in(lead.get("id")), body, at, {FETCH_HEADER: "complete"})
 
 
 def _changes_apart(delivery: Mapping[str, Any]) -> Iterator[Any]:

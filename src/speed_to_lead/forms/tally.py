@@ -3,21 +3,29 @@
 Signed with `Tally-Signature: <base64 HMAC-SHA256 of the raw body>` where the webhook has a signing secret; no timestamp
 is signed, so a replay is recognised by `data.submissionId`. https://tally.so/help/webhooks
 
+Its list has answers by the ids of questions, and the questions beside them; a submission's id is the same in both.
+
 Selectors in `intake.toml`: `label:<label>`, `key:<question_…>`, `type:<INPUT_EMAIL>`, `hidden:<parameter>`.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead
-from speed_to_lead.forms import answers, reading, signatures
+from speed_to_lead.forms import answers, lists, reading, signatures
 from speed_to_lead.forms.answer import Answer, Sort
+from speed_to_lead.forms.fetches import Question
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 _ATTRIBUTES = {"label": "title", "key": "id", "type": "type", "hidden": "name"}
 selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
+api_url = "https://api.tally.so"
+list_scope = "none of its own: an API key can do what its user can"
+
+_PAGE = 100
 
 _SORTS = {
     "INPUT_EMAIL": Sort.EMAIL,
@@ -68,6 +76,62 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         submitted_at=reading.instant_in(response.get("createdAt"))
         or reading.instant_in(delivery.get("createdAt")),
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """The finished submissions of a form."""
+
+    def question(page: str) -> Question:
+        about = {
+            "page": page or 1,
+            "limit": _PAGE,
+            "filter": "completed",
+            "startDate": lists.iso(wanted.since),
+        }
+        return Question(f"/forms/{wanted.name}/submissions?{urlencode(about)}", lists.bearer(wanted.token))
+
+    number = 1
+
+    def next_page(page: Mapping[str, Any]) -> str:
+        nonlocal number
+        number += 1
+        return str(number) if page.get("hasMore") is True and page.get("submissions") else ""
+
+    for page in lists.pages(ask, question, next_page):
+        questions = {str(asked.get("id")): asked for asked in reading.items_in(page.get("questions"))}
+        for entry in lists.entries_in(page, "submissions"):
+            if not lists.is_before(entry, "submittedAt", wanted.since):
+                yield from _as_delivered(entry, questions, wanted.name)
+
+
+def _as_delivered(
+    entry: Any, questions: Mapping[str, Mapping[str, Any]], form_id: str
+) -> Iterator[lists.Listed]:
+    """The entry as the webhook would have sent it; nothing where it is not finished."""
+    submission = reading.mapping_or_nothing(entry)
+    if submission.get("isCompleted") is False:
+        return
+    identity, at = reading.key_in(submission.get("id")) or "", submission.get("submittedAt")
+    data: Any = entry
+    if submission:
+        fields: list[dict[str, Any]] = []
+        for response in reading.items_in(submission.get("responses")):
+            fields += _fields_of(response, questions.get(str(response.get("questionId")), {}))
+        data = {"submissionId": identity, "formId": form_id, "createdAt": at, "fields": fields}
+    yield lists.Listed(identity, {"eventType": "FORM_RESPONSE", "data": data}, reading.instant_in(at))
+
+
+def _fields_of(response: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A response as the field of a delivery; hidden fields are one response with several values."""
+    kind = str(asked.get("type") or "")
+    key = f"question_{response.get('questionId')}"
+    answer = response.get("answer", response.get("value"))
+    if kind == "HIDDEN_FIELDS" and isinstance(answer, Mapping):
+        for name, value in answer.items():
+            yield {"key": key, "label": str(name), "type": kind, "value": value}
+        return
+    field = {"key": key, "label": asked.get("title") or asked.get("name"), "type": kind, "value": answer}
+    yield {**field, "options": asked["options"]} if "options" in asked else field
 
 
 def _answers(response: Mapping[str, Any]) -> Iterator[Answer]:

@@ -3,6 +3,8 @@
 Signed with `Typeform-Signature: sha256=<base64 HMAC-SHA256 of the raw body>`; no timestamp is signed, so a replay
 is recognised by `form_response.token`. https://www.typeform.com/developers/webhooks/secure-your-webhooks
 
+Its list (the Responses API) has the same answers under the same tokens, but not the questions: these are asked for once.
+
 Selectors in `intake.toml`: `ref:<ref>`, `id:<id>`, `title:<title>`, `type:<type>`, `hidden:<name>`, `variable:<key>`.
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import (
     Form,
@@ -19,11 +22,19 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import reading, signatures, titles
+from speed_to_lead.forms import lists, reading, signatures, titles
+from speed_to_lead.forms.fetches import Question
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 selectors: tuple[str, ...] = ("ref", "id", "title", "type", "hidden", "variable")
+api_url = "https://api.typeform.com"
+list_scope = "responses:read and forms:read"
+
+#: Responses in one page of the list; Typeform gives a thousand at the most.
+_PAGE = 200
+#: What its answers need of a question.
+_KEPT_OF_QUESTIONS = ("id", "ref", "type", "title")
 
 _FIELD_BY_TYPE = {"email": "email", "phone_number": "phone", "website": "website", "legal": "consent"}
 
@@ -92,6 +103,52 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         same_submission_key=token if isinstance(token, str) and token else None,
         submitted_at=reading.instant_in(response.get("submitted_at")),
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """The finished responses of a form, newest first."""
+    headers = lists.bearer(wanted.token)
+    definition = reading.mapping_or_nothing(ask(Question(f"/forms/{wanted.name}", headers)))
+    fields = [
+        {name: question.get(name) for name in _KEPT_OF_QUESTIONS} for question in _questions(definition)
+    ]
+    questions = {"id": wanted.name, "title": definition.get("title"), "fields": fields}
+
+    def question(token: str) -> Question:
+        # A number, because Typeform takes no time zone here.
+        about = {
+            "page_size": _PAGE,
+            "since": lists.seconds(wanted.since),
+            **({"before": token} if token else {}),
+        }
+        return Question(f"/forms/{wanted.name}/responses?{urlencode(about)}", headers)
+
+    def next_token(page: Mapping[str, Any]) -> str:
+        entries = lists.entries_in(page, "items")
+        is_last = len(entries) < _PAGE and page.get("page_count") in (None, 0, 1)
+        if is_last or not entries:
+            return ""
+        last = next((token for entry in reversed(entries) if (token := _token_of(entry))), "")
+        if not last:
+            raise lists.Unanswered(
+                "no response of a page has a token, so nobody can say where the next one begins"
+            )
+        return last
+
+    for page in lists.pages(ask, question, next_token):
+        for entry in lists.entries_in(page, "items"):
+            if lists.is_before(entry, "submitted_at", wanted.since):
+                continue
+            token, body = _token_of(entry), entry
+            if isinstance(entry, Mapping):
+                body = {**entry, "token": token, "form_id": wanted.name, "definition": questions}
+            at = reading.instant_in(reading.mapping_or_nothing(entry).get("submitted_at"))
+            yield lists.Listed(token, {"event_type": "form_response", "form_response": body}, at)
+
+
+def _token_of(entry: Any) -> str:
+    response = reading.mapping_or_nothing(entry)
+    return reading.whole_text(reading.key_in(response.get("token"), response.get("response_id")) or "")
 
 
 def _payload(response: Mapping[str, Any], form: Form) -> dict[str, Any]:
