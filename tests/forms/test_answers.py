@@ -80,7 +80,7 @@ def test_what_real_forms_ask(field: str, titles_of_it: list[str]) -> None:
         "How did you hear about us?", "Comment avez-vous entendu parler de nous ?", "Wie haben Sie von uns gehört?", "Address",
         "Company address", "Company owner", "Company type", "Company description", "Company registration number",
         "What does your company do?", "Which products does your company use?", "Is your company based in the US?",
-        "First name of your manager", "Accountant's email", "Confirm email", "Secondary email", "Invoice email", "Partner company",
+        "First name of your manager", "Accountant's email", "Confirm email", "Secondary email", "Invoice email", "owner_email", "created_by_email", "Partner company",
         "Email provider", "Email frequency", "How many emails do you send?", "Which phone system do you use?",
         "Phone extension", "Country code", "Country of interest", "Preferred city", "Event city", "Ort der Veranstaltung",
         "Website traffic", "Do you have a website?", "Job posting URL", "Landing page type", "Industry experience",

@@ -19,6 +19,7 @@ _WORDS_BY_FIELD = (
         (
             r"\blinked ?in\b", r"\bxing\b", r"\binstagram\b", r"\bfacebook\b", r"\btwitter\b", r"\bgithub\b",
             r"\b(friend|colleague|manager|supervisor|spouse|emergency|billing|invoice|referred|accountant|partner)\b",
+            r"\b(owner|assignee|assigned to|created by|updated by|sales ?rep|host)('s)? (e-?mail|phone|name)\b",
             r"\b(secondary|alternat(e|ive)|confirm(ation)?) (your )?(e-?mail|phone|mail)", r"\be-?mail confirmation\b",
         ),
     ),
