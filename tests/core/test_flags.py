@@ -120,7 +120,7 @@ def said(
         ({"gclid": "x"}, False),
     ],
 )
-def test_what_different_people_say(fields: dict[str, str], is_the_same: bool) -> None:
+def test_what_different_people_say(fields: dict[str, Any], is_the_same: bool) -> None:
     """The same but for who says it counts once more; a message that a form fills in for different companies does not."""
     long = "I would like to see how this works for a team of ours."
     one, other = said(b"a", long, email="kim@example.com"), said(b"b", long, **fields)
