@@ -17,14 +17,18 @@ from pathlib import Path
 
 import fakeredis
 import pytest
-from tests.lanes import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+from tests.lanes import pytest_collection_modifyitems, pytest_runtest_setup, pytest_xdist_make_scheduler
 from tests.servers import ManualClock, RealServer
 
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
-__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # pytest finds its hooks here
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_runtest_setup",
+    "pytest_xdist_make_scheduler",
+]  # pytest finds its hooks here
 
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
 

@@ -72,7 +72,8 @@ class _Intake:
     async def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def store(self, submission: Submission) -> None:
+    async def store(self, submission: Submission, pace: object) -> None:
+        assert pace is None
         self.stored.append(submission)
 
 

@@ -55,6 +55,7 @@ UNSIGNED = frozenset(
         "fluent",
         "gravity",
         "jotform",
+        "make",
         "salesforce_web_to_lead",
         "unbounce",
         "zapier",

@@ -79,12 +79,13 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A touch of an open lead, or the data of one that was routed without: then `people` are that person's keys."""
+    """A touch of an open lead, or the data of one that was routed without: then `people` and `company` are that person's."""
 
     entry_id: str
     change: LeadChange
     seen: tuple[Seen, ...] = ()
     people: tuple[tuple[str, str | None], ...] = ()
+    company: tuple[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,12 @@ class SubmissionFacts:
                 found.add(last.company_before)
         return found - self.records.keys()
 
+    def has_newer_of_company(self, reading: Reading, lead: Lead) -> bool:
+        """Whether the company's newest lead came after this one, which was not known to be of it until now."""
+        assert self.by_company is not None
+        newest = self.records.get(self.by_company.get(self.companies.get(reading.entry_id, ""), ""))
+        return isinstance(newest, Lead) and newest.received_at > lead.received_at
+
     def _newest_of_company(self, reading: Reading) -> Lead | Exception | None:
         assert self.by_company is not None
         return self._newest_that_counts(self.by_company.get(self.companies.get(reading.entry_id, ""), ""))
@@ -377,7 +384,8 @@ def _completion(
 ) -> Join | CloseFirst | None:
     """The data of a lead that was routed without; None where there is no such lead, and it is a submission like any.
 
-    Where its person has another lead open, that one is theirs: the incomplete one is closed, and this is a touch.
+    Where its person has another lead open, that one is theirs: the incomplete one is closed, and this is a touch. One that
+    was silent for too long is closed instead, as for any submission.
     """
     own = facts.records.get(reading.submission.id)
     if not isinstance(own, Lead) or not awaits_data(own):
@@ -385,6 +393,10 @@ def _completion(
     others = (facts.records.get(facts.by_person.get(person, "")) for person in reading.people)
     other = next((lead for lead in others if isinstance(lead, Lead) and lead.is_open), None)
     if other is not None and other.id != own.id:
+        if not is_same_person(other, reading.submission.received_at, rulebook.same_person_within):
+            closing = superseded(other, now)
+            assert closing is not None  # it is open
+            return CloseFirst(closing)
         if own.is_open and (closing := same_person_has_another(own, now)) is not None:
             return CloseFirst(closing)
         if own.closed_reason == SAME_PERSON and reading.form is not None:
@@ -395,13 +407,16 @@ def _completion(
             return Join(reading.entry_id, change)
     change = completed(own, parsed, rulebook, now)
     people: tuple[tuple[str, str | None], ...] = ()
+    company = None
     if other is None:  # else the person stays known by the lead that is open
         people = tuple((person, facts.by_person.get(person)) for person in reading.people)
+        if facts.by_company is not None and not facts.has_newer_of_company(reading, own):
+            company, change = _newest_of(facts.by_company, facts.companies.get(reading.entry_id, ""), change)
         facts.note(reading, change)
     else:
         facts.tally.note(change)
         facts.records[own.id] = change.lead
-    return Join(reading.entry_id, change, people=people)
+    return Join(reading.entry_id, change, people=people, company=company)
 
 
 def _newest_of(

@@ -83,6 +83,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "intercom": intercom,
     "jotform": jotform,
     "linkedin": linkedin,
+    "make": zapier,
     "meta": meta,
     "salesforce_web_to_lead": salesforce_web_to_lead,
     "segment": segment,
@@ -100,6 +101,7 @@ HANDSHAKES: Mapping[str, Handshakes] = {"cloudevents": cloudevents, "linkedin": 
 SEVERAL: Mapping[str, SendsSeveral] = {
     "cloudevents": cloudevents,
     "hubspot": hubspot,
+    "make": zapier,
     "meta": meta,
     "segment": segment,
     "zapier": zapier,

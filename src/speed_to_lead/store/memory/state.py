@@ -95,7 +95,7 @@ class State:
         """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
         lead, turn = change.lead, change.rotation
         people = settlement.people if settlement is not None else ()
-        company = settlement.company if isinstance(settlement, Admit) else None
+        company = settlement.company if settlement is not None else None
         refusal = self._refusal(change, settlement, people)
         if refusal is None and company is not None and self.companies.get(company[0]) != company[1]:
             refusal = Result.STALE
