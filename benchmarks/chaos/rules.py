@@ -336,6 +336,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "signed-standard": Form("standard_webhooks", "secret", webhook_secret("signed-standard"), "signup"),
     "events": Form("cloudevents", "token", _secret_of("events"), "signup"),
     "zaps": Form("zapier", "token", _secret_of("zaps"), "list"),
+    "scenarios": Form("make", "token", _secret_of("scenarios"), "list"),
 }
 
 #: Form tools without a form here, and why.

@@ -451,6 +451,8 @@ TOOLS: Final[tuple[Tool, ...]] = (
         "zapier", "zaps", _json_body_with_key, _token_headers("zaps"), (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0), patience=5.0,
         kinds=("lead", "test", "unreadable", "forged"),
     ),
+    Tool("make", "scenarios", _json_body_with_key, _token_headers("scenarios"), (), patience=5.0,
+         kinds=("lead", "test", "unreadable", "forged")),
     Tool("api", "api", _json_body_with_key, _api_headers, (0.3, 0.6, 1.2, 2.5, 5.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0),
          patience=4.0, kinds=("lead",)),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Flags: what looks like spam or junk, drawn so tightly that people with unusual names are none."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.flags import LEAST_MESSAGE, flags_of, is_gibberish, repeats_of, with_flags
 from speed_to_lead.core.routing import route_of
 from speed_to_lead.core.rules import Rule
-from speed_to_lead.core.submission import GenericLead, ParsedSubmission, Submission, generic_lead
+from speed_to_lead.core.submission import LIST_HEADER, GenericLead, ParsedSubmission, Submission, generic_lead
 from speed_to_lead.spellings import SPELLINGS, is_disposable_mail
 
 NAMES = """
@@ -97,11 +98,39 @@ def test_a_rule_can_ask_for_any_one_of_several_flags() -> None:
     assert (False, True) == (plain.asks_for_flags, replace(plain, rules=(asking("repeated"),)).asks_for_flags)
 
 
-def said(body: bytes, message: str = "", key: str | None = None, minutes: int = 0) -> set[tuple[str, str]]:
+def said(
+    body: bytes, message: str = "", key: str | None = None, minutes: int = 0, **fields: Any
+) -> set[tuple[str, str]]:
     """What one submission counts as, and under what."""
     at = MONDAY.replace(minute=minutes)
-    lead = GenericLead({"message": message} if message else {})
+    lead = GenericLead({**fields, "message": message} if message else {})
     return set(repeats_of(Submission("s", "demo", at, body), ParsedSubmission(lead, key)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_the_same"),
+    [
+        (
+            {"email": "lee@example.com", "name": "Lee", "phone": "+1 555 0100", "phone_e164": "+15550100"},
+            True,
+        ),
+        ({"first_name": "Lee", "last_name": "Example"}, True),
+        ({"company": "Example Ltd"}, False),
+        ({"utm_campaign": "autumn"}, False),
+        ({"gclid": "x"}, False),
+    ],
+)
+def test_what_different_people_say(fields: dict[str, Any], is_the_same: bool) -> None:
+    """The same but for who says it counts once more; a message that a form fills in for different companies does not."""
+    long = "I would like to see how this works for a team of ours."
+    one, other = said(b"a", long, email="kim@example.com"), said(b"b", long, **fields)
+    assert is_the_same == (len({key for _, key in one | other}) == 3)
+
+
+def test_lines_of_a_list_are_not_counted() -> None:
+    """Whoever makes a list writes the same note beside everybody."""
+    lead = ParsedSubmission(GenericLead({"message": "x" * LEAST_MESSAGE}))
+    assert repeats_of(Submission("s", "api", MONDAY, b"a", headers={LIST_HEADER: "1"}), lead) == ()
 
 
 def test_what_a_tool_sends_again_counts_once() -> None:

@@ -56,17 +56,17 @@ def test_names_and_titles_tell_the_field_in_seven_languages(field: str, names: l
     ("field", "titles_of_it"),
     [
         ("email", ["Ihre geschäftliche E-Mail-Adresse*", "Company email", "Adresse mail professionnelle", "E-postadress", "Służbowy e-mail", "メールアドレス"]),
-        ("phone", ["Company phone", "Work phone", "Teléfono móvil", "Contact no.", "Tél.", "Direct line", "Durchwahl", "電話番号"]),
-        ("name", ["Prénom et nom", "Name, Vorname", "Vorname & Nachname", "First & Last Name", "Contact Person Name?", "För- och efternamn", "Imię i nazwisko", "お名前"]),
+        ("phone", ["Company phone", "Work phone", "Teléfono móvil", "Contact no.", "Phone number (with country code)", "Tél.", "Direct line", "Durchwahl", "電話番号"]),
+        ("name", ["Prénom et nom", "Name, Vorname", "Vorname & Nachname", "First & Last Name", "Contact Person Name?", "Contact 6 Name", "Name and surname", "För- och efternamn", "Imię i nazwisko", "お名前"]),
         ("first_name", ["Name (First)", "name-first", "Förnamn", "Imię"]),
         ("last_name", ["Name (Last)", "name-last", "Efternamn", "Nazwisko"]),
         ("company", ["Name Ihres Unternehmens", "Nom de votre entreprise", "Business name", "Where do you work?", "Företag", "Nazwa firmy", "会社名"]),
         ("title", ["Role", "Role in company", "Rolle im Unternehmen", "Stanowisko", "役職"]),
-        ("employees", ["How many employees does your company have?", "Size of your company", "Antal anställda", "従業員数"]),
+        ("employees", ["How many employees does your company have?", "Size of your company", "Wie groß ist Ihr Unternehmen?", "Antal anställda", "従業員数"]),
         ("industry", ["What industry is your company in?", "Bransch"]),
         ("website", ["Company domain", "Site da empresa", "Hemsida"]),
         ("landing_page", ["Seiten-URL", "URL de la page"]),
-        ("message", ["Wie können wir helfen?", "Comment pouvons-nous vous aider ?", "¿En qué podemos ayudarle?", "Hoe kunnen we helpen?", "Question / comment", "Meddelande", "お問い合わせ内容"]),
+        ("message", ["Wie können wir helfen?", "Comment pouvons-nous vous aider ?", "¿En qué podemos ayudarle?", "Hoe kunnen we helpen?", "Question / comment", "What are you looking for?", "Meddelande", "お問い合わせ内容"]),
     ],
 )  # fmt: skip
 def test_what_real_forms_ask(field: str, titles_of_it: list[str]) -> None:
@@ -80,10 +80,11 @@ def test_what_real_forms_ask(field: str, titles_of_it: list[str]) -> None:
         "How did you hear about us?", "Comment avez-vous entendu parler de nous ?", "Wie haben Sie von uns gehört?", "Address",
         "Company address", "Company owner", "Company type", "Company description", "Company registration number",
         "What does your company do?", "Which products does your company use?", "Is your company based in the US?",
-        "First name of your manager", "Accountant's email", "Confirm email", "Secondary email", "Invoice email", "Partner company",
+        "First name of your manager", "Accountant's email", "Confirm email", "Secondary email", "Invoice email", "owner_email", "created_by_email", "Partner company",
         "Email provider", "Email frequency", "How many emails do you send?", "Which phone system do you use?",
         "Phone extension", "Country code", "Country of interest", "Preferred city", "Event city", "Ort der Veranstaltung",
-        "Website traffic", "Do you have a website?", "Job posting URL", "Landing page type", "Industry experience",
+        "Website traffic", "Do you have a website?", "Job posting URL", "Landing page type", "Industry experience", "Recipient email",
+        "Would you like to receive our emails?", "How would you rate our company?", "Parent company", "Best time to call your phone",
     ],
 )  # fmt: skip
 def test_what_is_about_a_field_is_not_that_field(title: str) -> None:

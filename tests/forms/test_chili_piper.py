@@ -65,3 +65,15 @@ def test_selectors(submission: Callable[..., Submission], sample: Callable[[str]
     lead = read(submission(sample("chili_piper")), Form("m", "chili_piper", "none", fields=fields)).lead
     assert [lead.get(name) for name in fields] == ["green", "cy@example.org"]
     assert "favourite_colour" not in lead.custom
+
+
+def test_a_guest_who_filled_in_nothing(submission: Callable[..., Submission]) -> None:
+    """The meeting itself names who booked; yes to a question about a company is no company."""
+    meeting = {
+        "primaryGuestEmail": "ana@example.com",
+        "primaryGuestName": "Ana Ruiz",
+        "primaryGuestDataFields": {"UsesCompanyCRM": "yes", "seats": 480},
+    }
+    lead = read(submission(meeting), FORM).lead
+    assert lead.fields == {"email": "ana@example.com", "name": "Ana Ruiz"}
+    assert lead.custom == {"UsesCompanyCRM": "yes", "seats": 480}

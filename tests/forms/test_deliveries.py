@@ -26,7 +26,7 @@ RECORDED = {path.name: path for path in (HERE / "deliveries").iterdir()} | {
 
 ELEMENTOR = {
     "first_name": "Lucía", "last_name": "García", "email": "lucia@example.com", "phone": "+34 600 000 000",
-    "company": "Ejemplo SL", "message": "Hola &amp; gracias", "consent": "on", "utm_source": "google", "gclid": "Cj0KCQ",
+    "company": "Ejemplo SL", "message": "Hola & gracias", "consent": "on", "utm_source": "google", "gclid": "Cj0KCQ",
     "landing_page": "https://www.example.com/contacto/?gclid=Cj0KCQ",
 }  # fmt: skip
 ELEMENTOR_CUSTOM = {
@@ -549,3 +549,31 @@ def test_what_else_webflow_tells_is_counted_only() -> None:
     """A publication has no answers, and is no dead letter."""
     body = {"triggerType": "site_publish", "payload": {"siteId": "62749158efef318abc8d5a0f"}}
     assert read_as("webflow.json", json.dumps(body).encode()).is_test
+
+
+def test_a_page_that_is_not_in_utf_8_encodes_its_own_bytes() -> None:
+    """`%FC` is what Western European pages send for ü."""
+    body = b"first_name=J%FCrgen&last_name=M%C3%BCller&email=j%40example.com"
+    fields = read_as("salesforce_web_to_lead.form", body).lead.fields
+    assert fields == {"first_name": "Jürgen", "last_name": "Müller", "email": "j@example.com"}
+
+
+def test_elementor_tells_what_was_typed_and_not_entities() -> None:
+    """WordPress writes some signs as entities; in an address a name may begin like one."""
+    body = b"Email=a%40example.com&Company=A+%26amp%3B+B+%26%23039%3BX%26%23039%3B&Seiten-URL=https%3A%2F%2Fx.example.com%2F%3Fa%3D1%26copy%3D2"
+    lead = read_as("elementor-simple.form", body).lead
+    assert lead.fields == {
+        "email": "a@example.com",
+        "company": "A & B 'X'",
+        "landing_page": "https://x.example.com/?a=1&copy=2",
+    }
+
+
+def test_who_else_comes_to_the_meeting() -> None:
+    """Guests the invitee named are kept: a colleague may be the one who decides."""
+    guests = [{"email": "boss@example.com"}, {"email": "cto@example.com"}]
+    invitee = {"email": "ana@example.com", "scheduled_event": {"event_guests": guests}}
+    lead = read_as(
+        "calendly.json", json.dumps({"event": "invitee.created", "payload": invitee}).encode()
+    ).lead
+    assert lead.custom["guests"] == "boss@example.com, cto@example.com"

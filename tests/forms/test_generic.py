@@ -232,3 +232,27 @@ def test_names_in_other_languages_are_known(
     found = read(submission({"email": "ana@example.com", name: value, f"{name} 2": value}), FORM).lead
     assert (value if field != "email" else "ana@example.com") == found.get(field)
     assert found.custom == {f"{name} 2": value}
+
+
+def test_words_tell_how_to_answer_where_no_name_does(submission: Callable[..., Submission]) -> None:
+    """Only how to answer, and only where it would be a dead letter otherwise: names of a program's own say what they are."""
+    lead = read(
+        submission(
+            {"E-Mail-Adresse": "ana@example.com", "Company owner": "Lee", "owner_email": "x@example.com"}
+        ),
+        FORM,
+    ).lead
+    assert lead.fields == {"email": "ana@example.com"}
+    assert lead.custom == {"Company owner": "Lee", "owner_email": "x@example.com"}
+    known = read(submission({**WHO, "E-Mail-Adresse": "lee@example.com"}), FORM).lead
+    assert known.custom == {"E-Mail-Adresse": "lee@example.com"}
+
+
+def test_a_multipart_form(submission: Callable[..., Submission]) -> None:
+    """What a page's own form sends when it has a file to upload."""
+    body = (
+        '--x\r\nContent-Disposition: form-data; name="email"\r\n\r\nana@example.com\r\n--x\r\nContent-Disposition: form-data; '
+        'name="cv"; filename="cv.pdf"\r\nContent-Type: application/pdf\r\n\r\n%PDF\r\n--x--\r\n'
+    )
+    lead = read(submission(body, "multipart/form-data; charset=utf-8; boundary=x"), FORM).lead
+    assert (lead.fields, lead.custom) == ({"email": "ana@example.com"}, {"cv": "cv.pdf"})

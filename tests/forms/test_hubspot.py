@@ -40,6 +40,7 @@ def test_a_legacy_contact(
                 "message": "A demo, please.",
                 "gclid": "Cj0abc",
                 "utm_campaign": "spring",
+                "utm_source": "google",
                 "landing_page": "https://www.example.com/demo?utm_source=google",
             },
             {
@@ -236,3 +237,24 @@ def test_the_newest_form_submission_is_found_whatever_their_order(
         "form-submissions": submissions,
     }
     assert read(submission(body), FORM).same_submission_key == "1.5.b"
+
+
+def test_the_company_a_contact_belongs_to(submission: Callable[..., Submission]) -> None:
+    """It stands in where the contact does not say; the address of the form's page tells where the visitor came from."""
+    body = {
+        "vid": 5,
+        "portal-id": 1,
+        "properties": {"email": {"value": "a@example.com"}, "industry": {"value": "SOFTWARE"}},
+        "associated-company": {
+            "company-id": 7,
+            "properties": {
+                "name": {"value": "Example Inc"}, "domain": {"value": "example.com"}, "industry": {"value": "RETAIL"},
+                "numberofemployees": {"value": "50"}, "phone": {"value": "+1 617 555 0100"},
+            },
+        },
+        "form-submissions": [{"conversion-id": "c", "timestamp": 1, "page-url": "https://x.example.com/?utm_medium=cpc&gclid=g"}],
+    }  # fmt: skip
+    assert read(submission(body), FORM).lead.fields == {
+        "email": "a@example.com", "company": "Example Inc", "website": "example.com", "industry": "SOFTWARE",
+        "employees": "50", "landing_page": "https://x.example.com/?utm_medium=cpc&gclid=g", "utm_medium": "cpc", "gclid": "g",
+    }  # fmt: skip

@@ -220,6 +220,7 @@ def test_what_stands_beside_the_answers(
         "content": {"questions": [asked, {"questionId": 2, "predefinedField": "WORK_EMAIL"}]},
     }
     response = {
+        "leadMetadata": {"sponsoredLeadMetadata": {"campaign": "urn:li:sponsoredCampaign:9"}},
         "leadMetadataInfo": {"sponsoredLeadMetadataInfo": {"campaign": {"id": "urn:li:sponsoredCampaign:9", "name": "Spring"}}},
         "formResponse": {
             "answers": [text(1, "green"), text(2, "ana@example.com")],
@@ -233,7 +234,13 @@ def test_what_stands_beside_the_answers(
         "consent": True,
         "campaign": "Spring",
     }
-    assert lead.custom == {**URNS, "Favourite colour": "green", "wave": "7", "consent 6": False}
+    assert lead.custom == {
+        **URNS,
+        "Favourite colour": "green",
+        "wave": "7",
+        "consent 6": False,
+        "campaign_urn": "urn:li:sponsoredCampaign:9",
+    }
     form = Form("li", "linkedin", "none", fields={"title": "q1_internal"}, api_token_env="API")
     assert (
         read(answered(submission(sample("linkedin")), response, lead_form), form).lead.get("title") == "green"

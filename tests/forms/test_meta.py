@@ -100,7 +100,19 @@ def test_a_dummy_is_a_test(
 def test_the_question(submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]) -> None:
     """The lead is asked for by its id."""
     (question,) = meta.questions(submission(sample("meta")), FORM, "api token")
-    assert question.path == "/123123123123?access_token=api+token"
+    assert question.path == (
+        "/123123123123?fields=id%2Ccreated_time%2Cfield_data%2Ccustom_disclaimer_responses%2Cis_organic"
+        "%2Cplatform&access_token=api+token"
+    )
+
+
+def test_what_the_form_chooses_is_asked_for(
+    submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]
+) -> None:
+    """The Graph API answers with what it is asked for; the webhook's own ids are known."""
+    fields = {"campaign": "key:campaign_name", "custom.ad": "key:ad_id", "city": "field:city"}
+    (question,) = meta.questions(submission(sample("meta")), Form("ads", "meta", "none", fields=fields), "t")
+    assert question.path.endswith("%2Cplatform%2Ccampaign_name&access_token=t")
 
 
 def test_without_a_token_for_the_api_it_is_a_dead_letter(

@@ -44,7 +44,12 @@ def test_an_identify(submission: Callable[..., Submission], sample: Callable[[st
             "landing_page": "https://www.example.com/demo",
             "referrer": "https://www.example.org/",
         },
-        {"user_id": "97980cfea0067", "anonymous_id": "507f191e810c19729de860ea", "plan": "trial"},
+        {
+            "user_id": "97980cfea0067",
+            "anonymous_id": "507f191e810c19729de860ea",
+            "plan": "trial",
+            "address": {"postalCode": "02110"},
+        },
     )
     assert expected == parsed.lead
     assert parsed.same_submission_key == "segment-test-message-7c2f1d"
@@ -127,3 +132,31 @@ def test_a_batch_is_so_many_leads(
     batch = [sample("segment"), {**sample("segment"), "messageId": "2"}]
     parts = split(submission(batch), FORM)
     assert [read(part, FORM).same_submission_key for part in parts] == ["segment-test-message-7c2f1d", "2"]
+
+
+def test_a_person_is_no_page(submission: Callable[..., Submission]) -> None:
+    """A bio is no message, a page's title no job; what a company or an address says beside its fields is kept."""
+    identify = {
+        "type": "identify",
+        "traits": {
+            "email": "ana@example.com", "description": "Runs", "company": {"name": "Example Inc", "plan": "pro"},
+            "address": {"city": "Boston", "postalCode": "02110"},
+        },
+        "context": {"page": {"url": "https://www.example.com/?gclid=g&utm_source=news"}},
+    }  # fmt: skip
+    lead = read(submission(identify), FORM).lead
+    assert lead.fields == {
+        "email": "ana@example.com", "company": "Example Inc", "city": "Boston", "gclid": "g", "utm_source": "news",
+        "landing_page": "https://www.example.com/?gclid=g&utm_source=news",
+    }  # fmt: skip
+    assert lead.custom == {
+        "description": "Runs",
+        "company": {"plan": "pro"},
+        "address": {"postalCode": "02110"},
+    }
+    page = {"email": "ana@example.com", "title": "Pricing", "url": "https://www.example.com/pricing"}
+    lead = read(submission({"type": "track", "event": "Sent", "properties": page}), FORM).lead
+    assert lead.fields == {"email": "ana@example.com", "landing_page": "https://www.example.com/pricing"}
+    assert lead.custom["title"] == "Pricing"
+    person = {"email": "ana@example.com", "title": "CTO"}
+    assert read(submission({"type": "track", "properties": person}), FORM).lead.get("title") == "CTO"

@@ -60,3 +60,17 @@ def test_a_list_is_so_many_leads(submission: Callable[..., Submission]) -> None:
     parts = split(submission(people), FORM)
     assert [read(part, FORM).lead.get("email") for part in parts] == [one["email"] for one in people]
     assert split(submission(people[:1]), FORM) == ()
+
+
+def test_a_name_that_is_a_question(submission: Callable[..., Submission]) -> None:
+    """Its words tell, where no plain name has the field; whose e-mail it is, too."""
+    given = {
+        "Ihre E-Mail-Adresse*": "ana@example.com", "How many employees?": "11-50", "What do you need?": "Routing",
+        "Company description": "We make things", "Our company page": "x", "organization": "Example Inc", "owner_email": "rep@example.com",
+    }  # fmt: skip
+    lead = read(submission(given), Form("zap", "zapier", "none")).lead
+    assert lead.fields == {"email": "ana@example.com", "employees": "11-50", "company": "Example Inc"}
+    assert lead.custom == {
+        "What do you need?": "Routing", "Company description": "We make things", "Our company page": "x",
+        "owner_email": "rep@example.com",
+    }  # fmt: skip

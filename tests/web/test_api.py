@@ -187,7 +187,8 @@ def test_lines_are_answered_line_by_line(web: Web) -> None:
     assert [result["id"] for result in results if "id" in result] == [
         entry[b"id"].decode() for entry in entries
     ]
-    assert [json.loads(entry[b"headers"])["idempotency-key"] for entry in entries] == ["list-1:1", "list-1:6"]
+    headers = [json.loads(entry[b"headers"]) for entry in entries]
+    assert headers == [{"speed-to-lead-list": "1", "idempotency-key": f"list-1:{line}"} for line in (1, 6)]
 
 
 def test_the_same_lines_again_make_no_second_leads(web: Web) -> None:

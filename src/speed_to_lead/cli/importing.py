@@ -29,7 +29,7 @@ from speed_to_lead.cli.rules import JsonOption
 from speed_to_lead.cli.rules_in_use import rules_in_use
 from speed_to_lead.config import ConfigError
 from speed_to_lead.config.mistakes import hint as nearest_word
-from speed_to_lead.core.submission import Submission, UnreadableSubmission, keyed_id
+from speed_to_lead.core.submission import LIST_HEADER, Submission, UnreadableSubmission, keyed_id
 from speed_to_lead.settings import SettingsError
 from speed_to_lead.store import Store, StoreUnavailable
 from speed_to_lead.workplace import API_FORM
@@ -209,7 +209,8 @@ def _submission(row: Row, columns: Columns, source: str | None) -> Submission | 
     key = f"import:{hashlib.blake2b(same.encode(), digest_size=16).hexdigest()}"
     now = datetime.now(UTC)
     submission = Submission(
-        keyed_id(key), API_FORM.name, now, body, "application/json", {"idempotency-key": key}
+        *(keyed_id(key), API_FORM.name, now, body, "application/json"),
+        {"idempotency-key": key, LIST_HEADER: "1"},
     )
     try:
         forms.read(submission, API_FORM)

@@ -65,6 +65,7 @@ UNSIGNED = frozenset(
         "fluent",
         "gravity",
         "jotform",
+        "make",
         "salesforce_web_to_lead",
         "unbounce",
         "zapier",

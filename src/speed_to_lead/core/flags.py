@@ -5,6 +5,7 @@ costs a glance. Flags of one field are worked out when a rule asks for `flags` a
 (`repeated`, `over_rate`) is kept with the lead, so that whoever asks again later gets the same answer.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from speed_to_lead.core.submission import (
     DELIVERY_HEADER,
+    LIST_HEADER,
+    PHONE_E164,
     GenericLead,
     ParsedSubmission,
     Submission,
@@ -28,10 +31,12 @@ FLAGS: Final = (HONEYPOT, DISPOSABLE, GIBBERISH, REPEATED, OVER_RATE)
 
 #: The header under which the store hands on that the submission came faster than its form's rate limit.
 OVER_RATE_HEADER: Final = "speed-to-lead-over-rate"
-#: The same body, or the same message, this often within a day is `repeated`: the third one, and those after it.
+#: The same body, or the same from different people, this often within a day is `repeated`: the third one, and those after it.
 REPEATED_FROM: Final = 3
 #: A message that is shorter is one that different people write.
 LEAST_MESSAGE: Final = 40
+#: What differs where different people say the same.
+_WHO_SAYS_IT: Final = frozenset(("email", "name", "first_name", "last_name", "phone", PHONE_E164))
 #: As long as the exact body stands for a tool's own key (core/settlement.py).
 _AGAIN_SECONDS: Final = 600
 #: What an unticked box sends: nobody filled it in.
@@ -60,19 +65,27 @@ def with_flags(lead: GenericLead, flags: list[str]) -> GenericLead:
 
 
 def repeats_of(submission: Submission, parsed: ParsedSubmission) -> tuple[tuple[str, str], ...]:
-    """Under what a submission is counted among its like, each with what it counts as: its exact body, and a long message.
+    """Under what a submission is counted among its like, each with what it counts as.
+
+    That is its exact body; and, where it has a long message, all that it says but who says it. A message that the form
+    fills in beforehand is no sign of junk, and people who send it differ in their company or the campaign they came from.
 
     What a tool sends again (under its own key, else the same body within ten minutes) counts as the same once more. So do
-    all items of one delivery: a form that writes the same into each of them is no junk.
+    all items of one delivery: a form that writes the same into each of them is no junk. Lines of a list are not counted:
+    whoever makes a list writes the same note beside everybody.
     """
+    if LIST_HEADER in submission.headers:
+        return ()
     body = content_key(submission)
     named = submission.headers.get(DELIVERY_HEADER, "")
     if not named and parsed.same_submission_key:
         named = named_key(submission.form, parsed.same_submission_key)
     found = [(named or f"{submission.received_at.timestamp() // _AGAIN_SECONDS:.0f}", body)]
-    message = folded(parsed.lead.get("message") or "")
-    if len(message) >= LEAST_MESSAGE:
-        found.append((named or body, named_key("message", message)))
+    if len(folded(parsed.lead.get("message") or "")) >= LEAST_MESSAGE:
+        said = sorted(
+            (name, folded(value)) for name, value in parsed.lead.fields.items() if name not in _WHO_SAYS_IT
+        )
+        found.append((named or body, named_key("said", json.dumps(said))))
     return tuple(found)
 
 

@@ -27,6 +27,8 @@ PHONE_E164 = "phone_e164"
 ITEM_HEADER = "speed-to-lead-item"
 #: A header of ours: what tells that item's delivery from others, however often it is sent.
 DELIVERY_HEADER = "speed-to-lead-delivery"
+#: A header of ours: a submission that is one line of a list, posted to /v1/leads or imported.
+LIST_HEADER = "speed-to-lead-list"
 #: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
 #: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
 FETCH_HEADER = "speed-to-lead-fetch"

@@ -87,6 +87,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "intercom": intercom,
     "jotform": jotform,
     "linkedin": linkedin,
+    "make": zapier,
     "meta": meta,
     "salesforce_web_to_lead": salesforce_web_to_lead,
     "segment": segment,
@@ -104,6 +105,7 @@ HANDSHAKES: Mapping[str, Handshakes] = {"cloudevents": cloudevents, "linkedin": 
 SEVERAL: Mapping[str, SendsSeveral] = {
     "cloudevents": cloudevents,
     "hubspot": hubspot,
+    "make": zapier,
     "meta": meta,
     "segment": segment,
     "zapier": zapier,

@@ -160,6 +160,7 @@ def _about_the_meeting(
 ) -> Iterator[Answer]:
     """What is no answer, and rules may ask for all the same, as custom fields."""
     kind = reading.mapping_or_nothing(details.get("event_type"))
+    guests = reading.items_in(meeting.get("event_guests"))
     hosts = reading.items_in(meeting.get("event_memberships"))
     for name, value in {
         "event": delivery.get("event"),
@@ -167,6 +168,7 @@ def _about_the_meeting(
         "start_time": meeting.get("start_time"),
         "end_time": meeting.get("end_time"),
         "timezone": invitee.get("timezone"),
+        "guests": ", ".join(str(guest["email"]) for guest in guests if guest.get("email")),
         "host_email": hosts[0].get("user_email") if hosts else None,
         "routing_form": details.get("routing_form"),
         "rescheduled_from": details.get("old_invitee"),

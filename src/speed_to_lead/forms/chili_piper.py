@@ -17,7 +17,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import generic, reading, titles
+from speed_to_lead.forms import answers, generic, reading
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
@@ -54,12 +54,15 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
 
 def _payload(meeting: Mapping[str, Any], form: Form) -> dict[str, Any]:
     guest = reading.mapping_or_nothing(meeting.get("primaryGuestDataFields"))
-    payload: dict[str, Any] = {"email": meeting.get("primaryGuestEmail")}
+    payload: dict[str, Any] = {
+        "email": meeting.get("primaryGuestEmail"),
+        "name": meeting.get("primaryGuestName") or meeting.get("primaryGuestFullName"),
+    }
     custom: dict[str, Any] = {kept: meeting.get(name) for name, kept in _KEPT.items()}
     for name, value in guest.items():
         if f"guest:{name}" in form.fields.values() or name in form.fields.values():
             continue
-        known = _field_of(str(name))
+        known = _field_of(str(name), value)
         if known == "email" and value == payload["email"]:
             continue
         if known is None or payload.get(known) not in (None, ""):
@@ -75,8 +78,8 @@ def _payload(meeting: Mapping[str, Any], form: Form) -> dict[str, Any]:
     return payload
 
 
-def _field_of(name: str) -> str | None:
+def _field_of(name: str, value: Any) -> str | None:
     """By the name itself, else by its words: `PersonFirstName` and "Company Name" are names of CRM fields."""
     plain = name.removeprefix("Person")
     words = "".join(f" {letter}" if letter.isupper() else letter for letter in plain).strip()
-    return lead_field_named(name) or lead_field_named(plain) or titles.field_asked_for(words)
+    return lead_field_named(name) or lead_field_named(plain) or answers.field_asked_for(words, value)

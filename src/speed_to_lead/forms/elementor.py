@@ -6,8 +6,11 @@ date and time are the site's local ones, in the site's language: they are kept a
 Selectors in `intake.toml`: `label:<label>`, `id:<field id>`, `type:<email>`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead, lead_field_named
@@ -45,6 +48,8 @@ _META = {
     "form_id": "form_id",
     "form_name": "form_name",
 }
+#: WordPress writes some signs as entities when it cleans what was typed. With a semicolon only: `&copy=1` is part of an address.
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|#\d{1,6}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _NO_LABEL = "No Label "
 _MACHINERY = frozenset(
     {"User Agent", "user_agent", "Remote IP", "remote_ip", "Powered by", "credit", "fields", "form", "meta"}
@@ -62,10 +67,15 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     sent = bodies.fields_in(submission)
     is_advanced = isinstance(sent.get("fields"), (Mapping, list))
     given = list(_advanced(sent) if is_advanced else _simple(sent))
+    given = [replace(answer, value=_plain(answer.value), title=_plain(answer.title)) for answer in given]
     payload = answers.payload_of(given, form, _ATTRIBUTES)
     if answers.is_test(given):
         return ParsedSubmission(reading.lead_or_nobody(payload), is_test=True)
     return ParsedSubmission(generic_lead(payload))
+
+
+def _plain(value: Any) -> Any:
+    return _ENTITY.sub(lambda found: unescape(found[0]), value) if isinstance(value, str) else value
 
 
 def _simple(sent: Mapping[str, Any]) -> Iterator[Answer]:

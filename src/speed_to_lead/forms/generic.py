@@ -12,12 +12,13 @@ from typing import Any
 
 from speed_to_lead.core.submission import (
     Form,
+    GenericLead,
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
     generic_lead,
 )
-from speed_to_lead.forms import reading, signatures
+from speed_to_lead.forms import answers, bodies, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ("webhook-id", "idempotency-key")
@@ -58,16 +59,28 @@ def lead_in(
     if not key and isinstance(explicit, (str, int)) and not isinstance(explicit, bool):
         key = str(explicit)
     _place_fields(payload, given, form)
-    lead = reading.lead_or_nobody(payload) if is_test else generic_lead(payload)
+    lead = reading.lead_or_nobody(payload) if is_test else _lead_of(payload)
     return ParsedSubmission(lead, key or None, submitted_at or sent_at, is_test)
 
 
+def _lead_of(payload: dict[str, Any]) -> GenericLead:
+    """The lead of these names; where none of them says how to answer, of those whose words do ("Ihre E-Mail-Adresse")."""
+    try:
+        return generic_lead(payload)
+    except UnreadableSubmission:
+        for name, value in list(payload.items()):
+            field = answers.field_asked_for(name, value)
+            if field in ("email", "phone") and payload.get(field) in (None, ""):
+                payload[field] = payload.pop(name)
+        return generic_lead(payload)
+
+
 def given_in(submission: Submission) -> Mapping[str, Any]:
-    """The flat object in the body, JSON or an urlencoded form. Raises UnreadableSubmission where it is neither."""
+    """The flat object in the body, JSON or a form. Raises UnreadableSubmission where it is neither."""
     content_type = submission.content_type.partition(";")[0].strip().casefold()
     start = submission.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if content_type.startswith("multipart/"):
-        raise UnreadableSubmission("the body is multipart; send JSON or application/x-www-form-urlencoded")
+        return bodies.fields_in(submission)
     # `curl -d '{…}'` calls JSON a form, so what a body begins with counts for more than what it is called.
     is_json = (
         start in (b"{", b"[") or content_type.endswith(("/json", "+json")) or b"=" not in submission.body

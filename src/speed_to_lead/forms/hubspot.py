@@ -29,7 +29,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import fetches, lists, reading, signatures
+from speed_to_lead.forms import answers, fetches, lists, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
@@ -49,6 +49,10 @@ _FIELD_BY_PROPERTY = {
     "hs_analytics_first_url": "landing_page",
     "hs_analytics_first_referrer": "referrer",
 }
+#: Of the company a contact belongs to, where the contact itself does not say.
+_FIELD_BY_COMPANY_PROPERTY = {
+    "name": "company", "website": "website", "domain": "website", "industry": "industry", "numberofemployees": "employees",
+}  # fmt: skip
 #: Properties HubSpot keeps for itself, a hundred per contact. A selector reaches them all the same.
 _BOOKKEEPING = re.compile(
     r"(hs_(?!analytics_source)|num_|notes_|recent_|first_conversion|createdate|lastmodifieddate|currentlyinworkflow)"
@@ -120,10 +124,10 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     A contact without form submissions has no key: it may enter the workflow again, and that is not the same. An event
     of an app is the contact that HubSpot's API answers with, or its ids while it has not.
     """
-    delivery, answers = fetches.delivery_and_answers(submission)
+    delivery, answered = fetches.delivery_and_answers(submission)
     event = _event_in(delivery)
     if event is not None:
-        return _of_event(event, answers, form)
+        return _of_event(event, answered, form)
     contact = _contact(delivery)
     newest = _newest_form_submission(contact)
     conversion = newest.get("conversion-id")
@@ -212,7 +216,7 @@ def _event_in(delivery: Any) -> Mapping[str, Any] | None:
 
 
 def _of_event(
-    event: Mapping[str, Any], answers: list[Mapping[str, Any]] | None, form: Form
+    event: Mapping[str, Any], answered: list[Mapping[str, Any]] | None, form: Form
 ) -> ParsedSubmission:
     kind = str(event.get("subscriptionType") or event.get("eventType"))
     # HubSpot: an eventId alone "is not guaranteed to be unique"; attemptNumber differs in each retry.
@@ -232,9 +236,9 @@ def _of_event(
     if not contact:
         raise UnreadableSubmission("objectId is no id, so nobody can be asked for")
     ids = {"hubspot_contact": contact, "hubspot_portal": event.get("portalId")}
-    if answers is None:
+    if answered is None:
         return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
-    payload = _payload(answers[0] if answers else {}, {}, form)
+    payload = _payload(answered[0] if answered else {}, {}, form)
     payload["custom"] = {**ids, **payload["custom"]}
     return ParsedSubmission(generic_lead(payload), key, submitted_at)
 
@@ -259,6 +263,11 @@ def _payload(contact: Mapping[str, Any], newest: Mapping[str, Any], form: Form) 
             custom[name] = value
     if payload.get("email") is None:
         payload["email"] = _email_of_identity(contact)
+    company = _properties(reading.mapping_or_nothing(contact.get("associated-company")))
+    for name, field in _FIELD_BY_COMPANY_PROPERTY.items():
+        if company.get(name) and not payload.get(field):
+            payload[field] = company[name]
+    answers.read_tracking(payload)
     custom["owner_email"] = reading.mapping_or_nothing(contact.get("associated-owner")).get("email")
     payload["custom"] = custom
 

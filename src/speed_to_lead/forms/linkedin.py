@@ -241,11 +241,11 @@ def _beside_the_answers(
     for place, box in enumerate(reading.items_in(inner.get("consentResponses"))):
         if isinstance(box.get("accepted"), bool):
             yield f"consent {box.get('consentId')}" if place else "consent", box["accepted"]
-    metadata = reading.mapping_or_nothing(response.get("leadMetadataInfo"))
-    of_ad = reading.mapping_or_nothing(metadata.get("sponsoredLeadMetadataInfo"))
-    campaign = reading.mapping_or_nothing(of_ad.get("campaign")).get("name")
-    if campaign:
-        yield "campaign", campaign
+    info = reading.mapping_or_nothing(response.get("leadMetadataInfo")).get("sponsoredLeadMetadataInfo")
+    campaign = reading.mapping_or_nothing(reading.mapping_or_nothing(info).get("campaign")).get("name")
+    metadata = reading.mapping_or_nothing(response.get("leadMetadata")).get("sponsoredLeadMetadata")
+    urn = reading.mapping_or_nothing(metadata).get("campaign")
+    yield from ((name, value) for name, value in (("campaign", campaign), ("campaign_urn", urn)) if value)
 
 
 def _questions(lead_form: Mapping[str, Any]) -> list[Mapping[str, Any]]:

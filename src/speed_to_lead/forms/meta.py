@@ -42,6 +42,15 @@ _ASKED = "id,created_time,field_data,ad_id,adset_id,adset_name,ad_name,campaign_
 _DUMMY = "<test lead:"
 #: The lead that the "Test" button beside a webhook's subscription sends: nobody could ever be asked for it.
 _DUMMY_ID = "444444444444"
+#: What is not asked for is not answered. Campaigns and ads take a token for ads, too: without it everything would be refused.
+_ASKED_OF_A_LEAD = (
+    "id",
+    "created_time",
+    "field_data",
+    "custom_disclaimer_responses",
+    "is_organic",
+    "platform",
+)
 _IDS = ("leadgen_id", "page_id", "form_id", "adgroup_id", "ad_id")
 
 
@@ -74,11 +83,14 @@ def items(submission: Submission) -> list[Any]:
 
 
 def questions(submission: Submission, form: Form, token: str) -> list[fetches.Question]:
-    """The lead by its id."""
-    del form
+    """The lead by its id, with what a token that may read leads may read of it, and what the form asks for."""
     value, _ = _change_in(reading.json_in(submission))
     leadgen_id = _id_in(value)
-    return [fetches.Question(f"/{leadgen_id}?{urlencode({'access_token': token})}")]
+    chosen = (
+        selector.removeprefix("key:") for selector in form.fields.values() if selector.startswith("key:")
+    )
+    fields = ",".join(dict.fromkeys([*_ASKED_OF_A_LEAD, *(name for name in chosen if name not in _IDS)]))
+    return [fetches.Question(f"/{leadgen_id}?{urlencode({'fields': fields, 'access_token': token})}")]
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:

@@ -74,11 +74,16 @@ def form_fields_in(submission: Submission) -> dict[str, Any]:
     text = _text_of(submission.body, older_pages=True)
     try:
         pairs = parse_qsl(
-            text.strip(), keep_blank_values=True, errors="replace", max_num_fields=MAX_FORM_FIELDS
+            text.strip(), keep_blank_values=True, errors="surrogateescape", max_num_fields=MAX_FORM_FIELDS
         )
     except ValueError:
         raise UnreadableSubmission(f"the form has more than {MAX_FORM_FIELDS} fields") from None
-    return by_name(pairs)
+    return by_name((_in_letters(name), _in_letters(value)) for name, value in pairs)
+
+
+def _in_letters(text: str) -> str:
+    """What was percent-encoded, as text; a page that is not in UTF-8 encodes its own bytes (`J%FCrgen`)."""
+    return text if text.isascii() else form_text(text.encode("utf-8", "surrogateescape"))
 
 
 def by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import generic, reading, signatures
+from speed_to_lead.forms import answers, generic, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
@@ -93,19 +93,27 @@ def _payload(event: Mapping[str, Any], form: Form) -> dict[str, Any]:
         "user_id": event.get("userId"),
         "anonymous_id": event.get("anonymousId"),
     }
-    for name, value in [*traits.items(), *properties.items()]:
+    # A person's description is no message, and where an event tells its page, `title` and `url` are the page's.
+    otherwise = {"title", "url"} if "url" in properties or "path" in properties else set[str]()
+    said = [(name, value, {"description"}) for name, value in traits.items()]
+    said += [(name, value, otherwise) for name, value in properties.items()]
+    for name, value, meant_otherwise in said:
         if any(f"{kind}{name}" in form.fields.values() for kind in ("", "trait:", "property:")):
             continue
         if name == "company" and isinstance(value, Mapping):
-            _place(payload, value, _COMPANY)
+            custom.setdefault(name, _place(payload, value, _COMPANY))
         elif name == "address" and isinstance(value, Mapping):
-            _place(payload, value, _ADDRESS)
-        elif (known := lead_field_named(str(name))) is not None and payload.get(known) in (None, ""):
-            payload[known] = value
+            custom.setdefault(name, _place(payload, value, _ADDRESS))
         else:
-            custom.setdefault(str(name), value)
+            known = None if name in meant_otherwise else lead_field_named(str(name))
+            if known is not None and payload.get(known) in (None, ""):
+                payload[known] = value
+            else:
+                custom.setdefault(str(name), value)
     _place(payload, reading.mapping_or_nothing(context.get("campaign")), _CAMPAIGN)
     _place(payload, page, {"url": "landing_page", "referrer": "referrer"})
+    _place(payload, properties, {"url": "landing_page"})
+    answers.read_tracking(payload)
     payload["custom"] = custom
 
     def selected(kind: str, name: str) -> Any:
@@ -117,8 +125,12 @@ def _payload(event: Mapping[str, Any], form: Form) -> dict[str, Any]:
     return payload
 
 
-def _place(payload: dict[str, Any], given: Mapping[str, Any], field_by_name: Mapping[str, str]) -> None:
-    """Put what is there into fields that are empty still."""
+def _place(
+    payload: dict[str, Any], given: Mapping[str, Any], field_by_name: Mapping[str, str]
+) -> dict[str, Any]:
+    """Put what is there into fields that are empty still; the rest."""
+    left = dict(given)
     for name, field in field_by_name.items():
         if payload.get(field) in (None, "") and given.get(name) not in (None, ""):
-            payload[field] = given[name]
+            payload[field] = left.pop(name)
+    return left

@@ -18,14 +18,16 @@ _WORDS_BY_FIELD = (
         None,
         (
             r"\blinked ?in\b", r"\bxing\b", r"\binstagram\b", r"\bfacebook\b", r"\btwitter\b", r"\bgithub\b",
-            r"\b(friend|colleague|manager|supervisor|spouse|emergency|billing|invoice|referred|accountant|partner)\b",
+            r"\b(friend|colleague|manager|supervisor|spouse|emergency|billing|shipping|invoice|referred|accountant|partner)\b",
+            r"\b(guest|recipient|gift|second attendee)\b", r"\breferr(er|al)('s)? name\b", r"\bname of (the )?referr",
+            r"\b(owner|assignee|assigned to|created by|updated by|sales ?rep|host)('s)? (e-?mail|phone|name)\b",
             r"\b(secondary|alternat(e|ive)|confirm(ation)?) (your )?(e-?mail|phone|mail)", r"\be-?mail confirmation\b",
         ),
     ),
     (
         "consent",
         (
-            r"\bconsent", r"\bgdpr\b", r"\bprivacy\b", r"\bi (agree|accept)\b", r"\bdatenschutz", r"\bdsgvo\b",
+            r"\bconsent", r"^acceptance\b", r"\bgdpr\b", r"\bprivacy\b", r"\bi (agree|accept)\b", r"\bdatenschutz", r"\bdsgvo\b",
             r"\beinwillig", r"\bzustimm", r"\brgpd\b", r"\bconfidentialité\b", r"\bj.accepte\b", r"\bconsentimi?ento\b",
             r"\bprivaci(dad|dade)\b", r"\bacepto\b", r"\baceito\b", r"\bacconsent", r"\baccetto\b", r"\btoestemming\b",
             r"\bprivacybeleid\b", r"\bakkoord\b",
@@ -40,9 +42,10 @@ _WORDS_BY_FIELD = (
             r"\be-?mail (frequency|provider|tool|client|platform|marketing|updates|preferences?|type)\b",
             r"\bwhich (\w+ )?(e-?mail|phone|message) (tool|system|provider|software)\b",
             r"\bweb ?site (traffic|visitors|visits|platform|builder|type)\b", r"\blanding page type\b",
-            r"\b(country|zip|area|dial(ling)?) code\b", r"\bjob (posting|description|location|advert)\b",
+            r"^(\w+ )?(country|zip|area|dial(ling)?) code\W*$", r"\bjob (posting|description|location|advert)\b",
             r"\b(preferred|event|departure|arrival|destination) (city|country|location)\b", r"veranstaltung",
-            r"\bindustry experience\b",
+            r"\bindustry (experience|events)\b", r"^(best time|rate|how would you rate|would you like to (receive|get|subscribe))\b",
+            r"\b(ip|country) (country|preference)\b", r"\bwant to visit\b", r"\bmessage type\b",
         ),
     ),
     *((name, (rf"\b{name.replace('_', '[ _-]?')}\b",)) for name in (
@@ -73,7 +76,8 @@ _WORDS_BY_FIELD = (
         "employees",
         (
             r"\bemployees\b", r"\bheadcount\b", r"\b(company|team|organi[sz]ation) size\b",
-            r"\bhow (big|large) is your (company|team|organi[sz]ation)", r"\bsize of your (company|team|organi[sz]ation|business)\b",
+            r"\bhow (big|large) is your (\w+ )?(company|team|organi[sz]ation)", r"\bsize of (your |the )?(company|team|organi[sz]ation|business)\b",
+            r"\bwie groß ist (ihr|euer|dein) (unternehmen|team)", r"mitarbeitende",
             r"größe (ihres|des) unternehmens\b", r"\bdimensioni? (aziendale|dell.azienda)", r"\bdimensione aziendale\b",
             r"\banställda\b", r"\bpracowników\b", r"従業員数", r"mitarbeiter", r"(unternehmens|firmen|team)größe",
             r"\bsalariés\b", r"\bemployés\b", r"\bcollaborateurs\b", r"\beffectif", r"\btaille de (l|votre)",
@@ -85,7 +89,7 @@ _WORDS_BY_FIELD = (
     (
         "website",
         (
-            r"\bweb ?site\b", r"\bhomepage\b", r"\burl\b", r"\bweb(seite|site|adresse)\b", r"\bsite (web|internet)\b",
+            r"\bweb ?site\b", r"\bhomepage\b", r"\burl\b", r"\b(web|internet)(seite|site|adresse)\b", r"\bsite (web|internet)\b",
             r"\b(sitio|página|pagina) web\b", r"\bsito( web| internet)?\b", r"\bcompany (domain|url|site)\b", r"^domain\W*$", r"\bsite (da|de la) empresa\b",
             r"\bsite de l.entreprise\b", r"\bhemsida\b", r"\bwebbplats\b", r"\bstrona internetowa\b", r"^(o )?(seu |vosso )?site\W*$",
         ),
@@ -93,7 +97,7 @@ _WORDS_BY_FIELD = (
     (
         "name",
         (
-            r"\bvor- und (nach|zu)name", r"\bvollständiger name\b", r"\b(full|complete) name\b", r"\bname, ?vorname\b",
+            r"\bvor- und (nach|zu)name", r"\bvollständiger name\b", r"\b(full|complete) name\b", r"\bname, ?vorname\b", r"\bname and surname\b",
             r"\bvorname\b.{1,5}\b(nach|zu|familien)?name\b", r"\bfirst( name)?\b.{1,5}\blast\b", r"\bnom complet\b",
             r"\bnom\b.{1,4}\bprénom\b", r"\bprénom\b.{1,4}\bnom\b", r"\bcognome e nome\b", r"\bnombre (completo|y apellidos?)\b",
             r"\bnome (completo|e cognome|e sobrenome|e apelido)\b", r"\bvoor- en achternaam\b", r"\bvolledige naam\b",
@@ -123,7 +127,7 @@ _WORDS_BY_FIELD = (
             r"\bjob ?(title|role|position)\b", r"\byour (title|role|position)\b", r"jobtitel", r"\bihre position\b",
             r"\bposition im unternehmen\b", r"\bberufsbezeichnung\b", r"\bposte\b", r"\bfonction\b", r"\bcargo\b",
             r"\bpuesto\b", r"\bfunção\b", r"\bruolo\b", r"\bqualifica\b", r"\bfunctie(titel)?\b",
-            r"\b(role|position) (in|at|within) (the |your )?company\b", r"^(your )?(role|position|job function)\W*$",
+            r"\b(role|position) (in|at|within) (the |your )?company\b", r"^(your )?(role|position|job function|designation)\W*$", r"^(title|position) ?/ ?(role|title)\W*$",
             r"^(ihre )?(funktion|rolle)\b", r"\brolle im unternehmen\b", r"\bbefattning\b", r"\bstanowisko\b", r"役職",
         ),
     ),
@@ -161,9 +165,9 @@ _WORDS_BY_FIELD = (
     (
         None,
         (
-            r"\b(company|business|organi[sz]ation)('s)? (address|owner|types?|stage|description|revenue|registration|structure)\b",
+            r"\b(company|business|organi[sz]ation)('s)? (address|owner|types?|stage|description|revenue|registration|structure|anniversary)\b",
             r"\b(company|business|organi[sz]ation)('s)? (code|id|number|location|status|overview|vertical|category|logo)\b",
-            r"\b(owner|type|description|revenue) of (the|your) (company|business|organi[sz]ation)\b", r"^(is|does) your\b",
+            r"\b(owner|type|description|revenue) of (the|your) (company|business|organi[sz]ation)\b", r"^(is|does) your\b", r"\bparent company\b",
             r"\bdoes (your|the) (company|business|organi[sz]ation|team)\b", r"\bdirección de la empresa\b",
             r"\badresse de (l.entreprise|la société)\b", r"\bendereço da empresa\b", r"\bindirizzo (azienda|dell.azienda)",
         ),
@@ -183,18 +187,18 @@ _WORDS_BY_FIELD = (
         (
             r"\b(your|ihr|dein|votre|ton|tu|su|seu|teu|tuo|uw|je|jouw) (name|nom|nombre|nome|naam)\b",
             r"^(name|nom|nombre|nome|naam|namn|navn)\W*$", r"\bwie hei(ß|ss)(en sie|t du)\b", r"\bcomment vous appelez-vous\b",
-            r"\bansprechpartner", r"\bcontact (name|person)\b", r"\bcontactpersoon\b",
+            r"\bansprechpartner", r"\bcontact( \d+)? (name|person)\b", r"\b(lead|customer|client|prospect) name\b", r"\bcontactpersoon\b",
         ),
     ),
     (
         "message",
         (
             r"\bmessage\b", r"\bcomments\b", r"\b(your|a|any|additional|question|questions) (/ )?comment\b", r"^comment\W*$",
-            r"\b(how|what) can we (help|do)\b", r"\btell us\b", r"\banything( else)?\b", r"^remarks?\W*$", r"^notes?\W*$",
+            r"\b(how|what) (can|may) we (help|do)\b", r"\bwhat (are you looking for|do you need help with)\b", r"^details\W*$", r"\btell us\b", r"\banything( else)?\b", r"^remarks?\W*$", r"^notes?\W*$",
             r"^(your )?([ie]nquiry|questions?|request)\W*$", r"\badditional (info(rmation)?|details|notes)\b",
             r"\bdescribe your\b", r"\bproject details\b", r"\bwhat would you like to (discuss|talk about)\b",
             r"\bnachricht\b", r"\bkommentar", r"\b(wie|wobei) können wir\b", r"\banmerkung(en)?\b", r"^ihre anfrage\W*$",
-            r"\banliegen\b", r"\bmitteilung\b", r"\bbemerkung(en)?\b", r"\bzur vorbereitung\b", r"\bcommentaires?\b",
+            r"\banliegens?\b", r"\bworum geht es\b", r"\bmitteilung\b", r"\bbemerkung(en)?\b", r"\bzur vorbereitung\b", r"\bcommentaires?\b",
             r"\bvotre (demande|projet|besoin)\b", r"\bpouvons-nous (vous|t)\W?aider", r"\bparlez-nous\b", r"\bdécrivez\b",
             r"\bpodemos ayudar", r"\bpodemos ajudar", r"\bcuéntanos\b", r"\bconte-nos\b", r"\bmensaje\b", r"\bcomentarios?\b", r"\bconsulta\b", r"\bmensagem\b",
             r"\bcomentários?\b", r"\bobservações\b", r"\bmessaggio\b", r"\bcommenti\b", r"\bcome possiamo aiutar",

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, lead_field_named
-from speed_to_lead.forms import generic, reading, titles
+from speed_to_lead.forms import answers, generic, reading, titles
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ("idempotency-key",)
@@ -48,6 +48,12 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
                 given[field] = inner
                 if not isinstance(value, Mapping):
                     del given[name]  # not under custom a second time
+    known = {lead_field_named(str(name)) for name, value in given.items() if value not in (None, "")}
+    for name, value in list(given.items()):  # by its words, where no plain name has it: "How many employees?"
+        field = answers.field_asked_for(str(name), value) if lead_field_named(str(name)) is None else None
+        if field is not None and field not in known and name not in chosen:
+            known.add(field)
+            given[field] = given.pop(name)
     return generic.lead_in(given, form, submission.headers.get("idempotency-key"))
 
 

@@ -9,12 +9,12 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from speed_to_lead import flow, forms
-from speed_to_lead.core.submission import Submission, UnreadableSubmission, keyed_id
+from speed_to_lead.core.submission import LIST_HEADER, Submission, UnreadableSubmission, keyed_id
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import ANSWER_TIMEOUT, Intake
 from speed_to_lead.workplace import API_FORM
@@ -30,6 +30,8 @@ _NOT_AN_OBJECT = (
     'a lead is one JSON object such as {"email": "ana@example.com"}; several go in an array, or one on a line with '
     "Content-Type: application/x-ndjson"
 )
+#: Of a lead that came alone.
+NO_MARKS: Mapping[str, str] = {}
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -160,7 +162,7 @@ def _read(
             )
         try:
             key = f"{idempotency_key}:{number}" if idempotency_key else ""
-            yield Line(number, _submission(text, key, now))
+            yield Line(number, _submission(text, key, now, {LIST_HEADER: "1"}))
         except UnreadableSubmission as error:
             yield Line(number, error=str(error))
 
@@ -170,7 +172,9 @@ def _bare(body: bytes) -> bytes:
     return body.removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
-def _submission(body: bytes, idempotency_key: str, now: datetime) -> Submission:
+def _submission(
+    body: bytes, idempotency_key: str, now: datetime, marks: Mapping[str, str] = NO_MARKS
+) -> Submission:
     if _bare(body)[:1] != b"{":
         raise UnreadableSubmission(_NOT_AN_OBJECT)
     submission = Submission(
@@ -179,7 +183,7 @@ def _submission(body: bytes, idempotency_key: str, now: datetime) -> Submission:
         received_at=now,
         body=body,
         content_type="application/json",
-        headers={"idempotency-key": idempotency_key} if idempotency_key else {},
+        headers={**marks, "idempotency-key": idempotency_key} if idempotency_key else marks,
     )
     forms.read(submission, API_FORM)
     return submission
