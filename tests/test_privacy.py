@@ -1,6 +1,7 @@
 """Erasing and exporting a person, and retention: on memory, fakeredis and a real server, with the whole flow around it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +17,10 @@ from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange, ResponseKind
 from speed_to_lead.core.person import person_named
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention
-from speed_to_lead.core.submission import Submission
+from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.flow import delivery
-from speed_to_lead.store.contract import HeldKind, Result, Store, UnreadableRecord
+from speed_to_lead.forms import fetches
+from speed_to_lead.store.contract import Fetch, HeldKind, Result, Store, UnreadableRecord
 from speed_to_lead.store.encryption import Vault
 from speed_to_lead.store.packing import packed
 from speed_to_lead.store.records import line_of
@@ -469,3 +471,82 @@ def test_nothing_comes_back(scene: Scene) -> None:
     assert HeldKind.LEAD not in {
         held.kind for batch in scene.store.privacy.everything() for held in batch.held
     }
+
+
+# --- tools that send ids only ----------------------------------------------------------------------------------
+
+
+APP = Form("app", "hubspot", "none", source="demo_request", api_token_env="API")
+EVENT = {"eventId": 1, "subscriptionType": "contact.creation", "objectId": 7, "occurredAt": 1767603600000}
+
+
+def ask_of(scene: Scene, event: dict[str, Any]) -> None:
+    """An event that holds ids only comes, and waits for its tool's answer."""
+    scene.place.config = replace(scene.place.config, forms={**scene.place.config.forms, "app": APP})
+    scene.submit_body(json.dumps([event]).encode(), "app")
+    scene.route()
+    assert scene.store.fetches.due(scene.store.now(), 10)
+
+
+def fetches_of(scene: Scene) -> list[Fetch]:
+    """Those that wait, claimed."""
+    now = scene.store.now()
+    claimed = [
+        scene.store.fetches.claim(name, now, now + timedelta(minutes=1))
+        for name, _ in scene.store.fetches.due(now, 10)
+    ]
+    return [one for one in claimed if one is not None]
+
+
+def tell(scene: Scene, fetch: Fetch, *, is_late: bool) -> Result:
+    """The tool says that it is Kim."""
+    answer = {"id": "7", "properties": {"email": "kim@example.com", "firstname": "Kim"}}
+    submission = fetches.with_answers(fetch.submission, [answer], is_late=is_late)
+    return scene.store.fetches.answered(fetch, submission)
+
+
+def test_a_submission_that_waits_for_its_tool_goes(scene: Scene) -> None:
+    """It names Kim beside the ids; an answer that is on its way brings nothing back. Somebody else's stays."""
+    ask_of(scene, {**EVENT, "propertyName": "email", "propertyValue": "kim@example.com"})
+    (under_way,) = fetches_of(scene)
+    other = {**EVENT, "eventId": 2, "objectId": 8, "propertyValue": "lee@example.com"}
+    ask_of(scene, other)
+    assert [one["form"] for one in privacy.export(scene.place, KIM)["in_flight"]] == ["app"]
+    assert privacy.erase(scene.place, KIM, dry_run=True).counts == {"submissions": 1}
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts) == (True, {"submissions": 1})
+    assert tell(scene, under_way, is_late=False) is Result.GONE
+    assert traces_of(scene, "kim@") == []
+    assert [json.loads(one.submission.body)[0]["objectId"] for one in fetches_of(scene)] == [8]
+    scene.check()
+
+
+def test_a_lead_whose_tool_is_still_asked_takes_the_question_with_it(scene: Scene) -> None:
+    """Routed without its data, and then erased: what the tool says later would be a lead again."""
+    ask_of(scene, {**EVENT, "propertyValue": "kim@example.com"})
+    scene.later(2)
+    flow.route_overdue(scene.place)
+    scene.route()
+    (lead,) = scene.leads()
+    (under_way,) = fetches_of(scene)
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts["leads"]) == (True, 1)
+    assert tell(scene, under_way, is_late=True) is Result.GONE
+    scene.route()
+    assert (scene.leads(), traces_of(scene, "kim@", lead.id)) == ([], [])
+    scene.check()
+
+
+def test_what_a_tool_told_late_is_of_its_lead(scene: Scene) -> None:
+    """The lead holds nothing but ids; the answer in the queue says whose it is, and both go."""
+    ask_of(scene, EVENT)
+    scene.later(2)
+    flow.route_overdue(scene.place)
+    scene.route()
+    (lead,) = scene.leads()
+    assert tell(scene, fetches_of(scene)[0], is_late=True) is Result.APPLIED
+    found = privacy.erase(scene.place, KIM)
+    assert (found.is_proven, found.counts["leads"], found.counts["submissions"]) == (True, 1, 1)
+    scene.route()
+    assert (scene.leads(), traces_of(scene, "kim@", lead.id)) == ([], [])
+    scene.check()

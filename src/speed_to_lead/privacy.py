@@ -20,12 +20,20 @@ import structlog
 from speed_to_lead import forms
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.company import company_key
+from speed_to_lead.core.completion import awaits_data
 from speed_to_lead.core.lead import HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.person import Person
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.retention import Retention, kept_until
-from speed_to_lead.core.submission import Form, Submission, UnreadableSubmission, digits_of, person_keys
+from speed_to_lead.core.submission import (
+    FETCH_HEADER,
+    Form,
+    Submission,
+    UnreadableSubmission,
+    digits_of,
+    person_keys,
+)
 from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import (
     Held,
@@ -123,8 +131,10 @@ def export(place: Workplace, person: Person) -> dict[str, Any]:
                     companies.add(company_key(lead.lead, SPELLINGS))
                 else:
                     elsewhere.append({"kind": "lead", "id": held.name, "text": held.text})
-            case HeldKind.INCOMING | HeldKind.DEAD_LETTER if held.submission is not None:
-                (waiting if held.kind is HeldKind.INCOMING else letters).append(_raw(held, held.submission))
+            case HeldKind.INCOMING | HeldKind.FETCH if held.submission is not None:
+                waiting.append(_raw(held, held.submission))
+            case HeldKind.DEAD_LETTER if held.submission is not None:
+                letters.append(_raw(held, held.submission))
             case _:
                 elsewhere.append({"kind": held.kind.value, "id": held.name, "text": held.text})
     for key, lead_id in place.store.leads.of_companies(sorted(companies - {""})).items():
@@ -211,10 +221,12 @@ class _Run:
     found: Found
     dry_run: bool
 
-    def handle(self, held: Held) -> str:
+    def handle(self, held: Held) -> str:  # noqa: PLR0911 - one return for each kind of thing
         match held.kind:
             case HeldKind.INCOMING:
                 return self._submission(held)
+            case HeldKind.FETCH:
+                return self._fetch(held)
             case HeldKind.LEAD:
                 return _handle_lead(self.place, self.person, held.name, self.found, dry_run=self.dry_run)
             case HeldKind.DEAD_LETTER:
@@ -232,10 +244,39 @@ class _Run:
         if not _is_theirs(self.place, self.person, held.submission):
             return "waiting"  # for its router; the next walk meets what it became
         if not self.dry_run:
-            form = self.place.form(held.submission.form)
-            name = form.name if form is not None else ""
+            name = self._form_of(held.submission)
             self.place.store.privacy.remove_submission(held.name, "submissions_erased", name)
+        if FETCH_HEADER in held.submission.headers:
+            self._incomplete_lead(held.submission.id)
         return "submissions"
+
+    def _incomplete_lead(self, lead_id: str) -> None:
+        """The lead of a submission of ids only is theirs too, though it holds nothing that names them."""
+        if lead_id in self.found.lead_ids:
+            return
+        self.found.lead_ids.add(lead_id)
+        if isinstance(lead := _lead(self.place, lead_id), Lead) and awaits_data(lead):
+            kind = _handle_lead(self.place, self.person, lead_id, self.found, dry_run=self.dry_run)
+            self.found.counts[kind] += 1
+
+    def _fetch(self, held: Held) -> str:
+        """Of an erased lead it goes, or its tool's answer would bring the person back; so does one that names them."""
+        is_of_lead = held.points_to in self.found.lead_ids
+        if not is_of_lead:
+            if held.is_locked or held.submission is None:
+                return "unreachable"
+            if not _is_theirs(self.place, self.person, held.submission):
+                return "waiting"
+        if not self.dry_run:
+            name = self._form_of(held.submission)
+            self.place.store.privacy.remove_fetch(held.name, "submissions_erased", name)
+        self._incomplete_lead(held.points_to)
+        return "submissions"
+
+    def _form_of(self, submission: Submission | None) -> str:
+        """The name of a submission's form; "" where config has none of that name."""
+        form = self.place.form(submission.form) if submission is not None else None
+        return form.name if form is not None else ""
 
     def _letter(self, held: Held) -> str:
         """Somebody else's is a lead that nobody has read yet: it is left to whoever can replay it."""

@@ -17,6 +17,8 @@ from speed_to_lead.core.audit import Finding
 from speed_to_lead.core.lead import Alert, AlertKind, Response, ResponseKind
 from speed_to_lead.core.person import person_named
 from speed_to_lead.core.response import close_lead, record_response
+from speed_to_lead.core.settlement import Await
+from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow import sweeping
 from speed_to_lead.flow.routing import RECLAIM_AFTER
 from speed_to_lead.store.contract import HeldKind, LockedRecord, Resealed
@@ -139,6 +141,31 @@ def test_rotation(opened: Any) -> None:
         assert alone.leads.get(lead_id).lead.get("name") == "Kim Doe"
         assert alone.queue.dead_letters(5)[0].submission.body == b"no json of kim@example.com"
         assert alone.privacy.locked_among_newest(20) == 0
+
+
+def test_what_waits_for_its_tool_is_reencrypted(opened: Any) -> None:
+    """As sealed as anything else; under the new key it is claimed, answered and read, and not with another key."""
+    scene = scene_on(opened())
+    now = scene.store.now()
+    store = opened()
+    store.queue.add(
+        Submission(
+            "s1", "demo", now, b'{"id": "kim@example.com"}', "application/json", {"x": "kim@example.com"}
+        )
+    )
+    (entry,) = store.queue.take("router", 1)
+    store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])
+    for keys, after in (((OLD,), OLD), ((NEW, OLD), NEW)):
+        total = sum(opened(*keys).privacy.reseal(), Resealed())
+        assert (total.rewritten, total.in_flight, total.locked) == (1, 0, 0)
+        assert in_the_clear(opened(*keys)) == []
+        (overdue,) = opened(after).fetches.overdue(now, 10)
+        assert (overdue.submission.body, overdue.is_locked) == (entry.submission.body, False)
+    assert sum(opened(NEW).privacy.reseal(), Resealed()).rewritten == 0
+    (locked,) = opened(OLD).fetches.overdue(now, 10)
+    assert locked.is_locked
+    assert opened(NEW).fetches.answered(overdue, overdue.submission) == "applied"
+    assert [one.submission.body for one in opened(NEW).queue.take("router", 1)] == [entry.submission.body]
 
 
 def test_a_change_during_reencryption_is_not_lost(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from tests.servers import ManualClock
 from tests.store.builders import MINUTE, elapse, new_submission, taken
 
 from speed_to_lead.core.settlement import Await, Bury, Split
-from speed_to_lead.store.contract import Fetch, QueueEntry, Result, Store
+from speed_to_lead.store.contract import Fetch, HeldKind, QueueEntry, Result, Store
 
 WAIT = timedelta(minutes=5)
 
@@ -113,3 +113,41 @@ def test_what_is_given_up_is_gone(store: Store) -> None:
     assert store.fetches.give_up(claimed(store)) is Result.APPLIED
     assert store.fetches.due(store.now() + WAIT, 10) == []
     assert store.fetches.later(overdue, store.now()) is Result.GONE
+
+
+def test_what_is_removed_is_asked_for_no_more(store: Store) -> None:
+    """For the books a dead letter that was thrown away; an answer that was on its way finds nothing."""
+    put_aside(store, taken(store))
+    on_its_way = claimed(store)
+    form = on_its_way.submission.form
+    assert store.privacy.remove_fetch("name", "submissions_erased", form) is Result.APPLIED
+    assert store.privacy.remove_fetch("name", "submissions_erased", form) is Result.GONE
+    assert store.fetches.answered(on_its_way, on_its_way.submission) is Result.GONE
+    assert store.fetches.due(store.now() + WAIT, 10) == []
+    assert store.fetches.overdue(store.now() + WAIT, 10) == []
+    ledger = store.operations.ledger()
+    assert (ledger.dead_letters, ledger.in_flight, ledger.difference) == (1, 0, 0)
+    assert store.operations.counters()["submissions_erased"] == 1
+
+
+def test_of_one_that_was_routed_its_lead_is_in_the_books(store: Store) -> None:
+    """Removed, it is no dead letter beside."""
+    put_aside(store, taken(store), timedelta(0))
+    (overdue,) = store.fetches.overdue(store.now(), 10)
+    store.fetches.route_without(overdue, overdue.submission)
+    assert store.privacy.remove_fetch("name", "submissions_erased") is Result.APPLIED
+    ledger = store.operations.ledger()
+    assert (ledger.dead_letters, ledger.in_flight, ledger.difference) == (0, 1, 0)
+
+
+def test_a_walk_over_everything_meets_it(store: Store) -> None:
+    """With the submission in it, and the id of the lead that it is or becomes."""
+    entry = taken(store)
+    put_aside(store, entry)
+    (held,) = [
+        one for batch in store.privacy.everything() for one in batch.held if one.kind is HeldKind.FETCH
+    ]
+    assert (held.name, held.points_to) == ("name", entry.submission.id)
+    assert held.submission is not None
+    assert held.submission.body == entry.submission.body
+    assert entry.submission.body.decode() in held.text

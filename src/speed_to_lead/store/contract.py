@@ -205,9 +205,14 @@ class ServerPolicy:
 
 
 class HeldKind(StrEnum):
-    """What a kept text is part of. `pointer` is a person, company or seen key, `other` whatever is none of the rest."""
+    """What a kept text is part of.
+
+    `fetch` is a submission of ids only whose tool is still asked who that is, `pointer` a person, company or seen key,
+    `other` whatever is none of the rest.
+    """
 
     INCOMING = "incoming"
+    FETCH = "fetch"
     LEAD = "lead"
     HISTORY = "history"
     ALERT = "alert"
@@ -221,7 +226,7 @@ class Held:
     """One thing that is kept, as a text in which people can be looked for; `raw` as it stands in the store.
 
     `name` is a lead's, entry's or dead letter's id, an alert's key, else the key's name without the prefix.
-    `points_to` is the lead of a pointer or of an alert. `is_locked`: encrypted with a key that is not set.
+    `points_to` is the lead of a pointer, of an alert, or of a fetch, which has none yet where it was not routed. `is_locked`: encrypted with a key that is not set.
     `is_damaged`: part of it was packed and cannot be unpacked, so nobody can look inside.
     """
 
@@ -706,6 +711,12 @@ class Privacy(Protocol):
         """Drop an entry of the queue unread; in ledger and metrics it is a dead letter of that form ("": none of config).
 
         GONE where it was settled meanwhile.
+        """
+
+    def remove_fetch(self, name: str, counter: str, form: str = "") -> Result:
+        """Drop a submission of ids only whose tool is still asked; where it was never routed, as `remove_submission`.
+
+        GONE where its tool has answered meanwhile.
         """
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:

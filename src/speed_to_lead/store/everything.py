@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -88,7 +89,7 @@ class Walk:
     def _is_small(self, key: str, kind: str) -> bool:
         """Whether the key belongs to one lead, person or submission; the others may hold millions of members."""
         first = key.removeprefix(self._start).partition(":")[0]
-        is_one = first in ("lead", "dead-letter") and key != self._keys.dead_letters
+        is_one = first in ("lead", "dead-letter", "fetch") and key != self._keys.dead_letters
         return kind == "string" or (is_one and kind in ("hash", "list"))
 
     def _held(self, key: str, kind: str, value: Any) -> list[Held]:
@@ -100,6 +101,9 @@ class Walk:
             return [*held, self._readable(HeldKind.HISTORY, rest, lines)] if lines else held
         if first == "dead-letter" and kind == "hash":
             return [self._submission(HeldKind.DEAD_LETTER, rest, value)]
+        if first == "fetch" and kind == "hash":
+            one = self._submission(HeldKind.FETCH, rest, value)
+            return [replace(one, points_to=one.submission.id if one.submission is not None else "")]
         if first in ("person", "company", "seen") and kind == "string":
             return [Held(HeldKind.POINTER, name, f"{name} {text(value)}", points_to=text(value))]
         return [Held(HeldKind.OTHER, name, f"{name} {text(value)}")]
@@ -126,7 +130,7 @@ class Walk:
 
     def _submission(self, kind: HeldKind, name: str, fields: dict[bytes, bytes]) -> Held:
         now_ms = to_ms(datetime.fromisoformat("9999-01-01T00:00:00+00:00"))
-        stream, own_id = place_of(self._keys, "0-0" if kind is HeldKind.DEAD_LETTER else name)
+        stream, own_id = place_of(self._keys, name if kind is HeldKind.INCOMING else "0-0")
         first_id = came_as(own_id.encode(), fields) if stream == self._keys.patient else own_id.encode()
         entry = queue_entry(first_id, fields, now_ms, vault=self._vault)
         submission = entry.submission

@@ -124,6 +124,13 @@ class RedisPrivacy:
         arguments = [own_id, GROUP, counter, dump(counts_of_thrown_away(form))]
         return Result(text(self._server.run_one("remove_submission", names, arguments)))
 
+    def remove_fetch(self, name: str, counter: str, form: str = "") -> Result:
+        """A submission whose tool is still asked."""
+        keys = self._keys
+        names = [keys.fetch(name), keys.fetches, keys.fetches_overdue, keys.ledger, keys.metrics]
+        arguments = [name, counter, dump(counts_of_thrown_away(form))]
+        return Result(text(self._server.run_one("remove_fetch", names, arguments)))
+
     def remove_dead_alert(self, key: str, counter: str) -> Result:
         """An alert that was given up."""
         names = [self._keys.alerts, self._keys.attempts, self._keys.dead_alerts, self._keys.ledger]

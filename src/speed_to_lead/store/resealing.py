@@ -37,8 +37,7 @@ class Resealing:
             yield done
 
     def _reseal_one(self, held: Held) -> Resealed:
-        # What waits for its form tool's answer is in flight too: it comes back into the queue, or goes within days.
-        is_in_flight = held.kind is HeldKind.INCOMING or held.name.startswith("fetch:")
+        is_in_flight = held.kind is HeldKind.INCOMING
         if held.is_locked or is_in_flight:
             return Resealed(locked=held.is_locked, in_flight=is_in_flight)
         try:
@@ -83,7 +82,9 @@ class Resealing:
                         arguments += [number, line, packed(new)] if new else []
                     return ScriptCall("rewrite_lines", [key], arguments) if arguments else None
                 case HeldKind.DEAD_LETTER:
-                    return self._reseal_letter(keys.dead_letter(held.name))
+                    return self._reseal_submission(keys.dead_letter(held.name))
+                case HeldKind.FETCH:
+                    return self._reseal_submission(keys.fetch(held.name))
                 case _:
                     return None
 
@@ -92,7 +93,7 @@ class Resealing:
         needs = "sealed" in document or _has_free_text(document)
         return resealed(line, ("details",), self._vault) if needs else None
 
-    def _reseal_letter(self, key: str) -> ScriptCall | None:
+    def _reseal_submission(self, key: str) -> ScriptCall | None:
         fields, vault = self._client.hgetall(key), self._vault
         body = fields.get(b"body", b"")
         if not fields or (fields.get(b"sealed") and vault.is_current(body)):

@@ -1,6 +1,7 @@
 """What is kept of people in memory, and how it leaves."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from speed_to_lead.core.clock import to_ms
@@ -30,6 +31,10 @@ class MemoryPrivacy:
         held = [
             self._submission(HeldKind.INCOMING, i, queue_entry(came_as(i).encode(), f, 1 << 45).submission)
             for i, f in (*state.entries.items(), *state.patient.items())
+        ]
+        held += [
+            replace(self._submission(HeldKind.FETCH, name, one.submission), points_to=one.submission.id)
+            for name, one in state.fetches.items()
         ]
         held += [Held(HeldKind.LEAD, i, lead_document(lead)) for i, lead in state.leads.items()]
         for lead_id, entries in state.history.items():
@@ -120,6 +125,17 @@ class MemoryPrivacy:
         self._state.settled(entry_id)
         self._state.ledger.update({"dead_letters": 1, counter: 1})
         self._state.metrics.update(counts_of_thrown_away(form))
+        return Result.APPLIED
+
+    def remove_fetch(self, name: str, counter: str, form: str = "") -> Result:
+        """A submission whose tool is still asked."""
+        one = self._state.fetches.pop(name, None)
+        if one is None:
+            return Result.GONE
+        self._state.ledger[counter] += 1
+        if one.route_at is not None:
+            self._state.ledger["dead_letters"] += 1
+            self._state.metrics.update(counts_of_thrown_away(form))
         return Result.APPLIED
 
     def remove_dead_alert(self, key: str, counter: str) -> Result:
