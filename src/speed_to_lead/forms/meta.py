@@ -31,6 +31,7 @@ api_url = "https://graph.facebook.com/v23.0"
 
 #: What Meta's own tool for test leads fills in.
 _DUMMY = "<test lead:"
+_LONGEST_ID = 100
 _IDS = ("leadgen_id", "page_id", "form_id", "adgroup_id", "ad_id")
 
 
@@ -93,13 +94,24 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
 
 
 def _changes_apart(delivery: Mapping[str, Any]) -> Iterator[Any]:
+    around = _short_ones(delivery, "object")
     entries = delivery.get("entry")
     for entry in entries if isinstance(entries, list) else ():
         changes = entry.get("changes") if isinstance(entry, Mapping) else None
         if not isinstance(changes, list):
-            yield {**delivery, "entry": [entry]}
+            yield {**around, "entry": [entry]}
             continue
-        yield from ({**delivery, "entry": [{**entry, "changes": [change]}]} for change in changes)
+        page = _short_ones(entry, "id", "time")
+        yield from ({**around, "entry": [{**page, "changes": [change]}]} for change in changes)
+
+
+def _short_ones(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """What stands around the changes, as Meta documents it. Nothing else: each of a thousand repeats it."""
+    return {
+        name: given[name]
+        for name in names
+        if isinstance(given.get(name), (str, int)) and len(str(given[name])) <= _LONGEST_ID
+    }
 
 
 def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
