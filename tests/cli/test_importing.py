@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Run, Running
 
 from speed_to_lead import flow
+from speed_to_lead.cli.importing import import_leads
 from speed_to_lead.cli.lead_lines import UnusableInput
 from speed_to_lead.cli.lead_rows import Columns, columns_of, csv_rows
 from speed_to_lead.store import StoreUnavailable
@@ -136,6 +139,21 @@ def test_standard_input_is_json_lines_unless_said_otherwise(run: Run) -> None:
         "leads", "import", "-", "--format", "csv", "--dry-run", "--json", stdin=b"email\nana@example.com\n"
     )
     assert [1, 1] == [as_json.json["stored"], as_csv.json["stored"]]
+
+
+def test_a_pipe_with_a_name_is_read_to_its_end_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As a shell makes one of <(…): there is no place in it for a bar to show, and asking for one fails."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    pipe = tmp_path / "leads.csv"
+    os.mkfifo(pipe)
+    content = "email\n" + "".join(f"ana{number}@example.com\n" for number in range(250))
+    writer = threading.Thread(target=pipe.write_text, args=(content,))
+    writer.start()
+    import_leads(str(pipe), dry_run=True, encoding="utf-8", maps=None, mapping=None, source=None)
+    writer.join()
+    assert "250 leads would be stored of 250 rows" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

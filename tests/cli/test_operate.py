@@ -367,6 +367,17 @@ def test_doctor_finds(running: Running, changed: dict[str, str], severity: str, 
     assert (1 if severity == "problem" else 0) == finished.code
 
 
+def test_doctor_finds_a_token_that_asks_for_leads(running: Running, config_dir: Path) -> None:
+    """A hook that takes everything is not enough where the tool sends ids only."""
+    with (config_dir / "intake.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[forms.ads]\nprovider = "meta"\nauth = "none"\napi_token_env = "PAGE_TOKEN"\n')
+    running.beat_all()
+    findings = running("doctor", "--json", env=well(running)).json["findings"]
+    assert ["problem"] == [one["severity"] for one in findings if "PAGE_TOKEN is not set" in one["what"]]
+    findings = running("doctor", "--json", env=well(running) | {"PAGE_TOKEN": "t" * 20}).json["findings"]
+    assert [] == [one["what"] for one in findings if "PAGE_TOKEN" in one["what"]]
+
+
 def test_doctor_finds_what_was_put_aside(running: Running) -> None:
     """Dead letters, dead alerts, quarantined leads and silent stages, each with the command that mends it."""
     running.routed(b"{")

@@ -13,6 +13,7 @@ PROVIDERS = {
     "hubspot": ("property",),
     "generic": ("key",),
     "zapier": ("key",),
+    "meta": ("field", "key"),
 }
 
 KINDS = {

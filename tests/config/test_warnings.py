@@ -160,6 +160,21 @@ def test_a_form_without_proof_is_told(config: ConfigDirectory) -> None:
     ]
 
 
+@pytest.mark.parametrize(("more", "is_told"), [("", True), ('\napi_token_env = "PAGE_TOKEN"', False)])
+def test_a_form_of_ids_without_a_token_to_ask_is_told(
+    config: ConfigDirectory, more: str, *, is_told: bool
+) -> None:
+    """Every one of its leads would be a dead letter."""
+    config.replace(
+        "intake.toml",
+        'provider = "generic"\ntoken_env = "IMPORT_TOKEN"',
+        f'provider = "meta"\nsecret_env = "APP_SECRET"{more}',
+    )
+    found = [words for words in warnings(config) if "sends ids only" in words]
+    assert is_told == bool(found)
+    assert all("forms.import" in words and "api_token_env" in words for words in found)
+
+
 def test_a_team_without_reps_loads_and_is_warned_of(config: ConfigDirectory) -> None:
     """Such a team's leads are heard of by its manager alone, which may be meant, and often is not."""
     config.replace("teams.toml", '[[teams.triage.reps]]\nid = "cleo"\ncalendar = "always"', "")

@@ -335,6 +335,37 @@ def test_a_company_that_another_router_gave_away_meanwhile(
     assert others[0].rep == scene.routed(email="pat@acme.example").rep
 
 
+@pytest.mark.parametrize(
+    ("status", "environment", "says"),
+    [
+        (401, ENVIRONMENT, "has the token in API run out"),
+        (500, ENVIRONMENT, "is something wrong at the tool?"),
+        (200, {}, "the environment variable API is not set"),
+    ],
+)
+def test_a_tool_that_does_not_answer_is_told_of_once(
+    scene: Scene, api: GraphApi, status: int, environment: dict[str, str], says: str
+) -> None:
+    """Within minutes, not when it is given up a day later: its leads reach reps without name or number until then."""
+    place, api.status = scene.place, status
+    place.config = replace(place.config, forms={**place.config.forms, "ads": FORM})
+    asks = partial(get, httpx.Client(transport=httpx.MockTransport(api)))
+    for number in range(3):
+        add(scene, delivery(number), f"s{number}")
+    flow.route(place, "router")
+    told: list[str] = []
+    for second in range(3 * 60):
+        flow.route_overdue(place)
+        for form in flow.fetches_due(place):
+            flow.fetch(place, form, asks, environment)
+        flow.route(place, "router")
+        told = [alert.note for alert, _ in scene.store.outbox.waiting(99) if alert.lead_id == "system"]
+        assert not told or second > 25
+        scene.clock.advance(timedelta(seconds=1))
+    assert [True] == [says in note and 'form "ads"' in note for note in told]
+    assert 1 == place.store.operations.counters()["raised:fetches_failing"]
+
+
 def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:
     """After a day and a half it is given up; the lead stays, and an alert says what to do."""
     add(scene, delivery(7))

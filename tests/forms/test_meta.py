@@ -251,3 +251,18 @@ def test_yes_is_no_company(
         **IDS, "do_you_run_a_company?": "yes", "first_name_of_your_manager": "Lee",
         "disclaimer.newsletter": True, "disclaimer.calls": False,
     }  # fmt: skip
+
+
+def test_what_stands_around_the_changes_is_not_repeated(submission: Callable[..., Submission]) -> None:
+    """Half a megabyte beside a thousand changes would be half a gigabyte; what Meta documents is kept."""
+    junk = "x" * 100_000
+    changes = [{"field": "leadgen", "value": {"leadgen_id": str(one)}} for one in range(1, 101)]
+    body = {
+        "object": "page",
+        "more": junk,
+        "entry": [{"id": "7", "time": 1, "more": junk, "changes": changes}],
+    }
+    parts = split(submission(body), FORM)
+    assert len(parts) == 100
+    assert sum(len(part.body) for part in parts) < len(junk)
+    assert b'{"object": "page", "entry": [{"id": "7", "time": 1, "changes": [' == parts[0].body[:64]

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speed_to_lead.config.shapes import UNSIGNED
+from speed_to_lead.config.shapes import IDS_ONLY, UNSIGNED
 from speed_to_lead.core.submission import Form
-from speed_to_lead.forms import PROVIDERS, Refusal, WebhookRequest, body_to_store, refusal_of
+from speed_to_lead.forms import ASK_BACK, PROVIDERS, Refusal, WebhookRequest, body_to_store, refusal_of
 from speed_to_lead.forms.signatures import secrets_in
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -374,6 +374,11 @@ def test_the_tools_that_sign_nothing_are_those_the_config_refuses_a_secret_for()
         if "signs nothing" in (provider.refusal(request, SECRET, NOW) or "")
     }
     assert unsigned == set(UNSIGNED)
+
+
+def test_the_tools_that_send_ids_only_ask_back() -> None:
+    """HubSpot sends contacts as well: it needs its API for an app's webhooks only."""
+    assert set(ASK_BACK) - {"hubspot"} == set(IDS_ONLY)
 
 
 TOKEN = "tok/en of-20 chars+x"

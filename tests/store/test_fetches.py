@@ -1,5 +1,6 @@
 """Submissions of ids only, and deliveries of several items: put aside once, asked by one, counted once, on every store."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.servers import ManualClock
@@ -37,6 +38,19 @@ def test_a_delivery_is_split_in_one_piece(store: Store) -> None:
     again = store.queue.take("router-1", 10)
     assert [one.submission.id for one in again] == ["s1-1", "s1-2", "s1-3"]
     assert [one.submission.body for one in again] == [part.body for part in parts]
+
+
+def test_the_many_of_one_form_do_not_hide_those_of_another(store: Store, clock: ManualClock) -> None:
+    """A tool that is slow has hundreds that wait; the other tool's are seen all the same."""
+    now = store.now()
+    for number in range(9):
+        submission = replace(new_submission(store, f"s{number}"), form="slow" if number < 8 else "quick")
+        store.queue.add(submission)
+        (entry,) = store.queue.take("router-1", 10)
+        store.queue.settle([Await(entry.entry_id, submission, f"n{number}", now, now + WAIT)])
+    elapse(store, clock, timedelta(milliseconds=10))
+    found = store.fetches.due(store.now(), 3)
+    assert [("n0", "slow"), ("n1", "slow"), ("n2", "slow"), ("n8", "quick")] == found
 
 
 def test_what_waits_is_asked_by_one(store: Store, clock: ManualClock) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import httpx
@@ -18,8 +18,15 @@ from speed_to_lead.core.submission import RateLimit
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.forms.patience import WAITS_AFTER_429
 from speed_to_lead.store.memory import MemoryStore
-from speed_to_lead.web import app, guard, hooks
-from speed_to_lead.web.forgeries import BURST, TOLD_ONCE_IN, WINDOW_SECONDS, Forgeries
+from speed_to_lead.web import app, forgeries, guard, hooks
+from speed_to_lead.web.forgeries import (
+    BURST,
+    IN_A_ROW,
+    ROW_LASTS_SECONDS,
+    TOLD_ONCE_IN,
+    WINDOW_SECONDS,
+    Forgeries,
+)
 
 BODY = b'{"email": "ana@example.com"}'
 A_MINUTE = timedelta(minutes=1)
@@ -159,43 +166,81 @@ def told(scene: Scene) -> list[str]:
     ]
 
 
-def test_a_burst_of_wrong_signatures_is_told_once(scene: Scene) -> None:
-    """Fewer are none, more are the same burst, another process knows of it; after hours it is told again."""
-    form = next(iter(scene.place.config.forms))
-    answers: Counter[tuple[str, int]] = Counter()
-    now = [0.0]
-    watch, other = (Forgeries(scene.place, answers, lambda: now[0]) for _ in range(2))
-    for count in (BURST - 1, 1, 500):
-        watch.look()
-        other.look()
-        answers[form, 401] += count
-        now[0] += 2
-    for one in (watch, other, watch):
-        one.look()
-    assert 1 == len(told(scene))
-    assert f'deliveries to form "{form}" were refused' in told(scene)[0]
-    assert "none was genuine" in told(scene)[0]
-    assert {"raised:signatures_refused": 1} == scene.store.operations.counters()
-    scene.later(TOLD_ONCE_IN.total_seconds() + 1)
-    answers[form, 200] += 3
-    answers[form, 401] += BURST
-    now[0] += 2
-    watch.look()
-    assert ["3 were genuine" in words for words in told(scene)] == [False, True]
+@dataclass
+class Looks:
+    """Two web processes' looks at what one form answers, by one clock."""
+
+    scene: Scene
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.form = next(iter(self.scene.place.config.forms))
+        self.watches = [Forgeries(self.scene.place, self.answers, lambda: self.now) for _ in range(2)]
+
+    def after(self, seconds: float, refused: int = 0, stored: int = 0) -> None:
+        """So much later; and meanwhile so many were refused, or stored."""
+        self.answers[self.form, 401] += refused
+        self.answers[self.form, 200] += stored
+        self.now += seconds
+        for watch in self.watches:
+            watch.look()
 
 
-def test_wrong_signatures_now_and_then_are_no_burst(scene: Scene) -> None:
-    """One a minute for an hour stays below it; those of no form of ours are nobody's."""
-    form = next(iter(scene.place.config.forms))
-    answers: Counter[tuple[str, int]] = Counter()
-    now = [0.0]
-    watch = Forgeries(scene.place, answers, lambda: now[0])
-    for _ in range(60):
-        answers[form, 401] += 1
-        answers["other", 401] += 1000
-        watch.look()
-        now[0] += WINDOW_SECONDS / (BURST - 2)
+@pytest.fixture
+def looks(scene: Scene) -> Looks:
+    """From the start of the processes on."""
+    return Looks(scene)
+
+
+@pytest.mark.parametrize("pause", [2.0, 3 * 3600.0])
+def test_refusals_in_a_row_are_told_once(looks: Looks, pause: float) -> None:
+    """However far apart: nothing genuine comes. Fewer are nothing, more are the same; after hours it is told again."""
+    scene = looks.scene
+    looks.after(2, stored=100)
+    for _ in range(IN_A_ROW - 1):
+        looks.after(pause, refused=1)
+    looks.after(ROW_LASTS_SECONDS)
     assert [] == told(scene)
+    looks.after(pause, refused=1)
+    looks.after(pause, refused=500)
+    (words,) = told(scene)
+    assert f'in a row to form "{looks.form}" were refused' in words
+    assert "none was genuine" in words
+    assert {"raised:signatures_refused": 1} == scene.store.operations.counters()
+    scene.later(TOLD_ONCE_IN.total_seconds() / 60 + 1)
+    looks.after(ROW_LASTS_SECONDS, refused=IN_A_ROW)
+    looks.after(ROW_LASTS_SECONDS)
+    assert 2 == len(told(scene))
+
+
+def test_a_secret_that_is_changed_on_a_busy_form_is_not_called_guessing(looks: Looks) -> None:
+    """What was genuine before the first refusal says nothing of the secret now."""
+    for _ in range(30):
+        looks.after(2, stored=5)
+    for _ in range(30):
+        looks.after(2, refused=5)
+    (words,) = told(looks.scene)
+    assert "was the secret changed at the tool?" in words
+
+
+def test_whoever_guesses_hides_no_wrong_secret(looks: Looks) -> None:
+    """Genuine deliveries after the refusals prove the secret; that they end is told all the same, and at once."""
+    looks.after(2, refused=BURST)
+    looks.after(20, stored=3)
+    (words,) = told(looks.scene)
+    assert "3 beside them were genuine" in words
+    looks.after(600, refused=IN_A_ROW)
+    looks.after(ROW_LASTS_SECONDS)
+    assert ["somebody may be guessing" in words for words in told(looks.scene)] == [True, False]
+
+
+def test_wrong_signatures_now_and_then_are_no_burst(looks: Looks) -> None:
+    """One a minute among genuine ones stays below it; those of no form of ours are nobody's."""
+    for _ in range(60):
+        looks.answers["other", 401] += 1000
+        looks.after(WINDOW_SECONDS / (BURST - 2), refused=1, stored=1)
+    assert [] == told(looks.scene)
 
 
 def test_the_web_process_tells_by_itself(
@@ -203,6 +248,7 @@ def test_the_web_process_tells_by_itself(
 ) -> None:
     """One alert in the outbox, in the name of the form and of the variable."""
     monkeypatch.setattr(app, "FORGERY_SECONDS", 0.02)
+    monkeypatch.setattr(forgeries, "ROW_LASTS_SECONDS", 0.05)
     with web_on(server_url, key_prefix) as web:
         for _ in range(BURST):
             assert 401 == web.http.post("/hooks/website-demo", content=BODY).status_code

@@ -106,7 +106,7 @@ def import_leads(
         _refuse_unknown_source(source)
     outcome = Outcome()
     with opened(file) as stream, _report(rejected) as note:
-        rows = _with_progress(_rows(stream, _format_of(file, file_format), encoding, columns), stream, file)
+        rows = _with_progress(_rows(stream, _format_of(file, file_format), encoding, columns), stream)
 
         def take(store: Store | None) -> None:
             for batch in _submissions(rows, columns, source, outcome, note):
@@ -241,15 +241,15 @@ def _store(store: Store | None, batch: list[Submission], outcome: Outcome) -> No
 # --- telling ---------------------------------------------------------------------------------------------------
 
 
-def _with_progress(rows: Iterator[Row], stream: BinaryIO, file: str) -> Iterator[Row]:
-    """The rows; on a terminal with a bar of how much of the file was read."""
+def _with_progress(rows: Iterator[Row], stream: BinaryIO) -> Iterator[Row]:
+    """The rows; on a terminal with a bar of how much of the file was read. Of a pipe, also a named one, nobody knows."""
     if not sys.stderr.isatty():
         yield from rows
         return
     from rich.console import Console  # noqa: PLC0415 - only for terminals
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    size = None if file == "-" else os.fstat(stream.fileno()).st_size
+    size = os.fstat(stream.fileno()).st_size if stream.seekable() else None
     shown = (
         TextColumn("{task.fields[rows]:,} rows"),
         BarColumn(),

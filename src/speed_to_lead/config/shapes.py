@@ -55,6 +55,8 @@ TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 ROLES = ("rep", "manager", "team")
 #: Besides them: a level of the team's escalation.
 LEVEL_TARGET = re.compile(r"level:[1-9]")
+#: Form tools that send ids and nothing else: without a token for their API nobody ever hears who a lead is.
+IDS_ONLY = frozenset(("linkedin", "meta"))
 #: Form tools that sign nothing, so that a secret would refuse everything: their forms need a token, or to say that they ask
 #: for no proof.
 UNSIGNED = frozenset(

@@ -6,7 +6,7 @@ from itertools import chain
 from speed_to_lead.config.alerts import CONSOLE
 from speed_to_lead.config.load import Configuration
 from speed_to_lead.config.mistakes import Mistake, hint, quoted
-from speed_to_lead.config.shapes import ROLES
+from speed_to_lead.config.shapes import IDS_ONLY, ROLES
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Detection
 from speed_to_lead.core.condition_index import Conditional
@@ -33,6 +33,7 @@ def form_warnings(configuration: Configuration) -> Iterator[Mistake]:
     yield from _no_forms(configuration)
     yield from _unknown_forms(configuration)
     yield from _unsigned_forms(configuration)
+    yield from _forms_that_cannot_ask(configuration)
 
 
 def _catch_all_detection(detections: tuple[Detection, ...]) -> Iterator[Mistake]:
@@ -226,4 +227,15 @@ def _unsigned_forms(configuration: Configuration) -> Iterator[Mistake]:
                 "intake.toml",
                 f"forms.{form.name}",
                 'auth = "none" lets anybody who knows the address send leads; use secret_env or token_env where the tool can',
+            )
+
+
+def _forms_that_cannot_ask(configuration: Configuration) -> Iterator[Mistake]:
+    for form in configuration.forms.values():
+        if form.provider in IDS_ONLY and not form.api_token_env:
+            yield Mistake(
+                "intake.toml",
+                f"forms.{form.name}",
+                f"{form.provider} sends ids only, and nothing here may ask who they are: each becomes a dead letter; add "
+                "api_token_env, the name of the variable that holds a token for its API",
             )

@@ -35,8 +35,11 @@ LEASE = timedelta(seconds=60)
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600))
 #: As long as the most patient tool goes on telling of a lead (Meta). Then a person has to look.
 GIVE_UP_AFTER = timedelta(hours=36)
-#: One alert for all that is given up within so long: a token that ran out fails for every lead.
+#: One alert for all of a form that fails, and one for all that is given up, within so long: a token that ran out fails
+#: for every lead.
 TELL_AGAIN_AFTER = timedelta(hours=6)
+#: So many attempts, which is a minute, are a tool's own hiccup; after that somebody hears that it does not answer.
+TOLD_AFTER = 5
 
 
 def fetches_due(place: Workplace) -> dict[str, int]:
@@ -152,13 +155,35 @@ def _try_later(place: Workplace, pending: Fetch, attempt: Attempt, now: datetime
             f'form "{submission.form}": its tool has not told who lead {submission.id} is in '
             f"{GIVE_UP_AFTER // timedelta(hours=1)} hours ({attempt.detail}); look it up there by the ids of the lead"
         )
-        step = f"fetch/{submission.form}"
-        kind, destination = AlertKind.NEEDS_ATTENTION, place.fallback_destination
-        alert = Alert("system", f"{step}@{int(now.timestamp())}", destination, kind, now, note=words)
-        place.store.audit.tell_once(step, "fetches_given_up", alert, TELL_AGAIN_AFTER)
+        _tell(place, f"fetch/{submission.form}", "fetches_given_up", words, now)
         return
     pause = PAUSES[min(pending.attempts, len(PAUSES)) - 1]
     if attempt.retry_after is not None:
         pause = max(pause, attempt.retry_after)
     place.store.fetches.later(pending, now + min(pause, PAUSES[-1]))
     log.warning("fetch.failed", **said, reason=attempt.detail)
+    if pending.is_routed or pending.attempts > TOLD_AFTER:
+        words = _failing_in_words(place, submission.form, attempt)
+        _tell(place, f"fetch/{submission.form}/failing", "fetches_failing", words, now)
+
+
+def _tell(place: Workplace, step: str, counter: str, words: str, now: datetime) -> None:
+    kind, destination = AlertKind.NEEDS_ATTENTION, place.fallback_destination
+    alert = Alert("system", f"{step}@{int(now.timestamp())}", destination, kind, now, note=words)
+    place.store.audit.tell_once(step, counter, alert, TELL_AGAIN_AFTER)
+
+
+def _failing_in_words(place: Workplace, name: str, attempt: Attempt) -> str:
+    """What a rep meets who gets such a lead, and what to do: a missing or worn-out token does not mend itself."""
+    form = place.form(name)
+    variable = form.api_token_env if form is not None else None
+    advice = "it is asked again and again; is something wrong at the tool?"
+    if attempt.outcome is Outcome.REFUSED and variable:
+        advice = (
+            f"has the token in {variable} run out, or may it not read these leads? Put a good one there and restart the "
+            "courier: what waits is asked for again"
+        )
+    return (
+        f'form "{name}": its tool does not say who its leads are ({attempt.detail}), so they go to reps as ids alone: '
+        f"{advice}. For {GIVE_UP_AFTER // timedelta(hours=1)} hours nothing of them is lost."
+    )

@@ -773,11 +773,18 @@ class Fetch:
     is_locked: bool = False
 
 
+#: Fetches that are looked at for those of each form.
+FETCHES_LOOKED_AT = 5000
+
+
 class Fetches(Protocol):
     """Submissions that hold ids only, until their form tool was asked. They come here by `Queue.settle` (`Await`)."""
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
-        """Names and forms of those whose attempt is due, the longest overdue first."""
+        """Names and forms of those whose attempt is due, the longest overdue first; of each form at most `limit`.
+
+        So the many of a tool that is slow do not hide those of another. No more than FETCHES_LOOKED_AT are looked at.
+        """
 
     def overdue(self, now: datetime, limit: int) -> list[Fetch]:
         """Those that have waited long enough to be routed by what is known."""

@@ -1,11 +1,12 @@
 """Fetches: submissions that hold ids only, until their form tool was asked; each with the instant of its next attempt."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.submission import Submission
-from speed_to_lead.store.contract import Fetch, Result
+from speed_to_lead.store.contract import FETCHES_LOOKED_AT, Fetch, Result
 from speed_to_lead.store.queue import queue_entry, stream_fields
 from speed_to_lead.store.server import Server, text, translated_errors
 
@@ -20,10 +21,23 @@ class RedisFetches:
         self._vault = server.vault
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
-        """Names and forms of those whose attempt is due."""
+        """Names and forms of those whose attempt is due, a page at a time: nearly always there is one."""
+        found: list[tuple[str, str]] = []
+        of_form: Counter[str] = Counter()
+        for offset in range(0, FETCHES_LOOKED_AT, limit):
+            page = self._due(now, offset, limit)
+            for name, form in page:
+                of_form[form] += 1
+                if of_form[form] <= limit:
+                    found.append((name, form))
+            if len(page) < limit:
+                break
+        return found
+
+    def _due(self, now: datetime, offset: int, limit: int) -> list[tuple[str, str]]:
         with translated_errors():
             names = self._client.zrange(
-                self._keys.fetches, "-inf", to_ms(now), byscore=True, offset=0, num=limit
+                self._keys.fetches, "-inf", to_ms(now), byscore=True, offset=offset, num=limit
             )
             pipe = self._client.pipeline(transaction=False)
             for name in names:

@@ -11,6 +11,7 @@ from speed_to_lead.config import ConfigError, Configuration, warnings_of
 from speed_to_lead.core.submission import Form
 from speed_to_lead.destinations import new_http_client, open_channel
 from speed_to_lead.destinations.channel import RefusingChannel
+from speed_to_lead.forms import ASK_BACK
 from speed_to_lead.settings import Settings
 from speed_to_lead.store import ConfigVersion, Store
 from speed_to_lead.workplace import read_config
@@ -87,6 +88,18 @@ def check_secrets(
                 f'form "{form.name}": {variable} is not set',
                 f"/hooks/{form.name} answers 503 to every submission",
                 f"set {variable} to {_where_it_comes_from(form)}",
+            )
+        if (
+            form.provider in ASK_BACK
+            and form.api_token_env
+            and not environment.get(form.api_token_env, "").strip()
+        ):
+            missing += 1
+            yield Diagnosis(
+                Severity.PROBLEM,
+                f'form "{form.name}": {form.api_token_env} is not set',
+                f"{form.provider} cannot be asked who its leads are: they go to reps without name or number",
+                f"set {form.api_token_env} to a token for the API of {form.provider}, for the courier",
             )
     yield from _short_tokens(configuration, environment)
     used_by = _users_of_destinations(configuration)

@@ -1,10 +1,11 @@
 """Fetches in memory."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from speed_to_lead.core.submission import Submission
-from speed_to_lead.store.contract import Fetch, Result
+from speed_to_lead.store.contract import FETCHES_LOOKED_AT, Fetch, Result
 from speed_to_lead.store.memory.queue import MemoryQueue
 from speed_to_lead.store.memory.state import State
 
@@ -18,7 +19,13 @@ class MemoryFetches:
     def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
         """Names and forms of those whose attempt is due."""
         waiting = sorted(self._state.fetches.items(), key=lambda item: (item[1].next_at, item[0]))
-        return [(name, one.submission.form) for name, one in waiting if one.next_at <= now][:limit]
+        found: list[tuple[str, str]] = []
+        of_form: Counter[str] = Counter()
+        for name, one in [item for item in waiting if item[1].next_at <= now][:FETCHES_LOOKED_AT]:
+            of_form[one.submission.form] += 1
+            if of_form[one.submission.form] <= limit:
+                found.append((name, one.submission.form))
+        return found
 
     def overdue(self, now: datetime, limit: int) -> list[Fetch]:
         """Those whose lead is to be routed without the data now."""
