@@ -113,7 +113,7 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "state": "open, answered or closed",
         "acknowledged": "whether somebody said that it is theirs",
         "fields": "every field of the lead, such as fields.country",
-        "custom": "whatever else the form sent, such as custom.budget",
+        "custom": "whatever else the form sent, such as custom.plan",
     }
 )
 
