@@ -46,7 +46,7 @@ def test_the_shipped_ones_are_not_compiled() -> None:
         {"missed": "", "company": "", "who": "Sam Example", "phone": ""},
         {"state": "answered", "due": "answered meanwhile"},
         {"state": "closed", "asked": ""},
-        {"acknowledged": True},
+        {"acknowledged": "Mia Example"},
         {"team": "", "waiting": "", "by": ""},
         {"person": "", "who": "a lead", "email": "", "phone": "", "asked": "", "company": ""},
         {"asked": "a\n\nPhone: 1\r\nb", "who": "Sam\nPhone: 2"},

@@ -39,7 +39,7 @@ SHIPPED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "templates/assigned.txt": "c500106c5a9e3136",
         "templates/breached.txt": "54490e4d587a9546",
-        "templates/moved.txt": "051605745fa639f7",
+        "templates/moved.txt": "99629df99a76f480",
         "templates/nurtured.txt": "add0c439ac480ae0",
         "templates/reassigned.txt": "48dee4d85c4f2f76",
         "templates/reminder.txt": "67252e8353b5524e",
@@ -74,7 +74,7 @@ SAMPLE: Final[Mapping[str, Any]] = MappingProxyType(
         "due": "overdue by 60 s",
         "missed": "60%",
         "state": "open",
-        "acknowledged": False,
+        "acknowledged": "",
         "fields": MappingProxyType({"email": "sam@example.com", "company": "Example Ltd", "country": "GB"}),
         "custom": MappingProxyType({"budget": "10k"}),
     }
