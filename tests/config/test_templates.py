@@ -46,7 +46,7 @@ def test_the_shipped_ones_are_not_compiled() -> None:
         {"missed": "", "company": "", "who": "Sam Example", "phone": ""},
         {"state": "answered", "due": "answered meanwhile"},
         {"state": "closed", "asked": ""},
-        {"acknowledged": True},
+        {"acknowledged": "Mia Example"},
         {"team": "", "waiting": "", "by": ""},
         {"person": "", "who": "a lead", "email": "", "phone": "", "asked": "", "company": ""},
         {"asked": "a\n\nPhone: 1\r\nb", "who": "Sam\nPhone: 2"},
@@ -91,7 +91,15 @@ def test_the_words_are_those_that_are_documented() -> None:
         ("x\n{% include 'other.txt' %}", "line 2: it fails for a sample lead: TypeError: no loader"),
         ("x {{ who.__class__.__mro__ }}", 'line 1: "__mro__" is no part of a word'),
         ("x {{ ''.__class__ }}", 'line 1: "__class__" is no part of a word'),
-        ("x {{ fields.update(a=1) }}", "line 1: it fails for a sample lead"),
+        ("x {{ fields.update(a=1) }}", 'line 1: no lead has the field "update"'),
+        ("x {{ custom.update(a=1) }}", "line 1: it fails for a sample lead"),
+        ("x\n{{ fields.contry }}", 'line 2: no lead has the field "contry"; did you mean "country"?'),
+        ("x\n{{ fields['contry'] }}", 'line 2: no lead has the field "contry"; did you mean "country"?'),
+        ("x {% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "line 1: it fails for a sample lead: TooMuch: it works through more than 50000 lines"),
+        ("x {% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}", "line 1: it fails for a sample lead: RecursionError"),
+        ("x {{ 9 ** 9 ** 9 }}", "line 1: it fails for a sample lead: TooMuch: what it calculates is too large"),
+        ("x {{ who * 10 ** 9 }}", "line 1: it fails for a sample lead: TooMuch: what it calculates is too large"),
+        ("x {{ lipsum(n=100000) }}", 'line 1: the word "lipsum" is unknown'),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(text: str, expected: str) -> None:
@@ -155,15 +163,29 @@ def test_what_a_lead_wrote_makes_no_facts() -> None:
 
 
 def test_what_fails_for_a_real_lead_is_said_in_the_shipped_words() -> None:
-    """An alert is worth more than its wording."""
+    """An alert is worth more than its wording; that it did not work is said below it."""
     templates, mistakes = read("{{ who }} {{ 1 / (rep | length - 4) }}")
     assert [] == mistakes
-    assert templates.say(AlertKind.BREACHED, {**SAMPLE, "rep": "four"}) is None
     lead = a_lead(rep="four")
     alert = Alert(lead.id, "100%", "x", AlertKind.BREACHED, lead.deadline, note="why")
     message = compose(alert, lead, None, "Demo", "", lead.deadline, "", templates)
     assert message.headline.startswith("Deadline missed: ")
-    assert "why" == message.note
+    failed = f"{BREACHED} fails for this lead (ZeroDivisionError), so these are the shipped words."
+    assert f"{failed}\nwhy" == message.note
+
+
+def test_what_a_lead_wrote_makes_no_template_endless() -> None:
+    """A loop over it that is harmless for the sample is stopped; and a template is never in the way of the alert."""
+    loop = "{% for a in asked %}" * 3 + "{% endfor %}" * 3
+    templates, mistakes = read("{{ who }}" + loop.replace("asked", "asked[:2000:40]"))
+    assert [] == mistakes
+    said = templates.say(AlertKind.BREACHED, {**SAMPLE, "asked": "x" * 100_000})
+    assert said is not None
+    assert (plainly(AlertKind.BREACHED, SAMPLE).headline, True) == (said.headline, "TooMuch" in said.note)
+    nothing, _ = read("{{ who if rep != 'four' }}")
+    said = nothing.say(AlertKind.BREACHED, {**SAMPLE, "rep": "four"})
+    assert said is not None
+    assert "says nothing of this lead" in said.note
 
 
 def test_the_least_that_is_told_holds_nothing_of_the_person() -> None:

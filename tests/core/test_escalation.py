@@ -348,3 +348,22 @@ def test_steps_of_one_instant_are_all_decided() -> None:
     change = escalate(lead(together, done=[]), TRIO, {}, Tally(), after(6))
     assert change is not None
     assert [("60%", ()), ("-4m", ())] == [(alert.step, alert.skipped_steps) for alert in change.alerts]
+
+
+def test_after_an_outage_a_reminder_is_not_all_that_is_left_of_a_breach() -> None:
+    """The highest step reminds the rep only; the manager of the skipped one hears, under the highest step's key."""
+    steps = (
+        PlannedStep("100%", after(10), alert=("manager",)),
+        PlannedStep("+1m", after(11), alert=("head-of-sales",)),
+        *(
+            PlannedStep(f"+5m{again}", after(15 + 5 * i), remind=("rep",))
+            for i, again in enumerate(("", "#2"))
+        ),
+    )
+    change = escalate(lead(steps, done=[]), TRIO, {}, Tally(), after(30))
+    assert change is not None
+    assert {"ana-slack": AlertKind.REMINDER, "head-of-sales": AlertKind.BREACHED} == told(change)
+    assert {("+5m#2", ("100%", "+1m", "+5m"))} == {(one.step, one.skipped_steps) for one in change.alerts}
+    later = escalate(lead(steps, done=["100%", "+1m", "+5m"]), TRIO, {}, Tally(), after(30))
+    assert later is not None
+    assert {"ana-slack": AlertKind.REMINDER} == told(later)

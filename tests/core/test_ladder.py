@@ -99,9 +99,24 @@ def test_a_team_without_addresses_or_levels_is_its_manager() -> None:
 
 
 def acknowledged(known: Lead, minutes: float) -> Lead:
-    change = record_response(known, response(ResponseKind.ACKNOWLEDGED, minutes), after(minutes))
+    """By whoever has it."""
+    said = replace(response(ResponseKind.ACKNOWLEDGED, minutes), by=known.rep or "somebody")
+    change = record_response(known, said, after(minutes))
     assert change is not None
     return change.lead
+
+
+def test_mine_from_a_rep_who_lost_the_lead_is_evidence_and_no_more() -> None:
+    """It is not theirs any more: what waits for the rep who has it comes when it was to come, and they may say it."""
+    passed_on = replace(lead(), rep="ben", reps_before=("ana",))
+    said = replace(response(ResponseKind.ACKNOWLEDGED, 5), by="ana")
+    change = record_response(passed_on, said, after(5))
+    assert change is not None
+    assert replace(passed_on, version=2, responses=(said,)) == change.lead
+    assert ["ben"] == [entry.details.get("has_it") for entry in change.history]
+    assert after(5) == acknowledged(change.lead, 5).acknowledged_at
+    back = replace(passed_on, rep="ana", reps_before=("ana", "ben"))
+    assert after(5) == acknowledged(back, 5).acknowledged_at
 
 
 def test_an_acknowledgement_holds_back_reminders_and_passing_on_but_no_alert() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from speed_to_lead.core.assignment import Assignment, Team
 from speed_to_lead.core.calendar import Calendar
-from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState, Response, ResponseKind
 from speed_to_lead.core.message import Message, compose, compose_system, span_text
 from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.submission import GenericLead
@@ -228,3 +228,26 @@ def test_a_message_about_the_system_has_no_lead() -> None:
 def test_span_text(span: timedelta, expected: str) -> None:
     """Two units at the most, cut and not rounded, never negative."""
     assert expected == span_text(span)
+
+
+@pytest.mark.parametrize(
+    ("said_by", "expected"),
+    [
+        ((), "Bo Berg has it now: "),
+        (("bo",), "Bo Berg is on it: "),
+        (("slack:UMANAGER",), "Somebody is on it: "),
+        (("bo", "ben"), "Bo Berg is on it: "),
+    ],
+)
+def test_who_is_on_it_is_who_said_so(said_by: tuple[str, ...], expected: str) -> None:
+    """A manager who presses is not the rep, and a rep who lost the lead before is not on it."""
+    responses = tuple(Response(ResponseKind.ACKNOWLEDGED, by, DEADLINE, DEADLINE) for by in said_by)
+    taken = replace(
+        LEAD,
+        responses=responses,
+        reps_before=("ben",),
+        acknowledged_at=DEADLINE if said_by else None,
+        state=LeadState.OPEN,
+    )
+    moved = Alert(taken.id, "moved-2", "managers", AlertKind.MOVED, DEADLINE)
+    assert compose(moved, taken, TEAM, "Demo", "", DEADLINE).headline.startswith(expected)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import speed_to_lead.destinations
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
-from speed_to_lead.destinations import KINDS, Channel, open_channel
+from speed_to_lead.destinations import KINDS, Channel, open_channel, why_unusable
 from speed_to_lead.destinations.console import block_of
 from speed_to_lead.destinations.email import mail
 from speed_to_lead.destinations.slack import payload as slack_payload
@@ -390,3 +390,23 @@ def test_a_hanging_destination_is_left_in_time(
     )
     hanging.join(5)
     assert [attempt.outcome for attempt in attempts] == [Outcome.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "why"),
+    [
+        ("email", {"to": "nobody"}, "option to holds something that is no e-mail address"),
+        ("pagerduty", {"routing_key_env": "A", "base_url": "events.example"}, "option base_url holds no address"),
+        ("opsgenie", {"key_env": "A", "team": ["a"]}, "option team holds no team's name"),
+        ("opsgenie", {"key_env": "A", "base_url": "x"}, "option base_url holds no address"),
+        ("sms", {"to": "+15551234567", "from": "+15557654321", "account_sid_env": "A", "auth_token_env": "A", "base_url": "x"}, "option base_url"),
+        ("slack", {"token_env": "A", "channel": "C1", "base_url": "x"}, "option base_url holds no address"),
+        ("slack", {"url_env": "A", "base_url": "https://slack.example/api"}, "option base_url means something with token_env only"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_options_is_found_where_no_variable_is_set(
+    kind: str, options: dict[str, Any], why: str
+) -> None:
+    """`config check` runs where the secrets are not."""
+    with httpx.Client() as http:
+        assert why in why_unusable(Destination("x", kind, options), http, {})

@@ -170,7 +170,7 @@ class Scene:
         lead, _ = flow.change_lead(
             self.place,
             lead_id,
-            lambda lead, now: record_response(lead, Response(kind, "ana", now, now), now),
+            lambda lead, now: record_response(lead, Response(kind, lead.rep or "ana", now, now), now),
         )
         self.check()
         return lead

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,12 +14,15 @@ import pytest
 from tests.servers import wait_until
 from tests.web.conftest import AUTHORIZED, LEAD, Web, route_all, web_on
 
+from speed_to_lead import flow
 from speed_to_lead.core.answer import Answer, Asked, link_token
 from speed_to_lead.core.delivery import Attempt, Outcome
-from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange, LeadState
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.destinations import presses
 from speed_to_lead.destinations.pagerduty import dedup_key
+from speed_to_lead.store import StoreUnavailable
+from speed_to_lead.web import answers
 from speed_to_lead.web.answers import MAX_BODY_BYTES, slack_refusal
 
 LINKS, SLACK, PAGERDUTY = "secret-of-the-links", "secret-of-the-slack-app", "secret-of-pagerduty"
@@ -214,6 +218,96 @@ def test_a_press_is_noted_once_for_the_rep_and_shown_to_everybody(
     assert content["replace_original"]
     assert ["header", "context"] == [block["type"] for block in content["blocks"]]
     assert f"Noted: answered by {rep.name}. The clock has stopped." == content["text"]
+
+
+BUTTONS = {
+    "type": "actions",
+    "elements": [{"type": "button", "action_id": f"answer:{one}"} for one in Answer],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("acknowledged", ["attempted", "not_a_lead", "pass_on"]),
+        ("attempted", []),
+        ("not_a_lead", []),
+        ("pass_on", []),
+    ],
+)
+def test_who_said_mine_can_still_say_answered(
+    here: Web, told: list[tuple[str, dict[str, Any]]], said: str, left: list[str]
+) -> None:
+    """The buttons that still mean something stay where they are."""
+    lead = new_lead(here)
+    press(here, lead, said, "U1", message={"blocks": [{"type": "header"}, BUTTONS]})
+    wait_until(lambda: bool(told), "Slack is told")
+    actions = [block for block in told[0][1]["blocks"] if block["type"] == "actions"]
+    assert [f"answer:{one}" for one in left] == [
+        one["action_id"] for block in actions for one in block["elements"]
+    ]
+
+
+def test_what_cannot_be_done_leaves_the_buttons(here: Web, told: list[tuple[str, dict[str, Any]]]) -> None:
+    """Nobody is left to pass it on to: the rep who has it can still say that it is answered, until it is."""
+    lead = new_lead(here)
+    reps = {rep.id for team in here.place.config.rulebook.teams.values() for rep in team.reps}
+    had_it = replace(lead, version=lead.version + 1, reps_before=tuple(sorted(reps - {lead.rep})))
+    here.place.store.leads.change([LeadChange(had_it)])
+    for _ in range(2):
+        press(here, lead, "pass_on", "U1", message={"blocks": [BUTTONS]}, at=str(time.time()))
+        wait_until(lambda: bool(told), "Slack is told")
+        answer_with(here, lead)
+    assert "nobody else can take it now" in told[0][1]["text"]
+    assert BUTTONS == told[0][1]["blocks"][0]
+    wait_until(lambda: len(told) == 2, "Slack is told again")
+    assert ["context"] == [block["type"] for block in told[1][1]["blocks"]]
+
+
+def answer_with(web: Web, lead: Lead) -> None:
+    said = {"kind": "connected", "by": lead.rep}
+    assert 200 == web.http.post(f"/v1/leads/{lead.id}/responses", json=said, headers=AUTHORIZED).status_code
+
+
+def test_a_rep_who_lost_the_lead_holds_nothing_back_by_saying_mine(here: Web) -> None:
+    """It is kept as evidence, the page says who has it, and the new rep's reminders come when they were to come."""
+    lead = new_lead(here)
+    assert 200 == here.http.post(link(lead), data={"answer": "pass_on"}).status_code
+    passed = now_of(here, lead)
+    page = here.http.post(link(lead), data={"answer": "acknowledged"})
+    changed = now_of(here, lead)
+    assert "has it now, and nothing waits for" in page.text
+    assert (None, passed.steps, passed.next_at) == (changed.acknowledged_at, changed.steps, changed.next_at)
+    assert [lead.rep] == [one.by for one in changed.responses]
+    assert 200 == here.http.post(link(passed), data={"answer": "acknowledged"}).status_code
+    assert now_of(here, lead).acknowledged_at is not None
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_slack_is_answered_in_time_also_by_a_slow_store(
+    here: Web, told: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    """Within its three seconds; what came of it is shown in the message, once it is known."""
+    lead, real = new_lead(here), flow.answer
+    may_go_on = threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        may_go_on.wait(10)
+        if is_away:
+            raise StoreUnavailable("away")
+        return real(*arguments)
+
+    monkeypatch.setattr(flow, "answer", slow)
+    monkeypatch.setattr(answers, "SLACK_SECONDS", 0.1)
+    began = time.monotonic()
+    assert 200 == press(here, lead, "attempted", "U1", message={"blocks": [BUTTONS]}).status_code
+    assert 3 > time.monotonic() - began
+    assert [] == told
+    may_go_on.set()
+    wait_until(lambda: bool(told), "Slack is told")
+    text, first = told[0][1]["text"], told[0][1]["blocks"][0]
+    assert ("could not be noted" in text, BUTTONS == first) == (is_away, is_away)
+    assert (LeadState.OPEN if is_away else LeadState.ANSWERED) == now_of(here, lead).state
 
 
 def test_the_same_press_to_pass_on_passes_on_once(here: Web, told: list[tuple[str, dict[str, Any]]]) -> None:

@@ -10,16 +10,18 @@ an alert is worth more than its wording.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from speed_to_lead.config.mistakes import Notes, hint
 from speed_to_lead.core.lead import AlertKind
-from speed_to_lead.core.wording import SOMEBODY, WORDS, Said
+from speed_to_lead.core.submission import LEAD_FIELDS, PHONE_E164
+from speed_to_lead.core.wording import SOMEBODY, WORDS, Said, plainly
 
 if TYPE_CHECKING:
     from jinja2 import Template, nodes
@@ -37,7 +39,7 @@ SHIPPED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "templates/assigned.txt": "c500106c5a9e3136",
         "templates/breached.txt": "54490e4d587a9546",
-        "templates/moved.txt": "051605745fa639f7",
+        "templates/moved.txt": "99629df99a76f480",
         "templates/nurtured.txt": "add0c439ac480ae0",
         "templates/reassigned.txt": "48dee4d85c4f2f76",
         "templates/reminder.txt": "67252e8353b5524e",
@@ -46,6 +48,9 @@ SHIPPED: Final[Mapping[str, str]] = MappingProxyType(
 #: A page of text: more is cut by every destination anyway.
 MOST_BYTES: Final = 20_000
 MOST_SAID: Final = 20_000
+#: Lines that one may work through for one alert. A loop in a loop in a loop must not hold a courier, or the start.
+MOST_LINES: Final = 50_000
+MOST_POWER: Final = 64
 
 _FACT: Final = re.compile(r"(?P<label>[^\s:][^:\n]{0,49}):(?:\s+(?P<value>.*))?\Z", re.DOTALL)
 #: In place of a line break inside a value, until the lines are told apart.
@@ -69,7 +74,7 @@ SAMPLE: Final[Mapping[str, Any]] = MappingProxyType(
         "due": "overdue by 60 s",
         "missed": "60%",
         "state": "open",
-        "acknowledged": False,
+        "acknowledged": "",
         "fields": MappingProxyType({"email": "sam@example.com", "company": "Example Ltd", "country": "GB"}),
         "custom": MappingProxyType({"budget": "10k"}),
     }
@@ -86,6 +91,10 @@ SPARSE: Final[Mapping[str, Any]] = MappingProxyType(
 )
 
 
+#: What may be asked of `fields`: a mapping's own ways to be asked included.
+_FIELDS: Final = frozenset((*LEAD_FIELDS, PHONE_E164, "get", "items", "keys", "values"))
+
+
 @dataclass(frozen=True)
 class Templates:
     """The wordings there are, compiled."""
@@ -93,15 +102,22 @@ class Templates:
     by_kind: Mapping[AlertKind, "Template"] = field(default_factory=dict)
 
     def say(self, kind: AlertKind, words: Mapping[str, Any]) -> Said | None:
-        """What the template of this kind says of the lead; None where there is none, or nothing came of it."""
+        """What the template of this kind says of the lead; None where there is none.
+
+        Where it fails for this lead, the shipped words, and a note that says so.
+        """
         template = self.by_kind.get(kind)
         if template is None:
             return None
         try:
-            said = said_in(template.render(words))
-        except Exception:  # noqa: BLE001 - a template is a program of somebody else's
-            return None
-        return said if said.headline else None
+            said = said_in(_rendered(template, words))
+        except Exception as error:  # noqa: BLE001 - a template is a program of somebody else's
+            why = f"fails for this lead ({type(error).__name__})"
+        else:
+            if said.headline:
+                return said
+            why = "says nothing of this lead"
+        return replace(plainly(kind, words), note=f"{template.name} {why}, so these are the shipped words.")
 
 
 def read_templates(texts: Mapping[str, bytes | None], notes: Notes) -> Templates:
@@ -142,7 +158,24 @@ def _environment() -> "ImmutableSandboxedEnvironment":
     from jinja2 import ChainableUndefined  # noqa: PLC0415 - most configs need none of it
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
-    return ImmutableSandboxedEnvironment(
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Jinja's, in which no calculation is endless either."""
+
+        intercepted_binops = frozenset(("*", "**"))
+
+        def call_binop(self, context: object, operator: str, left: Any, right: Any) -> Any:
+            if operator == "**":
+                too_large = max(abs(left), abs(right)) > MOST_POWER
+            else:
+                sizes = [len(one) if hasattr(one, "__len__") else abs(one) for one in (left, right)]
+                too_large = (
+                    any(hasattr(one, "__len__") for one in (left, right)) and sizes[0] * sizes[1] > MOST_SAID
+                )
+            if too_large:
+                raise TooMuch("what it calculates is too large")
+            return super().call_binop(context, operator, left, right)  # type: ignore[arg-type]
+
+    environment = Sandbox(
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
@@ -150,6 +183,33 @@ def _environment() -> "ImmutableSandboxedEnvironment":
         finalize=_on_one_line,
         cache_size=0,
     )
+    del environment.globals["lipsum"]  # filling for drafts, as long as one likes
+    return environment
+
+
+class TooMuch(Exception):
+    """A template works longer than any alert is worth."""
+
+
+def _rendered(template: "Template", words: Mapping[str, Any]) -> str:
+    """What the template makes of the words. Raises TooMuch, and whatever the template raises."""
+    lines = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != template.name:
+            return None
+        lines += event == "line"
+        if lines > MOST_LINES:
+            raise TooMuch(f"it works through more than {MOST_LINES} lines; is there a loop in a loop?")
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        return template.render(words)
+    finally:
+        sys.settrace(before)
 
 
 def _on_one_line(value: object) -> str:
@@ -193,6 +253,9 @@ def _unknown_words(name: str, tree: "nodes.Template", notes: Notes) -> bool:
     unknown = [one for one in tree.find_all(nodes.Name) if one.ctx == "load" and one.name not in known]
     for one in unknown:
         notes.add(name, f"line {one.lineno}", f'the word "{one.name}" is unknown; {hint(one.name, WORDS)}')
+    no_fields = [(part, named) for part, named in _fields_asked(tree) if named not in _FIELDS]
+    for part, named in no_fields:
+        notes.add(name, f"line {part.lineno}", f'no lead has the field "{named}"; {hint(named, LEAD_FIELDS)}')
     inner = [one for one in tree.find_all(nodes.Getattr) if one.attr.startswith("_")]
     for part in inner:
         notes.add(
@@ -200,7 +263,23 @@ def _unknown_words(name: str, tree: "nodes.Template", notes: Notes) -> bool:
             f"line {part.lineno}",
             f'"{part.attr}" is no part of a word; a template sees words, not the program behind them',
         )
-    return bool(unknown or inner)
+    return bool(unknown or no_fields or inner)
+
+
+def _fields_asked(tree: "nodes.Template") -> "Iterator[tuple[nodes.Expr, str]]":
+    """Where it asks for a field of the lead by its name, and for which."""
+    from jinja2 import nodes  # noqa: PLC0415
+
+    for one in tree.find_all(nodes.Getattr):
+        if isinstance(one.node, nodes.Name) and one.node.name == "fields":
+            yield one, one.attr
+    for item in tree.find_all(nodes.Getitem):
+        if (
+            isinstance(item.node, nodes.Name)
+            and item.node.name == "fields"
+            and isinstance(item.arg, nodes.Const)
+        ):
+            yield item, str(item.arg.value)
 
 
 def _works(name: str, template: "Template", notes: Notes) -> bool:
@@ -210,7 +289,7 @@ def _works(name: str, template: "Template", notes: Notes) -> bool:
         (SPARSE, 'a lead without anything personal (detail = "minimal")'),
     ):
         try:
-            said = said_in(template.render(words))
+            said = said_in(_rendered(template, words))
         except Exception as error:  # noqa: BLE001 - a template is a program of somebody else's
             line = _line_of(error, name)
             place = f"line {line}" if line else ""

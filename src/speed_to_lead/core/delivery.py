@@ -168,7 +168,7 @@ def told_of_disabled(
     reps = [rep.name for team in concerned for rep in team.reps if rep.notify == destination]
     whose = f" By it hear: {', '.join(dict.fromkeys(reps))}." if reps else ""
     note = (
-        f"{destination} refuses for ever ({why}), so nothing is sent there for an hour; managers and {fallback_destination} "
+        f"{destination} refuses for ever ({why}), so nothing is sent there for an hour; teams' managers and {fallback_destination} "
         f"are told instead.{whose} Mend it, try it (speed-to-lead alerts test {destination}), then: speed-to-lead alerts "
         "redrive --all-dead"
     )

@@ -108,9 +108,13 @@ def _decide_steps(
 ) -> tuple[tuple[Alert, ...], list[HistoryEntry]]:
     """The alerts of the highest due instant, and a line of history for each step that stands there.
 
-    Usually that is one step. Steps of the same instant are all decided: none was late, so none is skipped.
+    Usually that is one step. Steps of the same instant are all decided: none was late, so none is skipped. Where they
+    alert nobody (a reminder to the rep that comes after the breach), whoever a skipped step was to alert hears as well.
     """
     highest = [step for step in due if step.at == due[-1].at]
+    if not any(step.alert for step in highest):
+        unheard = next((step.alert for step in reversed(due) if step.alert), ())
+        highest[-1] = highest[-1]._replace(alert=unheard)
     skipped = tuple(step.name for step in due if step.at < due[-1].at)
     passing_on = next((step for step in highest if step.reassign), highest[-1])
     alerts: tuple[Alert, ...] = ()

@@ -146,9 +146,11 @@ def compose_digest(
     for lead in sorted(leads, key=lambda lead: lead.received_at):
         words = words_of(alert, lead, teams.get(lead.team), "", now, detail)
         who, waiting = words["person"] or words["who"], words["waiting"]
-        oldest = oldest or (f"{_short(who, _NAME_LIMIT)}, waiting {waiting}" if waiting else "")
+        # Ids of ours have 23 characters; one that another program made has room at the name's cost.
+        name = _short(who, max(_NAME_LIMIT - max(len(lead.id) - 23, 0), 6))
+        oldest = oldest or (f"{name}, waiting {waiting}" if waiting else "")
         due = words["due"] if waiting else "to nurture"
-        told[lead.id] = f"{_short(who, _NAME_LIMIT)}, {due}, {_short(words['rep'], _REP_LIMIT)} has it"
+        told[lead.id] = f"{name}, {due}, {_short(words['rep'], _REP_LIMIT)} has it"
     count = len(alert.members)
     lines = [f"{words} ({lead_id})" for lead_id, words in told.items()]
     groups = [lines[start : start + _LEADS_A_FACT] for start in range(0, len(lines), _LEADS_A_FACT)]

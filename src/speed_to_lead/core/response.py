@@ -62,6 +62,11 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     history: tuple[HistoryEntry, ...] = ()
     details: dict[str, object] = {"by": response.by, "at": to_iso(response.at), "via": response.via}
     if not response.kind.stops_clock:
+        if was_passed_on_from(
+            lead, response.by
+        ):  # evidence, and nothing that waits for the rep who has it now
+            details["has_it"] = lead.rep
+            return LeadChange(changed, (HistoryEntry(now, f"lead.{response.kind}", details),))
         changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
         if lead.is_open and lead.acknowledged_at is None:  # saying "mine" again and again holds nothing back
             changed, held = held_back(changed, at)
@@ -77,6 +82,11 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
             counters["breaches"] = 1
     entry = HistoryEntry(now, f"lead.{response.kind}", details)
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
+
+
+def was_passed_on_from(lead: Lead, by: str) -> bool:
+    """Whether it was that rep's and is somebody else's now: their "mine" comes too late to be one."""
+    return by in lead.reps_before and by != lead.rep
 
 
 def close_lead(lead: Lead, reason: str, by: str, now: datetime) -> LeadChange | None:

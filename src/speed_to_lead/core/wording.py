@@ -68,7 +68,7 @@ def words_of(
         "due": _due_text(lead, now),
         "missed": ", ".join(alert.skipped_steps),
         "state": lead.state.value,
-        "acknowledged": lead.acknowledged_at is not None,
+        "acknowledged": _who_is_on_it(lead, team),
         "who": SOMEBODY,
         "fields": _NOTHING,
         "custom": _NOTHING,
@@ -111,9 +111,9 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "due": "how much time is left, or by how much it is overdue, or what the lead is meanwhile",
         "missed": "the steps that were missed in an outage",
         "state": "open, answered or closed",
-        "acknowledged": "whether somebody said that it is theirs",
+        "acknowledged": "who said that it is theirs; nothing where nobody did",
         "fields": "every field of the lead, such as fields.country",
-        "custom": "whatever else the form sent, such as custom.budget",
+        "custom": "whatever else the form sent, such as custom.plan",
     }
 )
 
@@ -158,8 +158,24 @@ def _moved_headline(words: Mapping[str, Any]) -> str:
         return f"Answered after {words['waiting']}: {words['who']}"
     if words["state"] == LeadState.CLOSED:
         return f"Closed: {words['who']}"
-    deed = "is on it" if words["acknowledged"] else "has it now"
-    return f"{words['rep']} {deed}: {words['who']}, {words['due']}"
+    has_it = f"{words['acknowledged']} is on it" if words["acknowledged"] else f"{words['rep']} has it now"
+    return f"{has_it}: {words['who']}, {words['due']}"
+
+
+def _who_is_on_it(lead: Lead, team: Team | None) -> str:
+    """Who said "mine" of the lead as it is now, by name where it is one of the team; "" where nobody did."""
+    if lead.acknowledged_at is None:
+        return ""
+    by = next(
+        (
+            one.by
+            for one in reversed(lead.responses)
+            if not one.kind.stops_clock and (one.by == lead.rep or one.by not in lead.reps_before)
+        ),
+        "",
+    )
+    known = team.rep(by) if team else None
+    return known.name if known else "Somebody"
 
 
 def span_text(span: timedelta) -> str:

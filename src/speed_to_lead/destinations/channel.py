@@ -48,7 +48,8 @@ def always(destination: Destination) -> bool:  # noqa: ARG001
 class Kind:
     """One kind of destination: the keys it takes in `alerts.toml`, and how to open a channel.
 
-    `open` raises DestinationError where the options or the environment make sending impossible. `follows_leads` says
+    `open` raises DestinationError where the options or the environment make sending impossible; it looks at the options
+    first, so that a mistake in them is found where no variable is set (`config check`). `follows_leads` says
     of a destination whether what it was told of a lead can be brought up to date as the lead moves.
     """
 

@@ -161,13 +161,13 @@ def open_email(
 ) -> Channel:
     """A channel to the server named; raises DestinationError where server or addresses cannot be used."""
     name = environment_name(destination, "smtp_url_env", "SMTP_URL")
-    server = server_of(value_from_environment(destination, "smtp_url_env", environment, "SMTP_URL"), name)
     to = destination.options.get("to")
     given = [to] if isinstance(to, str) else to
     if not isinstance(given, (list, tuple)) or not given:
         raise DestinationError("option to names no recipient")
     recipients = tuple(_mailbox(recipient, "to")[1] for recipient in given)
     sender = formataddr(_mailbox(destination.options.get("from", DEFAULT_FROM), "from"))
+    server = server_of(value_from_environment(destination, "smtp_url_env", environment, "SMTP_URL"), name)
     return EmailChannel(server, sender, recipients)
 
 

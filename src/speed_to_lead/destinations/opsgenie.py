@@ -101,14 +101,15 @@ class OpsgenieChannel:
 
 def open_opsgenie(destination: Destination, http: httpx.Client, environment: Mapping[str, str]) -> Channel:
     """A channel to the integration named; raises DestinationError where its key is missing or an option is none."""
+    base_url = base_url_of(destination, BASE_URL)
+    team = text_option(destination, "team", _TEAM, "team's name") if "team" in destination.options else ""
     key = value_from_environment(destination, "key_env", environment)
     if not key.isascii() or not key.isprintable():
         name = environment_name(destination, "key_env")
         raise DestinationError(
             f"environment variable {name} holds no API key: those are letters, digits and dashes"
         )
-    team = text_option(destination, "team", _TEAM, "team's name") if "team" in destination.options else ""
-    return OpsgenieChannel(http, base_url_of(destination, BASE_URL), key, team)
+    return OpsgenieChannel(http, base_url, key, team)
 
 
 def alias_of(message: Message) -> str:

@@ -90,8 +90,9 @@ class PagerDutyChannel:
 
 def open_pagerduty(destination: Destination, http: httpx.Client, environment: Mapping[str, str]) -> Channel:
     """A channel to the integration named; raises DestinationError where its key is missing or the address is none."""
+    base_url = base_url_of(destination, BASE_URL)
     key = value_from_environment(destination, "routing_key_env", environment)
-    return PagerDutyChannel(http, f"{base_url_of(destination, BASE_URL)}/v2/enqueue", key)
+    return PagerDutyChannel(http, f"{base_url}/v2/enqueue", key)
 
 
 def action_of(message: Message) -> str:

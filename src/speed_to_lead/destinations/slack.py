@@ -167,13 +167,18 @@ class SlackBotChannel:
 def open_slack(destination: Destination, http: httpx.Client, environment: Mapping[str, str]) -> Channel:
     """A channel to the webhook or the channel named; raises DestinationError where address, token or name is missing or none."""
     if "token_env" not in destination.options:
+        if "base_url" in destination.options:
+            raise DestinationError(
+                "option base_url means something with token_env only; a webhook's address is whole"
+            )
         return SlackChannel(http, url_from_environment(destination, "url_env", environment))
     posts_to = text_option(destination, "channel", _CHANNEL, "channel's id or name such as C0123456789")
+    base_url = base_url_of(destination, BASE_URL)
     token = value_from_environment(destination, "token_env", environment)
     if not token.isascii() or not token.isprintable():
         name = environment_name(destination, "token_env")
         raise DestinationError(f"environment variable {name} holds no token: a bot's begins with xoxb-")
-    return SlackBotChannel(http, base_url_of(destination, BASE_URL), token, posts_to)
+    return SlackBotChannel(http, base_url, token, posts_to)
 
 
 def keeps_messages(destination: Destination) -> bool:

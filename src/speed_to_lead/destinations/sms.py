@@ -83,6 +83,7 @@ def open_sms(destination: Destination, http: httpx.Client, environment: Mapping[
     """A channel to the number named; raises DestinationError where a number or a secret is none."""
     recipient = text_option(destination, "to", _NUMBER, "number such as +15551234567")
     sender = text_option(destination, "from", _SENDER, "number, name of a sender or messaging service (MG…)")
+    base_url = base_url_of(destination, BASE_URL)
     sid = value_from_environment(destination, "account_sid_env", environment)
     if not _SID.fullmatch(sid):
         name = environment_name(destination, "account_sid_env")
@@ -91,7 +92,7 @@ def open_sms(destination: Destination, http: httpx.Client, environment: Mapping[
         )
     token = value_from_environment(destination, "auth_token_env", environment)
     proof = base64.b64encode(f"{sid}:{token}".encode("utf-8", "replace")).decode()
-    url = f"{base_url_of(destination, BASE_URL)}/2010-04-01/Accounts/{sid}/Messages.json"
+    url = f"{base_url}/2010-04-01/Accounts/{sid}/Messages.json"
     return SmsChannel(http, url, f"Basic {proof}", recipient, sender)
 
 

@@ -255,7 +255,12 @@ def _is_settled_unsent(place: Workplace, hand: InHand, disabled: Disabled | None
     elif why := _why_not_again(place, alert):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
     elif until := _quiet_until(place, alert, now):
-        details = {"step": alert.step, "to": alert.destination, "until": to_iso(until)}
+        details = {
+            "step": alert.step,
+            "to": alert.destination,
+            "kind": alert.kind.value,
+            "until": to_iso(until),
+        }
         entry = HistoryEntry(now, "alert.held", details)
         _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
     elif why := _why_disabled(disabled, now) or _why_in_vain(place, hand, now):
@@ -461,7 +466,11 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         message = _digest(place, alert, now)
     elif alert.kind.is_about_system:
         message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-    elif lead is None or not (lead.is_open or _is_told_all_the_same(place, alert)):
+    elif (
+        lead is None
+        or not (lead.is_open or _is_told_all_the_same(place, alert))
+        or _is_said_by_a_later_one(place, alert)
+    ):
         return None
     else:
         message = _about(place, alert, lead, now)
@@ -480,6 +489,28 @@ def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
         and place.follows_leads(alert.destination)
         and place.channel(alert.destination).recognises_repeats
     )
+
+
+def _is_said_by_a_later_one(place: Workplace, alert: Alert) -> bool:
+    """Whether one of the same kind was held back after it for the same quiet hours: it would say the same of the lead.
+
+    So a reminder that came again and again through the night is one in the morning.
+    """
+    destination = place.config.destinations.get(alert.destination)
+    if destination is None or destination.quiet_outside is None or alert.attempts > 1:
+        return False
+    until = None
+    for entry in place.store.leads.history(alert.lead_id):
+        held = entry.details
+        if entry.event != "alert.held" or (held.get("to"), held.get("kind")) != (
+            alert.destination, alert.kind.value,
+        ):  # fmt: skip
+            continue
+        if held.get("step") == alert.step:
+            until = held.get("until")
+        elif until is not None and held.get("until") == until:
+            return True
+    return False
 
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:

@@ -7,6 +7,7 @@
 None needs a key: the signature is what opens it. Without its secret in the settings each refuses everybody.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -30,7 +31,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.answer import Answer, Asked, UnusableLink, read_token, secrets_of
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.message import span_text
-from speed_to_lead.core.response import ImpossibleChange
+from speed_to_lead.core.response import ImpossibleChange, was_passed_on_from
 from speed_to_lead.destinations.presses import PressedMessages
 from speed_to_lead.settings import Settings
 from speed_to_lead.web.errors import Refused, error_answer
@@ -41,8 +42,11 @@ log = structlog.get_logger()
 
 #: Slack's own bound, on both sides of now.
 SLACK_WINDOW: Final = timedelta(minutes=5)
+#: Slack shows its reader a failure where a press is not answered within three seconds; it is noted all the same.
+SLACK_SECONDS: Final = 2.0
 #: A press comes with its whole message, which has some 20 KiB.
 MAX_BODY_BYTES: Final = 256 * 1024
+_NOT_NOTED: Final = "This could not be noted just now. Please press again in a minute."
 _NOTED_BEFORE: Final = "That was noted before; nothing has changed."
 ACTION_PREFIX: Final = "answer:"
 
@@ -98,8 +102,8 @@ class _Answers:
                 400, "Nothing was said, so nothing was changed. Go back and press one of the buttons."
             )
         by = asked.rep or "link"
-        status, sentence = await run_in_threadpool(self._say, asked, Answer(said), by, "link")
-        return _page(status, sentence)
+        told = await run_in_threadpool(self._say, asked, Answer(said), by, "link")
+        return _page(told.status, told.sentence)
 
     async def slack(self, request: Request) -> Response:
         """A press: verified, noted, answered with 200; then the message is changed for everybody."""
@@ -115,13 +119,13 @@ class _Answers:
             return Response()
         by = self._rep_of_slack(press.user) or f"slack:{press.user}"
         asked = Asked(press.lead_id, press.rep)
-        status, sentence = await run_in_threadpool(
-            self._say, asked, press.answer, by, "slack", press.name, press.at
+        noting = asyncio.ensure_future(
+            run_in_threadpool(self._say, asked, press.answer, by, "slack", press.name, press.at)
         )
-        log.info("slack.pressed", lead_id=press.lead_id, answer=press.answer.value, status=status)
-        if sentence == _NOTED_BEFORE:  # the message says what it was
-            return Response()
-        return Response(background=BackgroundTask(self._tell_slack, press, sentence))
+        await asyncio.wait({noting}, timeout=SLACK_SECONDS)
+        if noting.done() and noting.exception() is not None:
+            await noting  # Slack shows its reader that it failed
+        return Response(background=BackgroundTask(self._tell_slack, press, noting))
 
     async def pagerduty(self, request: Request) -> Response:
         """What somebody did with an incident. What a rule or our own resolve did is no answer."""
@@ -132,22 +136,24 @@ class _Answers:
         if known is None:
             return JSONResponse({"result": "ignored"})
         lead_id, said, who, name = known
-        status, sentence = await run_in_threadpool(
+        told = await run_in_threadpool(
             self._say, Asked(lead_id, ""), said, f"pagerduty:{who}", "pagerduty", name
         )
-        log.info("pagerduty.told", lead_id=lead_id, answer=said.value, status=status)
-        return JSONResponse({"result": sentence})
+        log.info("pagerduty.told", lead_id=lead_id, answer=said.value, status=told.status)
+        return JSONResponse({"result": told.sentence})
 
     def _say(
         self, asked: Asked, said: Answer, by: str, via: str, evidence: str = "", at: datetime | None = None
-    ) -> tuple[int, str]:
-        """The status and the sentence for whoever said it. Raises StoreUnavailable."""
+    ) -> "_Told":
+        """What whoever said it is told. Raises StoreUnavailable."""
         try:
             lead, is_changed = flow.answer(self.place, asked, said, by, via, evidence, at)
         except flow.UnknownLead:
-            return 404, "This lead is not kept any more."
+            return _Told(404, "This lead is not kept any more.")
         except ImpossibleChange as impossible:
-            return 409, f"Not done: {impossible}."
+            known = self.place.store.leads.get(asked.lead_id)
+            left = frozenset(Answer) if known and known.is_open else frozenset[Answer]()
+            return _Told(409, f"Not done: {impossible}.", left)
         name = self._name_of(by)
         sentences = {
             Answer.ACKNOWLEDGED: f"Noted: {name} is on it. The clock runs until it is answered.",
@@ -155,7 +161,14 @@ class _Answers:
             Answer.NOT_A_LEAD: f"Closed by {name}: not a lead.",
             Answer.PASS_ON: f"Passed on by {name}: {self._name_of(lead.rep or '')} has it now.",
         }
-        return 200, sentences[said] if is_changed else _NOTED_BEFORE
+        if said is Answer.ACKNOWLEDGED and was_passed_on_from(lead, by):
+            sentences[said] = (
+                f"Noted, but {self._name_of(lead.rep or '')} has it now, and nothing waits for {name}."
+            )
+        # What is passed on is asked of somebody else, in a message of its own.
+        is_over = not lead.is_open or said is Answer.PASS_ON
+        left = frozenset[Answer]() if is_over else frozenset(Answer) - {said}
+        return _Told(200, sentences[said] if is_changed else _NOTED_BEFORE, left)
 
     def _about(self, lead: Lead) -> str:
         """What the page says of a lead: enough to know which, and nothing about the person."""
@@ -178,10 +191,30 @@ class _Answers:
     def _reps(self) -> list[Any]:
         return [rep for team in self.place.config.rulebook.teams.values() for rep in team.reps]
 
-    def _tell_slack(self, press: "_Press", sentence: str) -> None:
-        """Change the message for everybody."""
-        attempt = self._messages.change(press.response_url, press.blocks, sentence, self.clock())
+    async def _tell_slack(self, press: "_Press", noting: "asyncio.Future[_Told]") -> None:
+        """Change the message for everybody, once it is known what came of the press."""
+        try:
+            told = await noting
+        except Exception as error:  # noqa: BLE001 - whatever it was, who pressed must hear that it was in vain
+            log.warning("slack.not_noted", lead_id=press.lead_id, error=type(error).__name__)
+            told = _Told(503, _NOT_NOTED, frozenset(Answer))
+        log.info("slack.pressed", lead_id=press.lead_id, answer=press.answer.value, status=told.status)
+        if told.sentence == _NOTED_BEFORE:  # the message says what it was
+            return
+        left = {f"{ACTION_PREFIX}{answer}" for answer in told.left}
+        attempt = await run_in_threadpool(
+            self._messages.change, press.response_url, press.blocks, told.sentence, self.clock(), left
+        )
         log.info("slack.told", lead_id=press.lead_id, outcome=attempt.outcome.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is said to whoever answered; `left` is what may still be said of the lead where it was said."""
+
+    status: int
+    sentence: str
+    left: frozenset[Answer] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
