@@ -150,11 +150,17 @@ def test_what_an_answer_means(
         *((kind, 404, "{}", False) for kind in ("pagerduty", "opsgenie", "sms", "slack")),
         ("slack", 404, "no_service", True),
         ("slack", 403, "invalid_token", True),
-        ("slack", 403, "action_prohibited", False),
+        ("slack", 403, "action_prohibited", True),
         ("slack", 200, '{"ok":false,"error":"token_revoked"}', True),
         ("slack", 200, '{"ok":false,"error":"invalid_blocks"}', False),
         ("slack", 200, '{"ok":false,"error":"fatal_error"}', False),
-        ("sms", 400, TWILIO.format(21610), False),
+        ("slack", 200, '{"ok":false,"error":"restricted_action_read_only_channel"}', True),
+        ("sms", 400, TWILIO.format(21610), True),
+        ("sms", 400, TWILIO.format(21211), True),
+        ("sms", 404, TWILIO.format(20404), True),
+        ("sms", 400, TWILIO.format(21617), False),
+        ("sms", 429, TWILIO.format(20429), False),
+        ("sms", 400, '{"code":[]}', False),
     ],
 )
 def test_which_refusals_are_the_destinations_own(
@@ -306,6 +312,24 @@ def test_discord_gets_an_embed_that_mentions_nobody(
     assert "\\@everyone \\<\\@123\\> \\[Click\\]\\(https\\://evil.example\\)" == first["value"]
     assert "\N{EM DASH}" == second["value"]
     assert "lead lead-42 · step 100%" == embed["footer"]["text"]
+
+
+@pytest.mark.parametrize("written", ["*", "_", "<", "@", "&", "é", "😀", "👩‍👩‍👧", "\u202e<!channel>"])
+def test_discord_refuses_nothing_for_its_length(
+    http: httpx.Client, far_side: FarSide, message: Message, now: datetime, written: str
+) -> None:
+    """Within its limits also where every character of a title needs a backslash, and cut with a note."""
+    headline, facts = f"Deadline missed: {written * 20_000}", (("Asked", written * 20_000),) * 12
+    channel_to("discord", http, far_side).send(replace(message, headline=headline, facts=facts), now)
+    (embed,) = sent(far_side)["embeds"]
+    lengths = [
+        len(embed["title"]),
+        len(embed["description"]),
+        *(len(one["value"]) for one in embed["fields"]),
+    ]
+    assert (True, True) == (lengths[0] <= 256, max(lengths) <= 1024), lengths
+    assert sum(lengths) <= 6000
+    assert CUT.split(";", 1)[0] in embed["description"]
 
 
 def moves(message: Message) -> list[Message]:

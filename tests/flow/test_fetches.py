@@ -9,13 +9,19 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import Scene
 
 from speed_to_lead import flow
-from speed_to_lead.core.lead import Lead
+from speed_to_lead.auditor import Auditor
+from speed_to_lead.core.lead import AlertKind, Lead
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.destinations import get
 from speed_to_lead.flow.fetches import GIVE_UP_AFTER
+from speed_to_lead.spellings import SPELLINGS
+from speed_to_lead.store.memory import MemoryStore
 
 FORM = Form(
     "ads", "meta", "none", source="demo_request", api_token_env="API", api_url="https://graph.test/v1"
@@ -69,6 +75,17 @@ def ask(scene: Scene, api: GraphApi) -> Callable[[], None]:
         assert place.store.operations.ledger().difference == 0
 
     return tick
+
+
+def lose_alert(scene: Scene, key: str) -> None:
+    """Damage the store as nothing of ours does."""
+    within = scene.store.within  # type: ignore[attr-defined]
+    if isinstance(within, MemoryStore):
+        del within.leads._state.alerts[key]
+    else:
+        server = within.server
+        server.client.hdel(server.keys.alerts, key)
+        server.client.zrem(server.keys.outbox(key.rpartition(":")[2]), key)
 
 
 def add(scene: Scene, body: bytes, submission_id: str = "s1") -> None:
@@ -146,6 +163,34 @@ def test_a_lead_is_routed_without_and_completed_later(
     assert [touch.submission_id for touch in leads(scene)[0].touches] == ["s3"]
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_who_hears_that_a_lead_is_complete_hears_it_once(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], *, is_lost: bool
+) -> None:
+    """The auditor knows the alert again by its step: delivered it is not told again; lost, it is told under its own key."""
+    add(scene, delivery(7))
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    scene.deliver()
+    api.known["7"] = "ana@example.com"
+    scene.clock.advance(timedelta(minutes=2))
+    ask()
+    (key,) = [name for name in scene.waiting() if ":completed:" in name]
+    if is_lost:
+        lose_alert(scene, key)
+    else:
+        scene.deliver()
+    auditor = Auditor(scene.place)
+    for _ in range(2):
+        auditor.tick(1e9)
+        scene.clock.advance(timedelta(seconds=6))
+    assert ({"alert_lost": 1} if is_lost else {}) == auditor.acted_on
+    assert ([key] if is_lost else []) == scene.waiting()
+    found = [alert.kind for alert, _ in scene.store.outbox.waiting(99)]
+    assert ([AlertKind.REMINDER] if is_lost else []) == found
+
+
 def test_the_same_delivery_is_one_lead(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:
     """Before, while and after it is asked for."""
     api.known["7"] = "ana@example.com"
@@ -187,6 +232,105 @@ def test_a_person_with_another_open_lead_keeps_that_one(
     by_id = {lead.id: lead for lead in leads(scene)}
     assert (by_id["s1"].is_open, by_id["s1"].closed_reason) == (False, "same_person")
     assert (by_id["s2"].is_open, [touch.submission_id for touch in by_id["s2"].touches]) == (True, ["s1"])
+
+
+def use(scene: Scene, rules: Rulebook) -> None:
+    scene.place.config = replace(scene.place.config, rulebook=rules)
+
+
+def incomplete(scene: Scene, ask: Callable[[], None], leadgen_id: int = 7) -> Lead:
+    """The lead of somebody of whom only ids are known, routed after its minute."""
+    add(scene, delivery(leadgen_id), f"ids-{leadgen_id}")
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    return scene.lead(f"ids-{leadgen_id}")
+
+
+def told(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], email: str = "kim@acme.example", leadgen_id: int = 7
+) -> Lead:
+    """The lead after its tool has told who that is."""
+    api.known[str(leadgen_id)] = email
+    scene.clock.advance(timedelta(minutes=5))
+    ask()
+    return scene.lead(f"ids-{leadgen_id}")
+
+
+def test_a_person_who_was_silent_for_too_long_is_somebody_new(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """Their old lead is closed, as for any submission, and the one that was routed without goes on."""
+    use(scene, replace(scene.place.config.rulebook, same_person_within=timedelta(days=30)))
+    old = scene.routed(email="kim@acme.example")
+    scene.clock.advance(timedelta(days=31))
+    own = incomplete(scene, ask)
+    assert own.rep != old.rep
+    own = told(scene, api, ask)
+    before = scene.lead(old.id)
+    assert (True, "kim@acme.example", False, "superseded") == (
+        *(own.is_open, own.lead.get("email")),
+        *(before.is_open, before.closed_reason),
+    )
+    scene.submit(email="kim@acme.example", message="again")
+    scene.route()
+    assert [1, 0] == [len(scene.lead(one.id).touches) for one in (own, old)]
+
+
+@pytest.fixture
+def by_company(scene: Scene) -> None:
+    """Everything goes to one team, whose rule keeps a company with its rep."""
+    rules = rulebook(teams=(team("ana", "ben", rep("cleo", notify=None)),), spellings=SPELLINGS)
+    use(scene, replace(rules, default=replace(rules.default, keep_with=KeepWith.COMPANY)))
+
+
+@pytest.mark.usefixtures("by_company")
+def test_colleagues_go_to_who_has_the_lead_that_is_complete_now(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """Its company is known from then on, though it was not when it was routed."""
+    own = incomplete(scene, ask)
+    told(scene, api, ask)
+    others = [scene.routed(email=f"p{number}@acme.example") for number in range(3)]
+    assert {own.rep} == {lead.rep for lead in others}
+
+
+@pytest.mark.usefixtures("by_company")
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_the_newest_lead_has_the_company(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], is_newer: bool
+) -> None:
+    """By when they came, not by when it was known whose they are."""
+    first = None if is_newer else scene.routed(email="lee@acme.example")
+    own = incomplete(scene, ask)
+    other = first or scene.routed(email="lee@acme.example")
+    assert own.rep != other.rep
+    own = told(scene, api, ask)
+    assert (own.company_before, own.rep != other.rep) == ("" if is_newer else other.id, True)
+    assert (other if is_newer else own).rep == scene.routed(email="pat@acme.example").rep
+
+
+@pytest.mark.usefixtures("by_company")
+def test_a_company_that_another_router_gave_away_meanwhile(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pointer is guarded as a new lead's is: what was decided before is refused, and decided again."""
+    own = incomplete(scene, ask)
+    leads, read = type(scene.store.leads), scene.store.leads.of_companies
+    others: list[Lead] = []
+
+    def read_before(_self: Any, keys: Any) -> dict[str, str]:
+        found = read(keys)
+        if keys and not others:
+            monkeypatch.undo()
+            others.append(scene.routed(email="lee@acme.example"))
+        return found
+
+    monkeypatch.setattr(leads, "of_companies", read_before)
+    own = told(scene, api, ask)
+    assert (1, "kim@acme.example") == (len(others), own.lead.get("email"))
+    assert (others[0].received_at > own.received_at, "") == (True, own.company_before)
+    assert others[0].rep == scene.routed(email="pat@acme.example").rep
 
 
 def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:

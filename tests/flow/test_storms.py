@@ -1,5 +1,6 @@
 """Storms: a few alerts go out one by one, the rest as one digest under one key, and what is hot never waits for it."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,10 +9,13 @@ from tests.core.builders import rulebook, sla
 from tests.flow.scene import NOT_DELIVERED, REFUSED, Scene
 
 from speed_to_lead import flow
+from speed_to_lead.core.audit import untold
 from speed_to_lead.core.delivery import Attempt, Destination
 from speed_to_lead.core.sla import Step, StepTime
-from speed_to_lead.core.storm import HOT_WITHIN, DigestTerms
+from speed_to_lead.core.storm import HOT_WITHIN, MOST_FOLDED, DigestTerms
 from speed_to_lead.core.wording import SOMEBODY, Detail
+from speed_to_lead.destinations import discord, slack, teams
+from speed_to_lead.destinations.text import fitting
 
 MINUTE = timedelta(minutes=1)
 
@@ -95,22 +99,53 @@ def test_a_digest_that_does_not_arrive_goes_the_way_of_every_alert(
     scene.deliver()
     scene.later(1)
     scene.deliver()
-    assert 4 == len(scene.people[where].heard[-1].members)
+    digest = scene.people[where].heard[-1]
+    assert 4 == len(digest.members)
+    first = "alert.failed" if where == "managers" else "alert.given_up"
+    for member in digest.members:  # each lead's own history tells of every attempt
+        lead_id, step, _ = member.split(":")
+        assert ["lead.routed", "alert.folded", first, "alert.delivered"] == scene.events(lead_id)
+        last = scene.store.leads.history(lead_id)[-1].details
+        assert (step, where, digest.key) == (last["step"], last["to"], last["digest"])
+        assert () == untold(tuple(scene.store.leads.history(lead_id)))
 
 
-def test_more_than_fit_are_several_digests(memory_scene: Scene) -> None:
-    """Nobody is left out, and none is in two."""
-    scene = stormy(memory_scene)
-    ids = leads_at_once(scene, 120)
+def test_more_than_fit_are_several_digests_at_once(scene: Scene) -> None:
+    """Nobody is left out, none is in two, and nobody waits longer than the time that is counted."""
+    scene = stormy(scene)
+    ids = leads_at_once(scene, 3 * MOST_FOLDED)
     scene.later(1.1)
     scene.deliver()
-    for _ in range(4):
-        scene.later(1.1)
-        scene.deliver()
     heard = scene.people["managers"].heard
     told = [key for message in heard for key in (message.members or (message.key,))]
     assert sorted(f"{lead_id}:0%:managers" for lead_id in ids) == sorted(told)
-    assert 10 > len(heard)
+    assert 2 + 3 == len(heard)
+    assert [] == scene.waiting()
+
+
+LONG = 'Bartholomäus "*_Bart_*" <@Maximilian> ' * 50
+
+
+@pytest.mark.parametrize("name", [LONG, "😀" * 300, "Kim\nLine\n" * 40])
+def test_a_long_name_pushes_no_other_lead_out_of_a_digest(memory_scene: Scene, name: str) -> None:
+    """Each lead has its own line, in the chat that has room for the least as well."""
+    scene = stormy(memory_scene)
+    for number in range(MOST_FOLDED + 2):
+        scene.submit(first_name=name, email=f"kim{number}@example.com")
+    scene.route()
+    scene.deliver()
+    scene.later(1.1)
+    scene.deliver()
+    *_, digest = scene.people["managers"].heard
+    assert MOST_FOLDED == len(digest.members)
+    bodies = [fitting(digest, discord.payload, lambda document, _: discord._fits(document), 128)]
+    bodies += [
+        json.dumps(slack.payload(digest)).encode(),
+        fitting(digest, teams.payload, lambda _, body: len(body) <= 24_000),
+    ]
+    for body in bodies:
+        missing = [key for key in digest.members if key.partition(":")[0].encode() not in body]
+        assert [] == missing
 
 
 def test_a_digest_tells_no_more_of_the_persons_than_its_destination_may_know(scene: Scene) -> None:

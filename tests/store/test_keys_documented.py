@@ -28,6 +28,7 @@ from speed_to_lead.store.contract import (
     ConfigVersion,
     Disabled,
     Erasure,
+    Reconciliation,
     RunningConfig,
     ShadowConfig,
 )
@@ -104,6 +105,8 @@ def used_keys(store: RedisStore) -> set[str]:
     store.configs.publish(ConfigVersion(1, "d", "ana", scene.clock()), {})
     store.shadow.begin(ShadowConfig("s1", "d", "ana", scene.clock()), {})
     store.shadow.note("s1", {"leads": 1}, ["{}"])
+    now = scene.clock()
+    store.reconciliations.note(None, Reconciliation("demo", now, now))
     store.configs.note_running("host:1", RunningConfig(1, "d"))
     entry, now = taken(store), store.now()
     store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])

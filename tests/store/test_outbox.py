@@ -417,7 +417,10 @@ def test_a_digest_takes_the_place_of_its_alerts_in_one_piece(store: Store, now: 
     assert [digest] == [alert for alert, _ in store.outbox.waiting(9)]
     claimed = claim(store, now)
     assert digest.members == claimed.alert.members
-    store.outbox.settle(claimed, AlertSettlement("delivered", now))
+    details = {"step": digest.step, "to": "managers", "attempt": 1}
+    store.outbox.settle(
+        claimed, AlertSettlement("delivered", now, history=HistoryEntry(now, "alert.delivered", details))
+    )
     told = [
         (line.event, line.details["step"])
         for line in store.leads.history("lead1")
@@ -429,6 +432,20 @@ def test_a_digest_takes_the_place_of_its_alerts_in_one_piece(store: Store, now: 
         *(("alert.delivered", step) for step in steps),
     ] == told
     assert 3 == store.operations.counters()["alerts_folded"]
+
+
+def test_a_storm_is_over_with_its_last_digest(store: Store, now: datetime) -> None:
+    """Until then what is not folded yet is still held back."""
+    alerts = [new_alert(now, step=f"s{number}") for number in range(2)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    counted = store.outbox.note_sent("managers", TERMS, now)
+    for number, alert in enumerate(alerts):
+        assert counted == store.outbox.storm("managers")
+        digest = digest_of("managers", [alert], now + number * MINUTE)
+        line = {alert.key: folded(alert, digest, now)}
+        assert Result.APPLIED == store.outbox.fold(digest, line, now, is_last=number == 1)
+    assert store.outbox.storm("managers") is None
 
 
 def test_a_digest_takes_nothing_that_is_under_way(store: Store, now: datetime) -> None:

@@ -70,6 +70,26 @@ UNSIGNED = frozenset(
         "zapier",
     )
 )
+#: What form tools that can be asked what was sent to a form call it themselves, each with an example.
+API_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "calendly": (
+        re.compile(r"https?://[^\s?#]+/(?:organizations|users|routing_forms)/[A-Za-z0-9-]{1,64}"),
+        "https://api.calendly.com/organizations/AAAAAAAAAAAAAAAA",
+    ),
+    "hubspot": (re.compile(r"[A-Za-z0-9-]{1,64}"), "78c2891f-ebdd-44c0-bd94-15c012bbbfbf"),
+    "jotform": (re.compile(r"[0-9]{1,24}"), "231234567890123"),
+    "linkedin": (
+        re.compile(r"urn:li:(?:sponsoredAccount|organization):[0-9]{1,24}"),
+        "urn:li:sponsoredAccount:522529623",
+    ),
+    "meta": (re.compile(r"[0-9]{1,24}"), "1234567890123456"),
+    "tally": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "nP9995"),
+    "typeform": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "lT4Z3j"),
+    "webflow": (
+        re.compile(r"[A-Za-z0-9-]{1,64}(?:/[A-Za-z0-9-]{1,64})?"),
+        "580e63e98c9a982ac9b8b741/580e63fc8c9a982ac9b8b745",
+    ),
+}
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_LEVELS = 9
@@ -454,16 +474,19 @@ FORM = Shape(
             "Meta: the environment variable with the word it sends at set-up"
         ),
         "api_token_env": environment_name(
-            "tools that send ids only: the environment variable with the token for their API"
+            "the environment variable with the token for the tool's API: tools that send ids only, and api_forms"
         ),
         "api_url": {
-            **text("tools that send ids only: the address of their API, where it is not the tool's own"),
+            **text("the address of that API, where it is not the tool's own"),
             "pattern": r"^https?://[^\s?#]+$",
         },
         "wait_for_data": {
             **_DURATION_TEXT,
             "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
         },
+        "api_forms": texts(
+            "what the tool calls this form (or these): its list is compared with what arrived, every night"
+        ),
         "honeypot": text("a field of the form that people do not see; whoever fills it in is flagged"),
         "rate_limit": written(
             RATE.pattern,
@@ -482,7 +505,10 @@ FORM = Shape(
         },
     },
     required=("provider",),
-    more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
+    more={
+        "oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR],
+        "dependentRequired": {"api_forms": ["api_token_env"]},
+    },
 )  # fmt: skip
 
 # --- retention.toml --------------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class AlertKind(StrEnum):
     DESTINATION_DISABLED = "system.destination_disabled"
     SIGNATURES_REFUSED = "system.signatures_refused"
     DEAD_LETTERS = "system.dead_letters"
+    WEBHOOK_MISSED = "system.webhook_missed"
     TEST = "system.test"
     DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 
@@ -82,6 +83,8 @@ class AlertKind(StrEnum):
 
 #: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
 HANDED_OUT = "handed-out"
+#: The step of the alert to the rep who hears who a lead is that was routed without its data; no step is named so.
+COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ __all__ = ["Message", "compose", "compose_digest", "compose_system", "span_text"
 
 #: Leads of a digest are told together: a destination may have room for ten facts, and seven hundred characters in each.
 _LEADS_A_FACT = 5
+#: How much of a name a line of a digest has room for, in UTF-16 units: one long name must not push out other leads.
+_NAME_LIMIT, _REP_LIMIT = 25, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,13 @@ def compose_digest(
 
     `alert.members` are all in it, also those whose record is gone. `detail` is how much is told of the persons.
     """
-    told: dict[str, str] = {}
+    oldest, told = "", dict[str, str]()
     for lead in sorted(leads, key=lambda lead: lead.received_at):
         words = words_of(alert, lead, teams.get(lead.team), "", now, detail)
         who, waiting = words["person"] or words["who"], words["waiting"]
-        is_waiting = (f"waiting {waiting}", words["due"]) if waiting else ("to nurture",)
-        told[lead.id] = ", ".join((who, *is_waiting, f"{words['rep']} has it"))
+        oldest = oldest or (f"{_short(who, _NAME_LIMIT)}, waiting {waiting}" if waiting else "")
+        due = words["due"] if waiting else "to nurture"
+        told[lead.id] = f"{_short(who, _NAME_LIMIT)}, {due}, {_short(words['rep'], _REP_LIMIT)} has it"
     count = len(alert.members)
     lines = [f"{words} ({lead_id})" for lead_id, words in told.items()]
     groups = [lines[start : start + _LEADS_A_FACT] for start in range(0, len(lines), _LEADS_A_FACT)]
@@ -155,7 +158,7 @@ def compose_digest(
         headline=f"{count} alerts at once" if count > 1 else "An alert that waited",
         facts=(
             ("Alerts", str(count)),
-            ("Oldest", next(iter(told.values()), "")),
+            ("Oldest", oldest or next(iter(told.values()), "")),
             *(("Leads", "\n".join(group)) for group in groups),
         ),
         decided_at=alert.decided_at,
@@ -166,3 +169,10 @@ def compose_digest(
         possible_repeat=alert.unknown_attempts > 0,
         members=alert.members,
     )
+
+
+def _short(text: str, most: int) -> str:
+    """The text on one line and cut with "…"; no pair is split."""
+    line = " ".join(text.split())
+    encoded = line.encode("utf-16-le", "replace")
+    return line if len(encoded) <= 2 * most else encoded[: 2 * most - 2].decode("utf-16-le", "ignore") + "…"

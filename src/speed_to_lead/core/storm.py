@@ -15,8 +15,11 @@ from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 HOT_WITHIN = timedelta(minutes=15)
 #: What stands in the place of a lead in the key of a digest.
 STORM = "storm"
-#: Alerts of one digest; of more there are several. So many leads fit into a message of Slack's, each by itself.
-MOST_FOLDED = 50
+#: Alerts of one digest; of more there are several. So many leads fit into a message of Discord's, which takes least, each by
+#: itself.
+MOST_FOLDED = 40
+#: How many are folded at once: whatever came in a storm is told when its time is over, and not so many a minute.
+MOST_AT_ONCE = 25 * MOST_FOLDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,8 @@ def folded(alert: Alert, digest: Alert, now: datetime) -> HistoryEntry:
     return HistoryEntry(now, "alert.folded", details)
 
 
-def delivered_in(digest: Alert, member: str, at: datetime) -> tuple[str, HistoryEntry]:
-    """The lead of one of its alerts, and the line that says that it was delivered."""
+def line_in(digest: Alert, member: str, line: HistoryEntry) -> tuple[str, HistoryEntry]:
+    """The lead of one of its alerts, and what came of an attempt to deliver the digest, as a line of that lead's history."""
     lead_id, _, rest = member.partition(":")
-    step, _, destination = rest.rpartition(":")
-    return lead_id, HistoryEntry(
-        at, "alert.delivered", {"step": step, "to": destination, "digest": digest.key}
-    )
+    details = {**line.details, "step": rest.rpartition(":")[0], "digest": digest.key}
+    return lead_id, HistoryEntry(line.at, line.event, details)

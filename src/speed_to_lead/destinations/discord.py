@@ -23,6 +23,7 @@ OPTIONS = KindOptions(required=("url_env",))
 
 #: Discord takes 256 in a title and a field's name, 1,024 in a field, 4,096 in a description, 6,000 altogether.
 TITLE_LIMIT: Final = 256
+HEADLINE_LIMIT: Final = TITLE_LIMIT // 2  # every character of it may need a backslash
 FIELD_LIMIT: Final = 1024
 ALTOGETHER: Final = 5500
 NOTHING: Final = "\N{EM DASH}"  # Discord refuses empty texts
@@ -43,7 +44,7 @@ class DiscordChannel:
         return post(
             self.http,
             f"{self.url}{'&' if '?' in self.url else '?'}wait=true",
-            content=fitting(message, payload, lambda document, _: _fits(document)),
+            content=fitting(message, payload, lambda document, _: _fits(document), HEADLINE_LIMIT),
             headers={"Content-Type": "application/json"},
             now=now,
             judge=judge,

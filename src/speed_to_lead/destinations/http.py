@@ -37,8 +37,9 @@ LIMITS: Final = httpx.Limits(max_connections=64, max_keepalive_connections=64, k
 #: An answer is a word or a small JSON object; more is not read, and neither is one that trickles in for longer.
 BODY_LIMIT: Final = 4096
 BODY_SECONDS: Final = 3.0
-#: What a form tool's API answers about one lead is a few kilobytes.
+#: What a form tool's API answers about one lead is a few kilobytes; a page of its list, with long answers, a few megabytes.
 GET_LIMIT: Final = 1024 * 1024
+LIST_LIMIT: Final = 16 * 1024 * 1024
 
 FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyType(
     {
@@ -193,7 +194,7 @@ def post(
 
 
 def get(
-    http: httpx.Client, url: str, headers: Mapping[str, str], now: datetime
+    http: httpx.Client, url: str, headers: Mapping[str, str], now: datetime, limit: int = GET_LIMIT
 ) -> tuple[Attempt, bytes | None]:
     """What one GET came to, and the body of an answer of 200 that arrived as a whole. Never raises, as `post`.
 
@@ -204,14 +205,14 @@ def get(
             ending_within(channel.SEND_SECONDS),
             http.stream("GET", httpx.URL(url), headers=dict(headers)) as response,
         ):
-            body = b""
+            body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > GET_LIMIT:
-                    return Attempt(Outcome.REFUSED, f"the answer has more than {GET_LIMIT} bytes"), None
+                if len(body) > limit:
+                    return Attempt(Outcome.REFUSED, f"the answer has more than {limit} bytes"), None
             wait = retry_after(response.headers.get("Retry-After"), now)
             attempt = by_status(Answer(response.status_code, "", whole=True, retry_after=wait))
-            return attempt, body if response.status_code == HTTPStatus.OK else None
+            return attempt, bytes(body) if response.status_code == HTTPStatus.OK else None
     except _RAISED as error:
         return attempt_of(error), None
 

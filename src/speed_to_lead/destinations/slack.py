@@ -72,8 +72,12 @@ _RATE_LIMITED: Final = frozenset({"ratelimited", "rate_limited"})
 _NO_MORE: Final = frozenset({
     "no_service", "no_team", "invalid_token", "channel_not_found", "channel_is_archived", "is_archived",
     "account_inactive", "invalid_auth", "not_authed", "token_revoked", "token_expired", "missing_scope",
-    "not_in_channel", "team_disabled",
+    "not_in_channel", "team_disabled", "action_prohibited", "user_not_found", "no_active_hooks", "no_permission",
+    "posting_to_general_channel_denied", "not_allowed_token_type", "access_denied", "ekm_access_denied",
+    "enterprise_is_restricted", "team_access_not_granted", "org_login_required",
 })  # fmt: skip
+#: How Slack begins the words for a channel in which this bot, or anybody, may not post.
+_RESTRICTED: Final = "restricted_action"
 _PERHAPS: Final = frozenset({"fatal_error"})  # "some aspect of the operation may have succeeded"
 #: The message there was cannot be changed, or has no thread, any more: a new one takes its place.
 _GONE: Final = frozenset({
@@ -210,7 +214,7 @@ def judge(answer: Answer) -> Attempt:
     said_ok, word = _verdict(answer.body)
     if not 200 <= answer.status < 300:
         attempt = by_status(answer)
-        is_gone = attempt.outcome is Outcome.REFUSED and (attempt.is_gone or word in _NO_MORE)
+        is_gone = attempt.outcome is Outcome.REFUSED and (attempt.is_gone or _is_no_more(word))
         return replace(attempt, detail=f"{attempt.detail} {word}".rstrip(), is_gone=is_gone)
     if said_ok is None and not word:
         why = "an answer without ok" if answer.whole else "an answer that broke off"
@@ -223,7 +227,11 @@ def judge(answer: Answer) -> Attempt:
     if word in _TRY_AGAIN:
         return Attempt(Outcome.NOT_DELIVERED, detail, answer.retry_after)
     outcome = Outcome.UNKNOWN if word in _PERHAPS else Outcome.REFUSED
-    return Attempt(outcome, detail, is_gone=word in _NO_MORE)
+    return Attempt(outcome, detail, is_gone=_is_no_more(word))
+
+
+def _is_no_more(word: str) -> bool:
+    return word in _NO_MORE or word.startswith(_RESTRICTED)
 
 
 def judge_call(answer: Answer) -> Attempt:

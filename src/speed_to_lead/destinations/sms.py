@@ -44,6 +44,11 @@ _SENDER: Final = re.compile(r"\+?[0-9]{3,15}|MG[0-9a-fA-F]{32}|(?=.*[A-Za-z])[A-
 _SID: Final = re.compile(r"AC[0-9a-zA-Z]{32}")
 _NEVER_SENT: Final = frozenset({"failed", "undelivered", "canceled"})
 _TOO_MANY: Final = (20429, 14107, 30022)
+#: What is wrong with the account, the sender or the one number there is: no message to it can ever be sent. Recipients who
+#: say STOP are 21610.
+_NO_MORE: Final = frozenset({
+    20003, 20005, 20404, 21211, 21212, 21214, 21217, 21408, 21601, 21603, 21606, 21608, 21610, 21612, 21614, 21659, 21660, 21705,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -115,7 +120,8 @@ def judge(answer: Answer) -> Attempt:
     if answer.status >= 500:
         return Attempt(Outcome.UNKNOWN, f"{detail}: it may have been sent", answer.retry_after)
     if attempt.outcome is not Outcome.DELIVERED:
-        return gone_by_status(replace(attempt, detail=detail), answer, 401, 403)
+        refused = gone_by_status(replace(attempt, detail=detail), answer, 401, 403)
+        return replace(refused, is_gone=True) if isinstance(code, int) and code in _NO_MORE else refused
     if said.get("status") in _NEVER_SENT:
         return Attempt(Outcome.REFUSED, f"{attempt.detail}, but {said['status']}")
     if not isinstance(said.get("sid"), str):

@@ -57,12 +57,15 @@ def cut_to(message: Message, *, headline: int, value: int, note: int, facts: int
 
 
 def fitting(
-    message: Message, make: Callable[[Message], dict[str, Any]], fits: Callable[[dict[str, Any], bytes], bool]
+    message: Message,
+    make: Callable[[Message], dict[str, Any]],
+    fits: Callable[[dict[str, Any], bytes], bool],
+    headline: int = 150,
 ) -> bytes:
     """The JSON that `make` makes of the message, its texts cut as far as it takes for `fits` to hold of it."""
     content = b""
     for limit in _EVER_SHORTER:
-        document = make(cut_to(message, headline=150, value=limit, note=max(limit, 150), facts=12))
+        document = make(cut_to(message, headline=headline, value=limit, note=max(limit, 150), facts=12))
         content = json.dumps(document, separators=(",", ":")).encode()
         if fits(document, content):
             break

@@ -10,7 +10,7 @@ import structlog
 
 from speed_to_lead import tracing
 from speed_to_lead.core.answer import LINK_LASTS, Answer, Asked, link_token
-from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.clock import MILLISECOND, to_iso
 from speed_to_lead.core.delivery import (
     DISABLED_FOR,
     MAX_ATTEMPTS,
@@ -28,7 +28,7 @@ from speed_to_lead.core.escalation import fallback_of
 from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
-from speed_to_lead.core.storm import MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
+from speed_to_lead.core.storm import MOST_AT_ONCE, MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
 from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
@@ -279,14 +279,19 @@ def fold_storm(place: Workplace, destination: str) -> None:
     now = place.store.now() if held_until is not None else None
     if held_until is None or now is None or now < held_until:
         return
-    due = place.store.outbox.due(destination, now, MOST_FOLDED)
+    due = place.store.outbox.due(destination, now, MOST_AT_ONCE)
     records = place.store.leads.get_many([alert.lead_id for alert in due])
     leads = [lead if isinstance(lead, Lead) else None for lead in records]
     waited = [alert for alert, lead in zip(due, leads, strict=True) if may_be_folded(alert, lead)]
-    digest = digest_of(destination, waited, now)
-    lines = {alert.key: folded(alert, digest, now) for alert in waited}
-    if waited and place.store.outbox.fold(digest, lines, now) is Result.APPLIED:
-        log.info("alerts.folded", destination=destination, count=len(waited), alert=digest.key)
+    for start in range(0, len(waited), MOST_FOLDED):
+        members = waited[start : start + MOST_FOLDED]
+        digest = digest_of(destination, members, now + start * MILLISECOND)  # a key of its own for each
+        lines = {alert.key: folded(alert, digest, now) for alert in members}
+        # Until the last of them the storm stands: what is not folded yet is nobody's to send by itself.
+        is_last = start + MOST_FOLDED >= len(waited) and len(due) < MOST_AT_ONCE
+        if place.store.outbox.fold(digest, lines, now, is_last=is_last) is not Result.APPLIED:
+            break
+        log.info("alerts.folded", destination=destination, count=len(members), alert=digest.key)
 
 
 def _storm_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
@@ -541,6 +546,7 @@ _SYSTEM_HEADLINES = {
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
     AlertKind.DEAD_LETTERS: "Submissions could not be read",
+    AlertKind.WEBHOOK_MISSED: "A form's webhook did not bring what was sent to it",
     AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
     AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",

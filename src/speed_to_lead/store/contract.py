@@ -549,8 +549,10 @@ class Outbox(Protocol):
     def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
         """Alerts of a destination that are due and in nobody's hands, the longest due first."""
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
-        """Put the digest in the place of its members, each with its line of history, and begin to count anew.
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
+        """Put the digest in the place of its members, each with its line of history; after the last one count anew.
 
         STALE, and nothing done, where one of them is under way or gone.
         """
@@ -785,6 +787,29 @@ class Fetches(Protocol):
         """Ask no more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """How far the list that a form's tool keeps was compared with what arrived: whatever was sent before `since` was.
+
+    At `next_at` it is compared again; `attempts` have failed since it last was, the one under way included.
+    """
+
+    form: str
+    since: datetime
+    next_at: datetime
+    attempts: int = 0
+
+
+class Reconciliations(Protocol):
+    """How far each form's list was compared."""
+
+    def of(self, forms: Sequence[str]) -> dict[str, Reconciliation]:
+        """Those of these forms that were ever noted."""
+
+    def note(self, before: Reconciliation | None, after: Reconciliation) -> Result:
+        """Keep this in place of that; STALE where another is kept meanwhile. Of two who claim one night, one is first."""
+
+
 class Configs(Protocol):
     """The config that is published, version after version; the newest is live. Every one of them is kept."""
 
@@ -860,6 +885,8 @@ class Store(Protocol):
     def audit(self) -> Audit: ...  # noqa: D102
     @property
     def fetches(self) -> Fetches: ...  # noqa: D102
+    @property
+    def reconciliations(self) -> Reconciliations: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property

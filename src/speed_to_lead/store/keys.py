@@ -135,6 +135,11 @@ class Keys:
         return self._key("fetches", "overdue")
 
     @cached_property
+    def reconciliations(self) -> str:
+        """Hash: form → how far its tool's list was compared with what arrived, and when it will be again."""
+        return self._key("reconciliations")
+
+    @cached_property
     def erasures(self) -> str:
         """List: one JSON line for each erasure of a person, without a word about who it was."""
         return self._key("erasures")

@@ -279,7 +279,7 @@ def change_call(
             sets.append((key, lead.id, keep_ms(seen.remember)))
     if settlement is not None:
         pointers = [(keys.person(person), expected) for person, expected in settlement.people]
-        if isinstance(settlement, Admit) and settlement.company is not None:
+        if settlement.company is not None:
             pointers.append((keys.company(settlement.company[0]), settlement.company[1]))
         for pointer, expected in pointers:
             key = number_of(pointer)

@@ -12,7 +12,7 @@ from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
-from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
+from speed_to_lead.core.storm import DigestTerms, Storm, line_in
 from speed_to_lead.store.contract import (
     LOCKED_PAUSE,
     AlertSettlement,
@@ -203,8 +203,8 @@ class RedisOutbox:
             settlement.fallback,
             settlement.trouble,
         )
-        members = alert.members if settlement.result == "delivered" else ()
-        marked = [delivered_in(alert, member, settlement.at) for member in members]
+        line = settlement.history
+        marked = [line_in(alert, member, line) for member in alert.members] if line else []
         return ScriptCall(
             "settle_alert",
             [
@@ -227,7 +227,7 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                line_of(settlement.history, self._vault) if settlement.history else "",
+                line_of(line, self._vault) if line else "",
                 *(
                     (
                         fallback.destination,
@@ -242,7 +242,7 @@ class RedisOutbox:
                 to_ms(trouble.last) if trouble else "",
                 to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
                 TROUBLE_LASTS // MILLISECOND,
-                *(line_of(line, self._vault) for _, line in marked),
+                *(line_of(marked_line, self._vault) for _, marked_line in marked),
             ],
         )
 
@@ -270,7 +270,9 @@ class RedisOutbox:
         alerts = self._alerts(found)
         return [alerts[key] for key in found if key in alerts]
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
         """Put the digest in the place of its members."""
         keys, destination = self._keys, digest.destination
         names = [
@@ -278,7 +280,8 @@ class RedisOutbox:
             keys.storm(destination),
             *(keys.lead(key.partition(":")[0]) for key in lines),
         ]
-        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now)]
+        more = "" if is_last else "1"
+        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now), more]
         for key, line in lines.items():
             arguments += [key, line_of(line, self._vault)]
         return Result(text(self._server.run_one("fold_alerts", names, arguments)))

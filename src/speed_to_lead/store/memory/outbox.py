@@ -10,7 +10,7 @@ from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt
-from speed_to_lead.core.storm import DigestTerms, Storm, delivered_in
+from speed_to_lead.core.storm import DigestTerms, Storm, line_in
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, DeadAlert, Disabled, Result
 from speed_to_lead.store.memory.state import State, Waiting
 
@@ -95,10 +95,10 @@ class MemoryOutbox:
                 del self._state.alerts[claimed.alert.key]
             self._state.ledger[f"alerts_{settlement.result}"] += 1
         self._state.metrics.update(counts_of_attempt(claimed.alert, settlement.result, settlement.at))
-        for member in claimed.alert.members if settlement.result == "delivered" else ():
-            self._add_line(*delivered_in(claimed.alert, member, settlement.at))
-        if settlement.history is not None and claimed.alert.lead_id in self._state.leads:
-            self._state.history.setdefault(claimed.alert.lead_id, []).append(settlement.history)
+        if settlement.history is not None:
+            for member in claimed.alert.members:
+                self._add_line(*line_in(claimed.alert, member, settlement.history))
+            self._add_line(claimed.alert.lead_id, settlement.history)
         if settlement.fallback is not None:
             fallback = settlement.fallback
             self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
@@ -149,7 +149,9 @@ class MemoryOutbox:
         mine = [w for w in self._alive() if w.alert.destination == destination and w.next_at <= now]
         return [_counted(w) for w in sorted(mine, key=lambda w: (to_ms(w.next_at), w.alert.key))[:limit]]
 
-    def fold(self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime) -> Result:
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
         """Put the digest in the place of its members."""
         alerts = self._state.alerts
         members = [alerts.get(key) for key in lines]
@@ -160,7 +162,8 @@ class MemoryOutbox:
             self._add_line(key.partition(":")[0], line)
             self._state.ledger["alerts_folded"] += 1
         alerts[digest.key] = Waiting(digest, now)
-        self._state.storms.pop(digest.destination, None)
+        if is_last:
+            self._state.storms.pop(digest.destination, None)
         return Result.APPLIED
 
     def _add_line(self, lead_id: str, line: HistoryEntry) -> None:

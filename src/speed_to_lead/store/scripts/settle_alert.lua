@@ -9,7 +9,7 @@
 --       7 fallback destination, or ''  8 its alert key  9 its document  10 UTC ms at which it is due
 --       11 counts for the metrics (JSON)
 --       12 UTC ms at which the destination took nothing, or ''  13 UTC ms until which it wants to be left alone, or 0
---       14 ms after which that is forgotten  15… a line for the history of each of those leads, for a digest that was delivered
+--       14 ms after which that is forgotten  15… a line for the history of each of those leads: what came of the digest
 -- answers  applied | stale (the lease is not this courier's any more: another one has the alert)
 
 local state = redis.call('HGET', KEYS[4], ARGV[1])
