@@ -413,6 +413,20 @@ def test_a_response_stops_the_clock_once(web: Web, routed: str) -> None:
     assert len(again.json()["lead"]["responses"]) == 1
 
 
+def test_an_automatic_reply_is_kept_and_stops_no_clock(web: Web, routed: str) -> None:
+    """The human who answers after it is the first."""
+    path, said = f"/v1/leads/{routed}/responses", {"kind": "attempted", "by": "sequencer", "automatic": True}
+    first, again = post(web, path, said).json(), post(web, path, said).json()
+    assert ("recorded", "already_recorded") == (first["result"], again["result"])
+    assert ("open", None, [True]) == (
+        again["lead"]["state"],
+        again["lead"]["answered_at"],
+        [one["automatic"] for one in again["lead"]["responses"]],
+    )
+    human = post(web, path, {"kind": "attempted", "by": "sequencer"}).json()["lead"]
+    assert ("answered", [True, False]) == (human["state"], [one["automatic"] for one in human["responses"]])
+
+
 def test_an_acknowledgement_stops_no_clock(web: Web, routed: str) -> None:
     """`mine` is not an answer."""
     lead = post(web, f"/v1/leads/{routed}/responses", {"kind": "acknowledged", "by": "ana"}).json()["lead"]

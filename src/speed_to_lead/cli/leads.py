@@ -129,6 +129,9 @@ def respond(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it happened; else now.")] = None,
     via: Annotated[str, typer.Option(help="How it is known: phone, email, CRM.")] = "cli",
     evidence: Annotated[str, typer.Option(help="A link or a note that proves it.")] = "",
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="A program answered, no human: kept, and stops no clock.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Somebody answered the lead: the clock stops. Saying it twice does nothing more."""
@@ -136,7 +139,8 @@ def respond(
     by = _not_blank(by, "--by")
 
     def decide(lead: Lead, now: datetime) -> LeadChange | None:
-        return record_response(lead, Response(kind, by, happened_at or now, now, via, evidence), now)
+        response = Response(kind, by, happened_at or now, now, via, evidence, automatic)
+        return record_response(lead, response, now)
 
     with opened_place(rules=False) as place:
         lead, is_new = flow.change_lead(place, lead_id, decide)
@@ -145,6 +149,8 @@ def respond(
         return
     if not is_new:
         say(f"Nothing changed: this response of {by} was recorded before. {_clock_of(lead)}")
+    elif automatic:
+        say(f"Recorded: an automatic reply of {by}, which is nobody's answer. {_clock_of(lead)}")
     elif kind is ResponseKind.ACKNOWLEDGED:
         say(f"Recorded: {by} has seen lead {lead.id}. {_clock_of(lead)}")
     else:

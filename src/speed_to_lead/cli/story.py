@@ -116,17 +116,29 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "lead.kept": lambda d: f"stays with {d['to']}: nobody else can take it",
     "lead.closed": lambda d: f"closed by {d['by']}: {d['reason']}",
-    "lead.acknowledged": lambda d: f"{d['by']} has seen it",
+    "lead.handed_out": lambda d: f"went to {d['to']} of team {d['team']}, who was available by then",
+    "lead.waiting": lambda d: f"waits until somebody of team {d['team']} is available",
+    "lead.acknowledged": lambda d: (
+        f"{d['by']} has seen it"
+        + (f"; {', '.join(d['held'])} held back until {d['until']}" if d.get("held") else "")
+    ),
     "lead.attempted": lambda d: f"{d['by']} tried to reach them at {d['at']}",
     "lead.connected": lambda d: f"{d['by']} reached them at {d['at']}",
     "lead.meeting_booked": lambda d: f"{d['by']} booked a meeting at {d['at']}",
+    "lead.automatic_reply": lambda d: (
+        f"{d['by']} answered automatically at {d['at']}, which is nobody's answer"
+    ),
     "step.decided": lambda d: (
         f"step {d['step']}: {_told(d['told'])}"
         + (f"; it stands for {', '.join(d['skipped'])} too" if d.get("skipped") else "")
     ),
-    "alert.delivered": lambda d: f"{d['to']} was told (step {d['step']}, attempt {d['attempt']})",
+    "alert.delivered": lambda d: (
+        f"{d['to']} was told (step {d['step']}, attempt {d['attempt']}{_in_digest(d)})"
+    ),
+    "alert.held": lambda d: f"{d['to']} wants quiet: it hears at {d['until']} (step {d['step']})",
+    "alert.folded": lambda d: f"{d['to']} gets many: it hears of this in a digest (step {d['step']})",
     "alert.failed": lambda d: (
-        f"{d['to']} could not be told (step {d['step']}, attempt {d['attempt']}); again at {d['next']}"
+        f"{d['to']} could not be told (step {d['step']}, attempt {d['attempt']}{_in_digest(d)}); again at {d['next']}"
     ),
     "alert.given_up": lambda d: (
         f"{d['to']} will not be told (step {d['step']}): {d['why']}"
@@ -134,6 +146,10 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "alert.cancelled": lambda d: f"{d['to']} needed no alert any more (step {d['step']})",
 }
+
+
+def _in_digest(details: Mapping[str, Any]) -> str:
+    return ", in a digest" if details.get("digest") else ""
 
 
 def happened(entry: HistoryEntry) -> str:

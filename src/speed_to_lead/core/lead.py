@@ -89,7 +89,10 @@ COMPLETED = "completed"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`)."""
+    """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`).
+
+    `automatic`: a program did, such as an autoresponder or a sequence. That is kept, and counts as nobody's answer.
+    """
 
     kind: ResponseKind
     by: str
@@ -97,6 +100,7 @@ class Response:
     recorded_at: datetime
     via: str = ""
     evidence: str = ""
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

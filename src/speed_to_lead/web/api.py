@@ -88,6 +88,9 @@ class ResponseGiven(_Strict):
         "",
         description="Where it can be seen: the address or id of a call, a mail, a meeting. An object is kept as JSON.",
     )
+    automatic: bool = Field(
+        default=False, description="A program answered, no human: it is kept, and stops no clock."
+    )
 
 
 class ReassignmentGiven(_Strict):
@@ -342,10 +345,12 @@ def _add_changes(router: APIRouter, place: Workplace) -> None:
         "/leads/{lead_id}/responses", tags=["changes"], summary="Somebody answered", responses=_UNKNOWN
     )
     def respond(lead_id: LeadId, given: ResponseGiven) -> Response:
-        """From `attempted` on the clock stops. The same response told again changes nothing."""
+        """From `attempted` on the clock stops, unless it is `automatic`. The same response told again changes nothing."""
 
         def decide(lead: Lead, now: datetime) -> LeadChange | None:
-            response = LeadResponse(given.kind, given.by, given.at or now, now, given.via, given.evidence)
+            response = LeadResponse(
+                given.kind, given.by, given.at or now, now, given.via, given.evidence, given.automatic
+            )
             return record_response(lead, response, now)
 
         return changed(lead_id, decide, "recorded", "already_recorded")
