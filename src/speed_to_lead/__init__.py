@@ -15,6 +15,7 @@
 - `worker/`        the only package that knows Celery
 - `web/`, `cli/`   HTTP and command line in
 - `auditor.py`     does anything contradict the promises?
+- `burials.py`     submissions that could not be read are told of, a flood of them once
 - `arrivals.py`    has a form or a source fallen silent?
 - `watchdog.py`    is anybody still working?
 """

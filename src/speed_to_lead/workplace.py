@@ -181,7 +181,9 @@ def refuse_unknown_fallback(settings: Settings, config: Configuration) -> None:
 def secrets_of(config: Configuration) -> list[tuple[str, str]]:
     """What needs an environment variable, with its name: `("form website", "TYPEFORM_SECRET")`."""
     forms = [
-        (f"{FORM_SECRETS} {form.name}", form.secret_env or form.token_env) for form in config.forms.values()
+        (f"{FORM_SECRETS} {form.name}", name)
+        for form in config.forms.values()
+        for name in (form.secret_env or form.token_env, form.verify_token_env, form.api_token_env)
     ]
     destinations = [
         (f"{DESTINATION_SECRETS} {destination.name}", name)

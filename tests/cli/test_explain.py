@@ -338,6 +338,25 @@ def test_scores_and_readings_are_explained(run: Run, config_dir: Path) -> None:
     assert 'country is "Atlantis", which is no country we know; it is compared as text' in got["trace"]
 
 
+def test_flags_are_in_the_trace_and_decide(run: Run, config_dir: Path) -> None:
+    """A rule that asks for one: the trace says which there are, by the same words as the router's."""
+    routing = config_dir / "routing.toml"
+    rule = '[[rules]]\nname = "Junk"\nwhen.flags = ["disposable_email", "honeypot"]\nteam = "referrals"\nsla = "same-day"\n'
+    routing.write_text(rule + routing.read_text())
+    intake = config_dir / "intake.toml"
+    intake.write_text(intake.read_text() + 'honeypot = "fax"\n')
+    leads = (
+        b'{"email": "kim@mailinator.com", "name": "qwertyui", "source": "demo_request"}\n'
+        b'{"email": "kim@example.com", "fax": "1", "form": "website-demo"}\n'
+        b'{"email": "kim@example.com", "source": "demo_request"}\n'
+    )
+    found = explained(run, config_dir, leads)
+    assert ["Junk", "Junk", "Demos"] == [one["rule"] for one in found]
+    assert "flagged: honeypot" in found[1]["trace"]
+    assert "flagged: disposable_email, gibberish_name" in found[0]["trace"]
+    assert not [line for line in found[2]["trace"] if "flagged" in line]
+
+
 def test_a_look_up(run: Run, config_dir: Path) -> None:
     """Without --ask nothing goes over the network, and the trace says so; with it the owner decides. `config test` never asks."""
     routing = config_dir / "routing.toml"

@@ -110,6 +110,16 @@ def test_respond(running: Running) -> None:
     assert "Nothing changed" in running(*answer).out
 
 
+def test_an_automatic_reply_stops_no_clock(running: Running) -> None:
+    """It is kept, shown, and nobody's answer."""
+    lead_id = running.routed()
+    said = running("leads", "respond", lead_id, "--kind", "attempted", "--by", "sequencer", "--automatic")
+    assert "which is nobody's answer. The clock runs on" in said.out
+    shown = running("leads", "show", lead_id, "--json").json
+    assert ("open", [True]) == (shown["state"], [one["automatic"] for one in shown["responses"]])
+    assert "sequencer answered automatically" in running("leads", "show", lead_id).out
+
+
 def test_respond_needs_no_rules(running: Running) -> None:
     """Whoever answers at three in the morning is not stopped by a mistake in the rules."""
     lead_id = running.routed()

@@ -12,7 +12,9 @@ PROVIDERS = {
     "typeform": ("ref", "id", "title", "type", "hidden", "variable"),
     "hubspot": ("property",),
     "generic": ("key",),
+    "zapier": ("key",),
 }
+
 KINDS = {
     "console": KindOptions(),
     "slack": KindOptions(ways=(("url_env",), ("token_env", "channel"))),

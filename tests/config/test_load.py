@@ -13,7 +13,7 @@ from speed_to_lead.core.delivery import Destination
 from speed_to_lead.core.reps import Leave
 from speed_to_lead.core.routing import route_of
 from speed_to_lead.core.sla import DEFAULT_STEPS, Clock
-from speed_to_lead.core.submission import Form, generic_lead
+from speed_to_lead.core.submission import Form, RateLimit, generic_lead
 
 
 def test_sources_keep_names_labels_motions_and_aliases(config: ConfigDirectory) -> None:
@@ -85,6 +85,10 @@ def test_custom_fields_may_be_nested_or_quoted(config: ConfigDirectory, written:
 
 def test_forms_say_how_they_prove_themselves(config: ConfigDirectory) -> None:
     """Which environment variable is named, and by whom it is used, decides what kind of proof it is."""
+    config.append(
+        "intake.toml",
+        '[forms.limited]\nprovider = "generic"\nauth = "none"\nrate_limit = " 600 / m "\nhoneypot = "fax"',
+    )
     config.append("intake.toml", '[forms.signed]\nprovider = "generic"\nsecret_env = "SIGNED"')
     config.append("intake.toml", '[forms.open]\nprovider = "generic"\nauth = "none"')
     fields = {"company": "ref:company_name", "custom.plan": "ref:plan"}
@@ -95,7 +99,28 @@ def test_forms_say_how_they_prove_themselves(config: ConfigDirectory) -> None:
         "import": Form("import", "generic", "token", None, "IMPORT_TOKEN"),
         "signed": Form("signed", "generic", "standard-webhooks", "SIGNED"),
         "open": Form("open", "generic", "none"),
+        "limited": Form(
+            "limited", "generic", "none", rate_limit=RateLimit(600, timedelta(minutes=1)), honeypot="fax"
+        ),
     } == config.load().forms
+    assert {"limited": "fax"} == config.load().rulebook.honeypots
+
+
+def test_a_form_says_how_its_tool_is_asked(config: ConfigDirectory) -> None:
+    """Of tools that send ids only: the token's name, the address, how long a lead waits; a minute where it does not say."""
+    given = 'api_token_env = "API"\napi_url = "https://graph.example.com/v1/"\nwait_for_data = "5m"'
+    config.append(
+        "intake.toml", f'[forms.ids]\nprovider = "hubspot"\nsecret_env = "A"\nverify_token_env = "B"\n{given}'
+    )
+    forms = config.load().forms
+    asked = (
+        forms["ids"].verify_token_env,
+        forms["ids"].api_token_env,
+        forms["ids"].api_url,
+        forms["ids"].wait_for_data,
+    )
+    assert asked == ("B", "API", "https://graph.example.com/v1", timedelta(minutes=5))
+    assert forms["website-demo"].wait_for_data == timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(("auth", "key"), [("standard-webhooks", "secret_env"), ("token", "token_env")])

@@ -115,17 +115,19 @@ def test_answer_is_counted_with_its_time_from_receipt() -> None:
     taken = record_response(lead(), response(ResponseKind.ACKNOWLEDGED), after(5))
     assert [counts_of_change(change) for change in (in_time, late, taken) if change] == [
         {
+            "responses|team=inbound|kind=attempted": 1,
             "leads_answered|team=inbound|in_time=true": 1,
             "response_time_seconds|team=inbound|le=300": 1,
             "response_time_seconds|team=inbound|le=sum": 300_000,
         },
         {
+            "responses|team=inbound|kind=attempted": 1,
             "leads_breached|team=inbound": 1,
             "leads_answered|team=inbound|in_time=false": 1,
             "response_time_seconds|team=inbound|le=900": 1,
             "response_time_seconds|team=inbound|le=sum": 900_000,
         },
-        {},
+        {"responses|team=inbound|kind=acknowledged": 1},
     ]
 
 

@@ -12,6 +12,7 @@ from tests.core.builders import MONDAY, after, form, lead, parsed, rep, response
 from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.escalation import escalate
 from speed_to_lead.core.lead import AlertKind, Lead, LeadChange, LeadState, Response, ResponseKind
+from speed_to_lead.core.metrics import counts_of_change, field_of
 from speed_to_lead.core.response import ImpossibleChange, close_lead, reassign_lead, record_response
 from speed_to_lead.core.routing import new_lead, route_of
 
@@ -63,6 +64,37 @@ def test_acknowledged_stops_no_clock() -> None:
     assert (change.load, change.counters) == ({}, {})
     again = responded(change.lead, response(ResponseKind.ACKNOWLEDGED, 3, by="ben"))
     assert after(2) == again.lead.acknowledged_at
+
+
+@pytest.mark.parametrize("kind", ResponseKind)
+def test_an_automatic_reply_is_nobodys_answer(kind: ResponseKind) -> None:
+    """It is kept, once, and stops no clock, holds nothing back, takes no lead; a human's answer is the one that counts."""
+    automatic = replace(response(kind, 1), automatic=True)
+    change = responded(lead(), automatic)
+    assert ((automatic,), ["lead.automatic_reply"]) == (
+        change.lead.responses, [entry.event for entry in change.history],
+    )  # fmt: skip
+    assert (change.load, change.counters, change.alerts) == ({}, {}, ())
+    assert lead() == replace(change.lead, version=lead().version, responses=())
+    assert record_response(change.lead, automatic, after(9)) is None
+    human = responded(change.lead, response(kind, 5))
+    assert (kind.stops_clock, after(5)) == (
+        human.lead.state is LeadState.ANSWERED, human.lead.answered_at or human.lead.acknowledged_at,
+    )  # fmt: skip
+
+
+def test_each_kind_of_response_is_counted_apart() -> None:
+    """Also those that stop nothing, and those after the first; what a program answered is counted as that."""
+    counted = Counter[str]()
+    changed = lead()
+    for number, kind in enumerate((*ResponseKind, ResponseKind.CONNECTED)):
+        for automatic in (True, False):
+            told = replace(response(kind, number), automatic=automatic, evidence=f"call {number}")
+            change = responded(changed, told, number)
+            counted.update({name: n for name, n in counts_of_change(change).items() if "responses" in name})
+            changed = change.lead
+    kinds = {kind.value: 1 for kind in ResponseKind} | {"connected": 2, "automatic": 5}
+    assert {field_of("responses", team="inbound", kind=kind): n for kind, n in kinds.items()} == counted
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,16 @@ import pytest
 
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.destinations import http as outbound
-from speed_to_lead.destinations.http import FAILURES, Answer, attempt_of, by_status, post, retry_after
+from speed_to_lead.destinations.http import (
+    FAILURES,
+    GET_LIMIT,
+    Answer,
+    attempt_of,
+    by_status,
+    get,
+    post,
+    retry_after,
+)
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -323,3 +332,33 @@ def test_every_phase_has_its_timeout() -> None:
     with outbound.new_http_client() as client:
         assert client.timeout.as_dict() == {"connect": 3.0, "read": 8.0, "write": 3.0, "pool": 2.0}
         assert not client.follow_redirects
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "body"),
+    [
+        (httpx.Response(200, json={"id": 1}), Outcome.DELIVERED, b'{"id":1}'),
+        (httpx.Response(404, json={"error": "laura@example.com"}), Outcome.REFUSED, None),
+        (httpx.Response(302, headers={"location": "https://elsewhere.test/"}), Outcome.REFUSED, None),
+        (httpx.Response(429, headers={"retry-after": "7"}), Outcome.RATE_LIMITED, None),
+        (httpx.Response(200, content=b"x" * (GET_LIMIT + 1)), Outcome.REFUSED, None),
+        (httpx.ConnectTimeout("https://api.test/?access_token=secret"), Outcome.NOT_DELIVERED, None),
+    ],
+)
+def test_one_get(answer: httpx.Response | Exception, outcome: Outcome, body: bytes | None) -> None:
+    """Only a whole answer of 200 has a body; nothing follows a redirect, and no detail holds address, token or body."""
+
+    def far_side(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer token"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with httpx.Client(transport=httpx.MockTransport(far_side)) as http:
+        now = datetime(2026, 1, 5, 9, tzinfo=UTC)
+        attempt, found = get(
+            http, "https://api.test/7?access_token=secret", {"Authorization": "Bearer token"}, now
+        )
+    assert (outcome, body) == (attempt.outcome, found)
+    assert (attempt.retry_after == timedelta(seconds=7)) == (outcome is Outcome.RATE_LIMITED)
+    assert not any(word in attempt.detail for word in ("secret", "token", "api.test", "laura"))

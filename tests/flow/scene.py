@@ -21,11 +21,13 @@ from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.store.contract import (
     Audit,
     Configs,
+    Fetches,
     Leads,
     Operations,
     Outbox,
     Privacy,
     Queue,
+    Reconciliations,
     Reps,
     Shadow,
     Store,
@@ -66,6 +68,14 @@ class TimedStore:
     @property
     def operations(self) -> Operations:
         return self.within.operations
+
+    @property
+    def fetches(self) -> Fetches:
+        return self.within.fetches
+
+    @property
+    def reconciliations(self) -> Reconciliations:
+        return self.within.reconciliations
 
     @property
     def audit(self) -> Audit:

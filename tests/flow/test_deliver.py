@@ -288,16 +288,16 @@ def test_a_courier_frozen_for_longer_than_its_lease_sends_nothing_another_one_ha
     """Frozen before its last look: that one finds the lease gone, whatever it believes of the time."""
     scene.submit()
     scene.route()
-    read = type(scene.store.leads).get
+    confirm = type(scene.store.outbox).confirm
 
-    def frozen(self: Any, wanted: str) -> Any:
+    def frozen(self: Any, *given: Any) -> Any:
         scene.clock.advance(LEASE_OVER)
         patch.undo()
         scene.deliver()
-        return read(self, wanted)
+        return confirm(self, *given)
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(type(scene.store.leads), "get", frozen)
+    patch.setattr(type(scene.store.outbox), "confirm", frozen)
     flow.deliver(scene.place, "ana-slack")
     assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
     assert _alert_counters(scene) == {"alerts_delivered": 1}
@@ -306,7 +306,7 @@ def test_a_courier_frozen_for_longer_than_its_lease_sends_nothing_another_one_ha
 def test_a_store_that_takes_seconds_for_every_answer_delays_alerts_and_stops_none(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four answers until the send, three seconds each: sent once, and noted while the lease lasts."""
+    """Three answers until the send, three seconds each: sent once, and noted while the lease lasts."""
     lead_id = scene.submit()
     scene.route()
     passed = [0.0]
@@ -325,7 +325,7 @@ def test_a_store_that_takes_seconds_for_every_answer_delays_alerts_and_stops_non
         (outbox, "claim"),
         (outbox, "confirm"),
         (outbox, "settle"),
-        (type(scene.store.leads), "get"),
+        (outbox, "settle_and_claim"),
         (type(scene.place.store), "now"),
     ):
         monkeypatch.setattr(kind, name, slow(getattr(kind, name)))
@@ -352,7 +352,7 @@ def test_outages_before_the_send_count_as_no_attempt(scene: Scene, monkeypatch: 
                     patch.undo()
 
             patch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
-            patch.setattr(type(scene.store.leads), "get", _away)
+            patch.setattr(type(scene.store.outbox), "confirm", _away)
             patch.setattr(type(scene.store.outbox), "settle", _away)
             with pytest.raises(StoreUnavailable):
                 flow.deliver(scene.place, "ana-slack")
@@ -370,11 +370,8 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
     """StoreUnavailable is not the destination's fault: the alert keeps its key and is delivered once the lease ends."""
     lead_id = scene.submit()
     scene.route()
-    target, name = (
-        (type(scene.store.leads), "get")
-        if moment == "reading the record"
-        else (type(scene.store.outbox), "settle")
-    )
+    target = type(scene.store.outbox)
+    name = "confirm" if moment == "reading the record" else "settle"
     with monkeypatch.context() as patch:
         patch.setattr(target, name, _away)
         patch.setattr(delivery, "NOTE_SECONDS", 0.0)
@@ -779,3 +776,46 @@ def test_what_repeats_through_the_night_is_one_message_in_the_morning(scene: Sce
     assert 4 == scene.events(lead_id).count("alert.cancelled")
     assert [] == scene.waiting()
     scene.check()
+
+
+def test_a_courier_with_many_alerts_asks_twice_for_each(
+    fakeredis_store: RedisStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One exchange reads and confirms, one notes and leases the next; the last note finds nothing, and that is the end."""
+    scene = new_scene(fakeredis_store, clock)
+    for _ in range(20):
+        scene.submit()
+    scene.route()
+    asked: list[int] = []
+    server = fakeredis_store.server
+    run = type(server)._run_once
+
+    def counted(self: Any, *given: Any) -> Any:
+        asked.append(1)
+        return run(self, *given)
+
+    flow.deliver(
+        scene.place, "ana-slack", iter([True, True, False]).__next__
+    )  # the scripts are known from here on
+    monkeypatch.setattr(type(server), "_run_once", counted)
+    before = len(scene.people["ana-slack"].heard)
+    flow.deliver(scene.place, "ana-slack")
+    heard = len(scene.people["ana-slack"].heard)
+    assert heard > before + 1 > 2
+    assert 2 * (heard - before) - 1 == len(asked)  # the first note leases nothing, and is asked alone
+
+
+def test_what_was_leased_ahead_of_a_stop_is_anybodys_at_once(scene: Scene) -> None:
+    """The next courier finds it due, with no attempt counted, and nobody hears anything twice."""
+    for _ in range(20):
+        scene.submit()
+    scene.route()
+    assert 3 == flow.deliver(scene.place, "ana-slack", iter([True, True, True, False]).__next__)
+    assert {0} == {alert.attempts for alert, _ in scene.store.outbox.waiting(9)}
+    scene.clock.advance(timedelta(seconds=1))  # the server's, which stood still while the courier counted on
+    scene.deliver()
+
+    heard = scene.people["ana-slack"].heard
+    assert sorted(all_keys(heard)) == sorted(set(all_keys(heard)))
+    assert [False] * len(heard) == [message.possible_repeat for message in heard]
+    assert [] == scene.waiting()

@@ -12,7 +12,7 @@ from speed_to_lead.core import delivery
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.follow_up import told_among
-from speed_to_lead.core.lead import HistoryEntry, ResponseKind
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, ResponseKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.storm import DigestTerms
 
@@ -199,3 +199,27 @@ def test_what_was_never_sent_by_itself_is_not_brought_up_to_date(following: Scen
         HistoryEntry(now, "alert.failed", {"step": "0%", "to": "tried"}),
     )
     assert ("tried",) == told_among(lines, {"held", "folded", "tried"})
+
+
+def test_whoever_was_told_hears_that_the_clock_passed_it_on(following: Scene) -> None:
+    """Nobody asked for it, a step did: whoever is not called by that step sees who has the lead now."""
+    bot = delivery.Destination("desk", "slack", {"token_env": "A", "channel": "C2"})
+    config = following.place.config
+    config = replace(config, destinations={**config.destinations, "desk": bot})
+    following = replace(following, place=replace(following.place, config=config))
+    following.people["desk"] = Destination(always=POSTED)
+    lead = following.routed()
+    now = following.clock.now
+    following.store.outbox.add(Alert(lead.id, "nudge", "desk", AlertKind.REMINDER, now), now)
+    following.live(9)
+    following.forget()
+    following.later(1)
+    following.sweep()
+    following.deliver()
+
+    moved = following.lead(lead.id)
+    assert lead.rep != moved.rep
+    told = following.heard()
+    assert [f"lead.moved moved-{moved.version}"] == told["desk"]
+    assert moved.rep == following.people["desk"].heard[0].rep
+    assert ["lead.reassigned 100%"] == told["ana-slack"]  # called by the step, so it says how things stand

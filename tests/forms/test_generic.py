@@ -211,3 +211,24 @@ def test_what_cannot_be_read_is_refused_in_words(
     with pytest.raises(UnreadableSubmission, match=text) as raised:
         read(submission(body, content_type), FORM)
     assert "sam" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("Vorname", "first_name"),
+        ("prénom", "first_name"),
+        ("correo_electronico", "email"),
+        ("sobrenome", "last_name"),
+        ("azienda", "company"),
+        ("telefoonnummer", "phone"),
+    ],
+)
+def test_names_in_other_languages_are_known(
+    submission: Callable[..., Submission], name: str, field: str
+) -> None:
+    """Word by word only: a longer name may mean anything."""
+    value = "kim@example.com" if field == "email" else "030 1234567"
+    found = read(submission({"email": "ana@example.com", name: value, f"{name} 2": value}), FORM).lead
+    assert (value if field != "email" else "ana@example.com") == found.get(field)
+    assert found.custom == {f"{name} 2": value}

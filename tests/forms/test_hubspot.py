@@ -13,7 +13,7 @@ from speed_to_lead.core.submission import (
     Submission,
     UnreadableSubmission,
 )
-from speed_to_lead.forms import read
+from speed_to_lead.forms import fetches, hubspot, read, split
 
 FORM = Form("demo", "hubspot", "none")
 
@@ -52,6 +52,7 @@ def test_a_legacy_contact(
         ),
         same_submission_key="62515.51.22222222-bbbb-4bbb-8bbb-000000000002",
         submitted_at=datetime(2023, 4, 2, 15, 8, 43, tzinfo=UTC),
+        listed_as="22222222-bbbb-4bbb-8bbb-000000000002",
     )
     assert expected == read(submission(sample("hubspot")), FORM)
 
@@ -117,14 +118,106 @@ def test_selectors(submission: Callable[..., Submission], sample: Callable[[str]
     assert "favourite_colour" not in lead.custom
 
 
-@pytest.mark.parametrize("kind", ["subscriptionType", "eventType"])
-@pytest.mark.parametrize("many", [1, 3])
-def test_events_of_the_webhooks_api_are_explained(
-    submission: Callable[..., Submission], kind: str, many: int
+APP = Form("demo", "hubspot", "signature", "SECRET", api_token_env="API")
+EVENT = {
+    "eventId": 1,
+    "subscriptionId": 12345,
+    "portalId": 62515,
+    "occurredAt": 1564113600000,
+    "subscriptionType": "contact.creation",
+    "attemptNumber": 0,
+    "objectId": 123,
+    "changeSource": "CRM",
+    "changeFlag": "NEW",
+    "appId": 54321,
+}
+KEY = "62515.contact.creation.123.1.1564113600000"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        EVENT,
+        {**EVENT, "attemptNumber": 3},
+        {
+            **{name: value for name, value in EVENT.items() if name != "subscriptionType"},
+            "eventType": "contact.creation",
+        },
+    ],
+)
+def test_an_event_of_an_app_holds_ids_only(submission: Callable[..., Submission], event: Any) -> None:
+    """Its key leaves the attempt out; under either name of its type it is the same."""
+    expected = ParsedSubmission(
+        GenericLead({}, {"hubspot_contact": "123", "hubspot_portal": 62515, "lead_data": "pending"}),
+        KEY,
+        datetime(2019, 7, 26, 4, 0, tzinfo=UTC),
+        is_incomplete=True,
+    )
+    assert expected == read(submission([event]), APP)
+
+
+def test_an_event_is_the_contact_the_api_answers_with(submission: Callable[..., Submission]) -> None:
+    """What was asked for, by the names a workflow's contact has as well."""
+    answer = {
+        "id": "123",
+        "properties": {"email": "ana@example.com", "firstname": "Ana", "hs_object_id": "123"},
+    }
+    parsed = read(fetches.with_answers(submission([EVENT]), [answer], is_late=False), APP)
+    expected = GenericLead(
+        {"email": "ana@example.com", "first_name": "Ana"}, {"hubspot_contact": "123", "hubspot_portal": 62515}
+    )
+    assert (expected, KEY) == (parsed.lead, parsed.same_submission_key)
+    (question,) = hubspot.questions(
+        submission([EVENT]), Form("d", "hubspot", "none", fields={"city": "property:x"}), "t"
+    )
+    assert question.path.startswith("/crm/v3/objects/contacts/123?properties=email%2C")
+    assert question.path.endswith("%2Cx")
+    assert question.headers == {"Authorization": "Bearer t"}
+
+
+@pytest.mark.parametrize(
+    ("event", "is_test"),
+    [
+        ({**EVENT, "subscriptionType": "object.creation", "objectTypeId": "0-1"}, False),
+        ({**EVENT, "subscriptionType": "object.creation", "objectTypeId": "0-2"}, True),
+        ({**EVENT, "subscriptionType": "contact.propertyChange"}, True),
+        ({**EVENT, "subscriptionType": "deal.creation"}, True),
+    ],
+)
+def test_only_new_contacts_are_leads(
+    submission: Callable[..., Submission], event: Any, is_test: bool
 ) -> None:
-    """They hold ids only; the text says what to set up instead."""
-    with pytest.raises(UnreadableSubmission, match="ids only"):
-        read(submission([{"eventId": 1, kind: "contact.creation", "objectId": 123}] * many), FORM)
+    """Other events are counted and never routed."""
+    assert is_test == read(submission(event), APP).is_test
+
+
+def test_events_apart(submission: Callable[..., Submission]) -> None:
+    """Each event of a list is a submission of its own; a bad one does not take the others with it."""
+    parts = split(submission([EVENT, {**EVENT, "objectId": None}, 7, {**EVENT, "eventId": 2}]), APP)
+    outcome = []
+    for part in parts:
+        try:
+            outcome.append(str(read(part, APP).same_submission_key))
+        except UnreadableSubmission as error:
+            outcome.append(str(error))
+    assert outcome == [
+        KEY,
+        "item 2 of 4: objectId is no id, so nobody can be asked for",
+        "item 3 of 4: the body is a number, not a JSON object",
+        "62515.contact.creation.123.2.1564113600000",
+    ]
+
+
+def test_without_a_token_for_the_api_an_event_is_explained(submission: Callable[..., Submission]) -> None:
+    """The text says what to set."""
+    with pytest.raises(UnreadableSubmission, match=r"ids only.*api_token_env"):
+        read(submission([EVENT]), FORM)
+
+
+def test_a_flood_of_items_is_refused(submission: Callable[..., Submission]) -> None:
+    """Nobody sends more than a thousand."""
+    with pytest.raises(UnreadableSubmission, match="1001 items; at most 1000"):
+        split(submission([EVENT] * 1001), APP)
 
 
 def test_the_newest_form_submission_is_found_whatever_their_order(

@@ -9,13 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from speed_to_lead.config.shapes import UNSIGNED
 from speed_to_lead.core.submission import Form
-from speed_to_lead.forms import PROVIDERS, Refusal, WebhookRequest, refusal_of
+from speed_to_lead.forms import PROVIDERS, Refusal, WebhookRequest, body_to_store, refusal_of
 from speed_to_lead.forms.signatures import secrets_in
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -55,7 +57,7 @@ def vector_request(vector: Mapping[str, Any]) -> tuple[WebhookRequest, Form, dat
     request = WebhookRequest(
         vector.get("method", "POST"), vector.get("uri", URL), headers, vector["body"].encode()
     )
-    return request, form("hubspot"), signed_at
+    return request, form(vector["provider"]), signed_at
 
 
 def typeform_request(secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
@@ -81,6 +83,41 @@ def standard_request(at: datetime = NOW, secret: str = WHSEC) -> WebhookRequest:
     return WebhookRequest("POST", URL, headers, b"{}")
 
 
+def calendly_request(at: datetime = NOW, secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
+    timestamp = str(int(at.timestamp()))
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return WebhookRequest("POST", URL, {"calendly-webhook-signature": f"t={timestamp},v1={digest}"}, body)
+
+
+def webflow_request(at: datetime = NOW, secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
+    timestamp = str(int(at.timestamp() * 1000))
+    digest = hmac.new(secret.encode(), f"{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
+    return WebhookRequest(
+        "POST", URL, {"x-webflow-signature": digest, "x-webflow-timestamp": timestamp}, body
+    )
+
+
+def tally_request(at: datetime = NOW, secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
+    del at  # Tally signs no time
+    digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    return WebhookRequest("POST", URL, {"tally-signature": digest}, body)
+
+
+def formstack_request(at: datetime = NOW, secret: str = SECRET, body: bytes = b"{}") -> WebhookRequest:
+    del at  # nor does Formstack
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return WebhookRequest("POST", URL, {"x-fs-signature": f"sha256={digest}"}, body)
+
+
+SIGNERS = {
+    "calendly": calendly_request,
+    "formstack": formstack_request,
+    "tally": tally_request,
+    "webflow": webflow_request,
+}
+by_signer = pytest.mark.parametrize("provider", SIGNERS)
+
+
 def changed(text: str, place: int) -> str:
     return text[:place] + ("1" if text[place] != "1" else "2") + text[place + 1 :]
 
@@ -100,7 +137,9 @@ def test_one_wrong_character_is_refused(vector: Mapping[str, Any]) -> None:
     """A signature, body, secret or method that is wrong in one place is not genuine."""
     request, of, signed_at = vector_request(vector)
     name = next(
-        name for name in request.headers if name.startswith(("x-hubspot-signature", "webhook-signature"))
+        name
+        for name in request.headers
+        if name.startswith(("x-hubspot-signature", "webhook-signature", "x-fs-signature"))
     )
     signature = request.headers[name]
     # To the last: in base64 the end holds bits that belong to nothing, but it is the text that is compared.
@@ -108,13 +147,15 @@ def test_one_wrong_character_is_refused(vector: Mapping[str, Any]) -> None:
         wrong = replace(request, headers={**request.headers, name: changed(signature, place)})
         assert refused(wrong, of, vector["secret"], signed_at) is not None
     assert refused(replace(request, body=request.body + b" "), of, vector["secret"], signed_at) is not None
-    assert refused(request, of, changed(vector["secret"], 8), signed_at) is not None
+    assert refused(request, of, changed(vector["secret"], 4), signed_at) is not None
     if vector["id"].startswith(("hubspot-v2", "hubspot-v3")):
         assert refused(replace(request, method="PUT"), of, vector["secret"], signed_at) is not None
         assert refused(replace(request, url=request.url + "?"), of, vector["secret"], signed_at) is not None
 
 
-@by_id
+@pytest.mark.parametrize(
+    "vector", [vector for vector in VECTORS if len(vector["secret"]) >= 8], ids=lambda vector: vector["id"]
+)
 @pytest.mark.parametrize("written", ["{secret} {other}", "{other},{secret}", " {other}\n{secret} "])
 def test_while_a_secret_is_rotated_both_count(vector: Mapping[str, Any], written: str) -> None:
     """Two secrets in the variable, in any order: what either signed is genuine."""
@@ -232,6 +273,142 @@ def test_hubspot_v3_is_accepted_with_and_without_its_escapes_undone() -> None:
     assert refused(hubspot_v3_request(undone, called), form("hubspot")) is None
     all_undone = "https://leads.example.com/hooks/demo?a=:/ x&b=@"
     assert refused(hubspot_v3_request(all_undone, called), form("hubspot")) is not None
+
+
+@by_signer
+def test_a_signature_covers_every_byte(provider: str) -> None:
+    """The right one passes; another body, secret or signature, one cut short, doubled or missing does not."""
+    request = SIGNERS[provider](body=b'{"a": 1}')
+    assert refused(request, form(provider)) is None
+    name = next(iter(request.headers))
+    right = request.headers[name]
+    wrongs = [changed(right, place) for place in range(len(right))]
+    wrongs += [
+        "",
+        right[:-1],
+        right + "0",
+        f"{right}, x",
+        right[::-1],
+        "\ud800",
+        "sha256=",
+        "v1=",
+        "t=,v1=",
+        "t=1,t=2,v1=a",
+    ]
+    for wrong in (
+        *(replace(request, headers={**request.headers, name: text}) for text in wrongs),
+        replace(request, headers={}),
+        replace(request, body=b'{"a":1}'),
+        SIGNERS[provider](secret="another-secret"),
+    ):
+        refusal = refused(wrong, form(provider))
+        # An upper-case digit is the same digit, and what Calendly adds after a comma is not looked at.
+        given = wrong.headers.get(name, "").lower()
+        same = wrong.body == request.body and (
+            given == right or (provider == "calendly" and given == f"{right}, x")
+        )
+        assert (refusal is None) == same, given
+        assert refusal is None or not refusal.ours
+
+
+@by_signer
+def test_both_secrets_count_while_one_is_rotated(provider: str) -> None:
+    """What either of them signed is genuine, in any order."""
+    for both in (f"{SECRET} another-secret", f"another-secret,{SECRET}"):
+        assert refused(SIGNERS[provider](), form(provider), both) is None
+        assert refused(SIGNERS[provider](secret="another-secret"), form(provider), both) is None
+        assert refused(SIGNERS[provider](secret="a-third-secret"), form(provider), both) is not None
+
+
+@pytest.mark.parametrize(("provider", "minutes"), [("calendly", 3), ("webflow", 5)])
+def test_a_signed_time_holds_for_minutes(provider: str, minutes: int) -> None:
+    """As long as the vendor's own example says; older or newer is refused."""
+    for seconds, genuine in ((0, True), (60 * minutes, True), (60 * minutes + 1, False), (86_400, False)):
+        for at in (NOW - timedelta(seconds=seconds), NOW + timedelta(seconds=seconds)):
+            assert genuine is (refused(SIGNERS[provider](at), form(provider)) is None)
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["", "now", "-5", "1e12", "\N{FULLWIDTH DIGIT NINE}" * 10, "9" * 400, "\ud800"]
+)
+def test_junk_in_a_signed_time_is_refused(timestamp: str) -> None:
+    """In words, and nothing is raised."""
+    webflow = webflow_request()
+    assert refused(
+        replace(webflow, headers={**webflow.headers, "x-webflow-timestamp": timestamp}), form("webflow")
+    )
+    digest = calendly_request().headers["calendly-webhook-signature"].rpartition("=")[2]
+    calendly = WebhookRequest(
+        "POST", URL, {"calendly-webhook-signature": f"t={timestamp},v1={digest}"}, b"{}"
+    )
+    assert refused(calendly, form("calendly"))
+
+
+def test_calendly_may_sign_with_several_keys() -> None:
+    """Any `v1` of the list passes, in any order and with blanks between."""
+    right = calendly_request().headers["calendly-webhook-signature"]
+    timestamp, _, digest = right.partition(",")
+    listed = f"v0=abc, v1={'0' * 64}, {timestamp}, {digest}"
+    assert (
+        refused(WebhookRequest("POST", URL, {"calendly-webhook-signature": listed}, b"{}"), form("calendly"))
+        is None
+    )
+
+
+@pytest.mark.parametrize("provider", sorted(UNSIGNED))
+def test_a_tool_that_signs_nothing_takes_a_token(provider: str) -> None:
+    """With a secret for signatures it would take nothing, and says what to do."""
+    request = WebhookRequest("POST", f"{URL}?token={SECRET}", {}, b"{}")
+    assert refused(request, form(provider, "token")) is None
+    refusal = refused(request, form(provider))
+    assert refusal is not None
+    assert "token_env" in refusal.reason
+
+
+def test_the_tools_that_sign_nothing_are_those_the_config_refuses_a_secret_for() -> None:
+    """`secret_env` of one of them is a mistake that `config check` finds."""
+    request = WebhookRequest("POST", URL, {}, b"{}")
+    unsigned = {
+        name
+        for name, provider in PROVIDERS.items()
+        if "signs nothing" in (provider.refusal(request, SECRET, NOW) or "")
+    }
+    assert unsigned == set(UNSIGNED)
+
+
+TOKEN = "tok/en of-20 chars+x"
+REPEATED = {
+    "as it is": (TOKEN, "?token=***"),
+    "percent-encoded": ("tok%2Fen%20of-20%20chars%2Bx", "?token=***"),
+    "in small letters": ("tok%2fen%20of-20%20chars%2bx", "?token=***"),
+    "in a form": ("tok%252Fen%2520of-20%2520chars%252Bx", "?token=***"),
+    "in JSON": (r"tok\/en of-20 chars+x", "?token=***"),
+}
+
+
+@pytest.mark.parametrize(("written", "stored"), REPEATED.values(), ids=REPEATED)
+@pytest.mark.parametrize("where", ["query", "header", "basic"])
+def test_a_token_is_not_stored_with_the_body_that_repeats_it(written: str, stored: str, where: str) -> None:
+    """Jotform repeats the address it called; what is kept has *** there, and every other byte as it came."""
+    headers = {"header": {"x-webhook-token": TOKEN}, "basic": {"authorization": basic(f"u:{TOKEN}")}}.get(
+        where, {}
+    )
+    url = f"{URL}?token={quote(TOKEN, safe='')}" if where == "query" else URL
+    body = b"\xff\x00webhookURL=https://x.example/?token=%b&a=1" % written.encode()
+    request = WebhookRequest("POST", url, headers, body)
+    kept = body_to_store(request, form("jotform", "token"))
+    assert kept == b"\xff\x00webhookURL=https://x.example/" + stored.encode() + b"&a=1"
+    assert body_to_store(replace(request, body=b"a=1"), form("jotform", "token")) == b"a=1"
+
+
+def test_a_short_token_is_taken_out_of_addresses_only() -> None:
+    """It might be a word of the lead."""
+    request = WebhookRequest(
+        "POST", f"{URL}?token=demo", {}, b"source=demo&url=x?token=demo&y=x%3Ftoken%3Ddemo"
+    )
+    assert (
+        body_to_store(request, form("jotform", "token")) == b"source=demo&url=x?token=***&y=x%3Ftoken%3D***"
+    )
 
 
 def hubspot_v2_headers(version: str = "v2") -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.security.corpus import HOSTILE, delivery_of, form_of
+from tests.security.corpus import HOSTILE, delivery_of, form_of, headers_of
 
 from speed_to_lead import flow
 from speed_to_lead.core.delivery import Attempt, Outcome
@@ -78,7 +78,7 @@ def hostile(server_url: str) -> Iterator[Hostile]:
                 now = store.now()
                 submission_id = flow.new_submission_id(now)
                 names[submission_id] = f"{name} through {form}"
-                store.queue.add(Submission(submission_id, form, now, body, content_type))
+                store.queue.add(Submission(submission_id, form, now, body, content_type, headers_of(form)))
         while flow.route(place, "router").settled:
             pass
         for destination in flow.destinations_due(place):

@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from tests.destinations.test_registry import WORKING
 from tests.security.conftest import CONFIG
-from tests.security.corpus import delivery_of, fields_of
+from tests.security.corpus import delivery_of, fields_of, headers_of
 from tests.servers import ManualClock, free_port, wait_until
 
 from speed_to_lead import flow
@@ -183,7 +183,9 @@ def test_only_what_config_names_is_called(
         # One person each, at an address elsewhere.
         raw = json.dumps(body).replace(json.dumps(fields_of(address)["email"]), f'"p{number}@{ELSEWHERE}"')
         now = memory_store.now()
-        submission = Submission(flow.new_submission_id(now), provider, now, raw.encode(), "application/json")
+        submission = Submission(
+            flow.new_submission_id(now), provider, now, raw.encode(), "application/json", headers_of(provider)
+        )
         memory_store.queue.add(submission)
     while flow.route(place, "router").settled:
         pass

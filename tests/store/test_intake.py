@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,11 @@ from redis.asyncio.connection import Connection
 from tests.servers import RealServer
 
 from speed_to_lead.core.clock import EPOCH
-from speed_to_lead.core.submission import Submission
+from speed_to_lead.core.submission import RateLimit, Submission
 from speed_to_lead.store import intake as intake_module
-from speed_to_lead.store.contract import StoreUnavailable
-from speed_to_lead.store.intake import Intake
+from speed_to_lead.store.contract import StoreUnavailable, TooFast
+from speed_to_lead.store.intake import Intake, Pace
+from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
 pytestmark = pytest.mark.real
@@ -57,7 +59,7 @@ def test_requests_that_come_together_share_their_writes(
     async def work(intake: Intake) -> None:
         write = intake._write
 
-        async def counted(batch: list[Submission]) -> list[object]:
+        async def counted(batch: list[Any]) -> list[object]:
             writes.append(len(batch))
             return await write(batch)
 
@@ -460,8 +462,8 @@ def test_large_submissions_go_in_writes_of_their_own(
     async def work(intake: Intake) -> None:
         write = intake._write
 
-        async def counted(batch: list[Submission]) -> list[object]:
-            writes.append(sum(len(one.body) for one in batch))
+        async def counted(batch: list[Any]) -> list[object]:
+            writes.append(sum(len(one.submission.body) for one in batch))
             return await write(batch)
 
         monkeypatch.setattr(intake, "_write", counted)
@@ -574,3 +576,59 @@ def test_closing_waits_no_longer_than_those_who_wait(
     took = asyncio.run(run())
     restartable_server.thaw()
     assert took < 2.5
+
+
+def paced(url: str, prefix: str, names: str, *, is_refused: bool, rate: RateLimit) -> list[object]:
+    """What became of submissions of a form with this limit, one after the other."""
+
+    async def work(intake: Intake) -> list[object]:
+        heard: list[object] = []
+        for name in names:
+            try:
+                await intake.store(submission(name), Pace("demo", rate, is_refused))
+                heard.append(None)
+            except TooFast as too_fast:
+                heard.append(too_fast.wait_ms)
+        return heard
+
+    return list(with_intake(url, work, prefix))
+
+
+def test_a_form_with_a_limit_stores_no_more(
+    server_url: str, key_prefix: str, redis_store: RedisStore
+) -> None:
+    """The bucket is full at first; then one hears after how many milliseconds there is a token, and there is one then."""
+    hour, second = RateLimit(3, timedelta(hours=1)), RateLimit(20, timedelta(seconds=1))
+    heard = paced(server_url, key_prefix, "abcde", is_refused=True, rate=hour)
+    assert [None] * 3 == heard[:3]
+    assert all(isinstance(wait, int) and 1_199_000 < wait <= 1_200_000 for wait in heard[3:])
+    redis_store.server.client.delete(Keys(key_prefix).rate("demo"))
+    began = time.monotonic()
+    taken = 0
+    while taken < 30:
+        heard = paced(server_url, key_prefix, "s" * 25, is_refused=True, rate=second)
+        taken += heard.count(None)
+    assert time.monotonic() - began >= 0.5  # twenty at once, the next ten at twenty a second
+    assert redis_store.server.client.pttl(Keys(key_prefix).rate("demo")) <= 1000
+
+
+def test_a_form_that_must_not_be_refused_is_stored_with_a_mark(
+    server_url: str, key_prefix: str, redis_store: RedisStore
+) -> None:
+    """Also by a server that has forgotten every script."""
+    redis_store.server.client.script_flush()
+    rate = RateLimit(1, timedelta(hours=1))
+    assert [None] * 3 == paced(server_url, key_prefix, "abc", is_refused=False, rate=rate)
+    entries: Any = redis_store.server.client.xrange(redis_store.server.keys.incoming)
+    assert [None, b"1", b"1"] == [fields.get(b"over_rate") for _, fields in entries]
+    assert ["a", "b", "c"] == [fields[b"id"].decode() for _, fields in entries]
+
+
+def test_a_form_without_a_limit_pays_nothing(server_url: str, key_prefix: str) -> None:
+    """It is stored by the plain command, and no bucket is asked."""
+
+    async def work(intake: Intake) -> list[Any]:
+        plain = intake_module._Waiter(submission("a"), lambda _: None, 2, 0.0, None)
+        return [intake._command(plain)[0], intake._command(plain)[1]]
+
+    assert ["XADD", Keys(key_prefix).incoming] == with_intake(server_url, work, key_prefix)

@@ -10,6 +10,7 @@ import tests.test_privacy as life
 from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import REFUSED, Scene, new_scene
 from tests.servers import ManualClock
+from tests.store.builders import taken
 
 import speed_to_lead
 from speed_to_lead import flow
@@ -19,6 +20,7 @@ from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
+from speed_to_lead.core.settlement import Await
 from speed_to_lead.core.storm import DigestTerms
 from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import (
@@ -26,6 +28,7 @@ from speed_to_lead.store.contract import (
     ConfigVersion,
     Disabled,
     Erasure,
+    Reconciliation,
     RunningConfig,
     ShadowConfig,
 )
@@ -34,7 +37,7 @@ from speed_to_lead.store.redis_store import RedisStore
 
 DOCUMENT = Path(speed_to_lead.__file__).parents[2] / "docs" / "redis-keys.md"
 #: Keys that only a process of ours makes, and that no store method writes.
-MADE_ELSEWHERE = {"celery:*"}
+MADE_ELSEWHERE = {"celery:*", "rate:<form>", "repeats:<key>"}
 
 
 def documented_rows() -> dict[str, list[str]]:
@@ -102,7 +105,11 @@ def used_keys(store: RedisStore) -> set[str]:
     store.configs.publish(ConfigVersion(1, "d", "ana", scene.clock()), {})
     store.shadow.begin(ShadowConfig("s1", "d", "ana", scene.clock()), {})
     store.shadow.note("s1", {"leads": 1}, ["{}"])
+    now = scene.clock()
+    store.reconciliations.note(None, Reconciliation("demo", now, now))
     store.configs.note_running("host:1", RunningConfig(1, "d"))
+    entry, now = taken(store), store.now()
+    store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])
     look()
     return seen
 

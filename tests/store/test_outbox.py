@@ -8,7 +8,7 @@ from tests.servers import wait_until
 from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
 
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
-from speed_to_lead.core.lead import Alert, HistoryEntry
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
 from speed_to_lead.core.storm import DigestTerms, Storm, digest_of, folded
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Disabled, Result, Store
 from speed_to_lead.store.outbox import UNREADABLE_PAUSE, UNREADABLE_TRIES
@@ -154,26 +154,65 @@ def test_lease_that_ends_without_word_is_an_unknown_attempt(store: Store, now: d
 
 
 def test_confirming_renews_the_lease_of_whoever_has_it(store: Store, now: datetime) -> None:
-    """Just before the send the lease begins anew; a former courier's, or one of a lead that has changed, does not."""
+    """Just before the send the lease begins anew, and the lead is read; a former courier's lease does not."""
     lead = admitted(store)
     store.outbox.add(new_alert(now), now)
     former = claim(store, now)
     held = claim(store, now + LEASE)
     later, last = now + LEASE + MINUTE, now + LEASE + 2 * MINUTE
     before = picture(store)
-    assert [
-        store.outbox.confirm(former, lead, last),
-        store.outbox.confirm(held, replace(lead, version=lead.version + 1), last),
-    ] == [Result.GONE, Result.STALE]
+    assert Result.GONE == store.outbox.confirm(former, last)[0]
     assert before == picture(store)
-    assert store.outbox.confirm(held, lead, later) == Result.APPLIED
+    assert (Result.APPLIED, lead) == store.outbox.confirm(held, later)
     assert [(held.alert, later)] == store.outbox.waiting(9)
     almost = later - timedelta(milliseconds=1)
     store.outbox.add(new_alert(now, step="other"), now)
     assert store.outbox.claim("managers", almost, LEASE, at_once=1) is None
-    assert store.outbox.confirm(held, None, last) == Result.APPLIED
+    assert (Result.APPLIED, lead) == store.outbox.confirm(held, last)
     assert store.outbox.settle(held, AlertSettlement("delivered", later)) == Result.APPLIED
-    assert store.outbox.confirm(held, None, last) == Result.GONE
+    assert Result.GONE == store.outbox.confirm(held, last)[0]
+
+
+def test_confirming_knows_a_lead_that_is_not_there(store: Store, now: datetime) -> None:
+    """Removed meanwhile, or none at all where the alert is about the system."""
+    store.outbox.add(new_alert(now, "removed"), now)
+    store.outbox.add(replace(new_alert(now, step="test"), kind=AlertKind.TEST), now)
+    claimed = [claim(store, now) for _ in range(2)]
+    assert [(Result.APPLIED, None)] * 2 == [store.outbox.confirm(one, now + LEASE) for one in claimed]
+
+
+@pytest.mark.parametrize("result", ["delivered", "retry"])
+def test_settling_and_claiming_at_once_is_both_in_turn(store: Store, now: datetime, result: str) -> None:
+    """The next of the same destination is leased, within its limit; a settlement that is refused leases all the same."""
+    for number in range(3):
+        store.outbox.add(new_alert(now, step=f"s{number}"), now + number * timedelta(milliseconds=1))
+    for step in ("s1", "s2"):
+        store.outbox.add(new_alert(now, step=step, destination="other"), now)
+    # A server that was just started knows no scripts yet, and would be asked for the two in the other order.
+    store.outbox.settle(claim(store, now, "other"), AlertSettlement("delivered", now))
+    first, soon = claim(store, now), now + timedelta(seconds=1)
+    settlement = AlertSettlement(result, now + MINUTE)
+    settled, second = store.outbox.settle_and_claim(first, settlement, soon, LEASE, at_once=1)
+    assert second is not None
+    assert (Result.APPLIED, replace(new_alert(now, step="s1"), attempts=1)) == (settled, second.alert)
+    assert (Result.STALE, None) == store.outbox.settle_and_claim(first, settlement, soon, LEASE, at_once=1)
+    _, third = store.outbox.settle_and_claim(second, settlement, soon, LEASE, at_once=1)
+    assert third is not None
+    assert "s2" == third.alert.step
+    assert (Result.APPLIED, None) == store.outbox.settle_and_claim(third, settlement, soon, LEASE, at_once=1)
+
+
+def test_settling_and_claiming_passes_over_what_is_not_there(redis_store: RedisStore) -> None:
+    """An entry whose document is lost is taken out, and the one behind it is leased."""
+    now = redis_store.now().replace(microsecond=0)
+    for number in range(2):
+        redis_store.outbox.add(new_alert(now, step=f"s{number}"), now)
+    first = claim(redis_store, now)
+    redis_store.server.client.zadd(redis_store.server.keys.outbox("managers"), {"lost": 1})
+    done = AlertSettlement("delivered", now)
+    _, second = redis_store.outbox.settle_and_claim(first, done, now, LEASE, at_once=1)
+    assert second is not None
+    assert "s1" == second.alert.step
 
 
 def test_dead_alert_is_kept_with_its_fallback_added_once(store: Store, now: datetime) -> None:

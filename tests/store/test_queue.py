@@ -28,7 +28,7 @@ from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Seen, Settlement
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.flow.routing import RECLAIM_AFTER
-from speed_to_lead.store.contract import Result, Store
+from speed_to_lead.store.contract import Burial, Result, Store
 from speed_to_lead.store.redis_store import RedisStore, open_store
 
 
@@ -49,6 +49,41 @@ def test_submission_comes_out_as_it_went_in(store: Store) -> None:
     expected = replace(given, received_at=entry.submission.received_at)
     assert (expected, 1, "") == (entry.submission, entry.deliveries, entry.problem)
     assert abs(entry.submission.received_at - given.received_at) < timedelta(milliseconds=2)
+
+
+def test_repeats_have_their_place(store: Store) -> None:
+    """The same when asked again; who comes behind those that are kept is one behind the last, every time."""
+    said = [("a", "x"), ("b", "x"), ("a", "x"), ("a", "y"), ("c", "x"), ("b", "x"), ("c", "x")]
+    assert [1, 2, 1, 1, 3, 2, 3] == store.queue.note_repeats(said, 2)
+    assert [3, 1] == store.queue.note_repeats([("d", "x"), ("a", "x")], 2)
+    assert [] == store.queue.note_repeats([], 2)
+
+
+def test_burials_are_read_without_their_bodies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an instant on, oldest first, those not seen yet, some at a time; one that was replayed is none any more."""
+    for module in ("queue", "memory.queue"):
+        monkeypatch.setattr(f"speed_to_lead.store.{module}.BURIALS_AT_ONCE", 2)
+    start = store.now()
+    for number in range(4):
+        store.queue.add(new_submission(store, f"s{number}"))
+        (entry,) = store.queue.take("r", 1)
+        at = start + timedelta(seconds=number)
+        store.queue.settle([Bury(entry.entry_id, entry.submission, f"error {number}", at)])
+    store.queue.replay("s3")
+    found = store.queue.buried_since(start + timedelta(seconds=1), ())
+    assert [
+        Burial(f"s{number}", "demo", f"error {number}", start + timedelta(seconds=number))
+        for number in (1, 2)
+    ] == found
+    assert ["s0", "s1"] == [one.submission_id for one in store.queue.buried_since(start, ())]
+    assert ["s2"] == [one.submission_id for one in store.queue.buried_since(start, {"s0", "s1"})]
+
+
+def test_several_are_added_in_their_order(store: Store) -> None:
+    """As each by itself would be; none at all is nothing."""
+    store.queue.add_many([new_submission(store, f"s{number}") for number in range(3)])
+    store.queue.add_many([])
+    assert ["s0", "s1", "s2"] == [entry.submission.id for entry in store.queue.take("r", 10)]
 
 
 def test_entries_are_handed_out_once_and_in_order(store: Store) -> None:

@@ -2,7 +2,9 @@
 
 import hmac
 import json
+import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -140,7 +142,7 @@ def test_the_same_idempotency_key_makes_one_lead(web: Web) -> None:
     ("body", "words"),
     [
         (b"", "JSON object"),
-        (b"[]", "JSON object"),
+        (b"[]", "holds no lead"),
         (b'"ana@example.com"', "JSON object"),
         (b"email=ana@example.com", "JSON object"),
         (b"{", "not JSON"),
@@ -221,6 +223,69 @@ def test_a_body_of_more_than_ten_mebibytes_is_413(web: Web, is_chunked: bool) ->
     answer = web.http.post("/v1/leads", content=iter([body]) if is_chunked else body, headers=AUTHORIZED)
     assert answer.status_code == 413
     assert list(answer.json()) == ["error"]
+
+
+def array(web: Web, body: bytes, **headers: str) -> httpx.Response:
+    """POST an array."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.http.post(
+        "/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/json"} | named
+    )
+
+
+def test_an_array_is_answered_item_by_item(web: Web) -> None:
+    """Good items are stored as they were written, bad ones named; sent again they are the same leads."""
+    body = (
+        b'\xef\xbb\xbf [ {"email": "a@example.com", "n": 12345678901234567890},\n 7, {"company": "x"}, [1],'
+        b' {"phone": "+49 30 123456"}, {"email": "b@example.com", "a": ' + b"[" * 99 + b"]" * 99 + b"} ]\n"
+    )
+    results, again = (array(web, body, idempotency_key="array-1").json()["results"] for _ in range(2))
+    entries = web.stored()
+    assert results == again
+    assert [result["item"] for result in results] == [1, 2, 3, 4, 5, 6]
+    assert [list(result)[1] for result in results] == ["id", "error", "error", "error", "id", "error"]
+    assert entries[0][b"body"] == b'{"email": "a@example.com", "n": 12345678901234567890}'
+    route_all(web.place)
+    ledger = get(web, "/v1/ledger").json()
+    assert [ledger[k] for k in ("received", "leads", "duplicates", "balances")] == [4, 2, 2, True]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[ ]", "holds no lead"),
+        (b'[{"email": "a@example.com"}, {"email": ]', "item 2 of the array is not JSON"),
+        (b'[{"email": "a@example.com"}', "a comma or ] is expected"),
+        (b'[{"email": "a@example.com"}] x', "behind the array"),
+        (b'[{"email": "a@example.com"},]', "item 2"),
+        (b'[{"email": "\xff@example.com"}]', "not UTF-8"),
+        (b"[" * 100_000, "nested too deep"),
+    ],
+)
+def test_a_broken_array_is_422_as_a_whole(web: Web, body: bytes, words: str) -> None:
+    """Nobody knows what its items are, so none of them is stored, and the answer says where it breaks."""
+    answer = array(web, body)
+    assert (422, []) == (answer.status_code, web.stored())
+    assert words in answer.json()["error"]
+
+
+def test_ten_thousand_items_are_taken_and_one_more_is_not(web: Web) -> None:
+    """As of lines."""
+    items = [b'{"email":"p%d@example.com"}' % n for n in range(submitted.MAX_LINES + 1)]
+    assert [413, 0] == [array(web, b"[%b]" % b",".join(items)).status_code, len(web.stored())]
+    taken = array(web, b"[%b]" % b",".join(items[:-1]))
+    assert [200, submitted.MAX_LINES] == [taken.status_code, len(web.stored())]
+
+
+def test_a_body_of_line_breaks_costs_no_memory() -> None:
+    """Ten million of them are looked at one by one, and are no lines."""
+    body = b"\n" * (10 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        assert submitted.read_lines(body, "", datetime.now(UTC)) == []
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_lines_at_all_is_422(web: Web) -> None:
@@ -345,6 +410,20 @@ def test_a_response_stops_the_clock_once(web: Web, routed: str) -> None:
     assert [answer.json()["result"] for answer in (first, again)] == ["recorded", "already_recorded"]
     assert [again.json()["lead"][name] for name in ("state", "next_at")] == ["answered", None]
     assert len(again.json()["lead"]["responses"]) == 1
+
+
+def test_an_automatic_reply_is_kept_and_stops_no_clock(web: Web, routed: str) -> None:
+    """The human who answers after it is the first."""
+    path, said = f"/v1/leads/{routed}/responses", {"kind": "attempted", "by": "sequencer", "automatic": True}
+    first, again = post(web, path, said).json(), post(web, path, said).json()
+    assert ("recorded", "already_recorded") == (first["result"], again["result"])
+    assert ("open", None, [True]) == (
+        again["lead"]["state"],
+        again["lead"]["answered_at"],
+        [one["automatic"] for one in again["lead"]["responses"]],
+    )
+    human = post(web, path, {"kind": "attempted", "by": "sequencer"}).json()["lead"]
+    assert ("answered", [True, False]) == (human["state"], [one["automatic"] for one in human["responses"]])
 
 
 def test_an_acknowledgement_stops_no_clock(web: Web, routed: str) -> None:

@@ -102,6 +102,7 @@ def test_one_lead_from_receipt_to_answer(web: Web) -> None:
         ("submissions_settled_total", ("open", "dead_letter")): 1,
         ("leads_routed_total", (lead.team, lead.sla, lead.source)): 1,
         ("leads_answered_total", (lead.team, "true")): 1,
+        ("responses_total", (lead.team, "attempted")): 1,
         ("leads_breached_total", (lead.team,)): 0,
         ("routing_lag_seconds_count", ()): 1,
         ("response_time_seconds_count", (lead.team,)): 1,

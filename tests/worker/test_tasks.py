@@ -124,6 +124,22 @@ def test_the_watch_over_forms_and_sources_is_a_tick(
     tasks.arrivals_watch.cache_clear()
 
 
+def test_the_watch_over_dead_letters_is_a_tick(tasks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One watch for each process, with little time, on the clock's queue."""
+    ticks: list[tuple[object, float]] = []
+    monkeypatch.setattr(tasks, "workplace", lambda: SimpleNamespace(keep_up=lambda: None))
+    monkeypatch.setattr(tasks.BurialWatch, "tick", lambda self, seconds: ticks.append((self, seconds)))
+    tasks.burial_watch.cache_clear()
+    for _ in range(2):
+        tasks.burials()
+    (one, seconds), (other, _) = ticks
+    assert one is other
+    assert 0 < seconds <= tasks.AUDIT_SECONDS
+    assert tasks.app.conf.task_routes["speed_to_lead.burials"] == {"queue": "clock"}
+    assert "speed_to_lead.burials" in {entry["task"] for entry in tasks.app.conf.beat_schedule.values()}
+    tasks.burial_watch.cache_clear()
+
+
 def test_a_lost_server_is_tried_again_each_second_at_least(tasks: ModuleType) -> None:
     """Celery passes kombu no pauses, whose own grow to half a minute: after an outage nothing would be routed for so long."""
     pauses: list[float] = []
@@ -143,3 +159,30 @@ def test_a_lost_server_is_tried_again_each_second_at_least(tasks: ModuleType) ->
     from speed_to_lead.worker.app import RECONNECT
 
     assert RECONNECT["interval_max"] <= 1
+
+
+def test_form_tools_are_asked_by_threads_of_their_own(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each second: what has waited long enough is routed, then askers are sent; the tick itself asks nobody."""
+    done: list[object] = []
+    monkeypatch.setattr(tasks.flow, "route_overdue", lambda place: done.append("overdue"))
+    monkeypatch.setattr(tasks.flow, "fetches_due", lambda place: {"ads": 2})
+    monkeypatch.setattr(tasks, "askers", lambda: SimpleNamespace(send=done.append))
+    tasks.fetch()
+    assert done == ["overdue", {"ads": 2}]
+    assert tasks.app.conf.task_routes["speed_to_lead.fetch"] == {"queue": "deliver"}
+    assert tasks.app.conf.beat_schedule["fetch"]["schedule"].run_every == timedelta(seconds=1)
+
+
+def test_lists_of_form_tools_are_compared_by_threads_of_their_own(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each minute it is looked whose night it is; the tick itself asks no tool."""
+    sent: list[object] = []
+    monkeypatch.setattr(tasks.flow, "reconciliations_due", lambda place: {"ads": 1})
+    monkeypatch.setattr(tasks, "comparers", lambda: SimpleNamespace(send=sent.append))
+    tasks.reconcile()
+    assert sent == [{"ads": 1}]
+    assert tasks.app.conf.task_routes["speed_to_lead.reconcile"] == {"queue": "deliver"}
+    assert tasks.app.conf.beat_schedule["reconcile"]["schedule"].run_every == timedelta(minutes=1)

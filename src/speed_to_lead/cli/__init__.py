@@ -9,7 +9,8 @@
     operate.py  doctor/       is anything late, lost or set up wrong?
     keys.py                   who may use it over HTTP
     connect.py                settings and server, and every failure as one sentence
-    lead_lines.py  output.py  leads in, text and JSON out
+    importing.py  intake.py   leads of a file, or of a tool's own list, into the queue
+    lead_lines.py  lead_rows.py  output.py   leads in, text and JSON out
 
 A module is imported when its command is called, so that `config explain` starts in half a second.
 Exit codes: 0 good, 1 found something, 2 wrong usage or unreachable.
@@ -57,8 +58,13 @@ _PLACES = {
     "sources": _Place(
         "sources", "app", "Audit the taxonomy: unknown words, blanks, who brings no leads any more.", _RULES
     ),
-    "leads": _Place("leads", "app", "Show, respond, reassign, close; export or erase a person.", _LEADS),
+    "leads": _Place(
+        "leads", "app", "Show, import, respond, reassign, close; export or erase a person.", _LEADS
+    ),
     "reps": _Place("reps", "app", "Who is available; set somebody away, or back.", _LEADS),
+    "intake": _Place(
+        "intake", "app", "Compare what a form's tool has with what arrived; take in what did not.", _LEADS
+    ),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),

@@ -1,6 +1,6 @@
 """`leads`: which leads there are, the whole story of one, and what people do to one.
 
-What people may ask about their own data (erase, export) is in privacy.py.
+What people may ask about their own data (erase, export) is in privacy.py, how a file of leads comes in, in importing.py.
 """
 
 from datetime import datetime
@@ -18,6 +18,7 @@ from speed_to_lead.cli.connect import (
     opened_store,
     rules_if_good,
 )
+from speed_to_lead.cli.importing import import_leads
 from speed_to_lead.cli.output import hint, safe, say, say_json, say_table, when
 from speed_to_lead.cli.privacy import erase, erasures, export, reencrypt
 from speed_to_lead.cli.rules import JsonOption, time_given
@@ -28,7 +29,8 @@ from speed_to_lead.core.lead import Lead, LeadChange, LeadState, Response, Respo
 from speed_to_lead.core.rendering import lead_as_json
 from speed_to_lead.core.response import close_lead, reassign_lead, record_response
 
-app = new_group("List and show leads; respond, reassign, close; export or erase a person.")
+app = new_group("List and show leads; import a file; respond, reassign, close; export or erase a person.")
+app.command("import")(import_leads)
 app.command("export")(export)
 app.command("erase")(erase)
 app.command("erasures")(erasures)
@@ -127,6 +129,9 @@ def respond(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it happened; else now.")] = None,
     via: Annotated[str, typer.Option(help="How it is known: phone, email, CRM.")] = "cli",
     evidence: Annotated[str, typer.Option(help="A link or a note that proves it.")] = "",
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="A program answered, no human: kept, and stops no clock.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Somebody answered the lead: the clock stops. Saying it twice does nothing more."""
@@ -134,7 +139,8 @@ def respond(
     by = _not_blank(by, "--by")
 
     def decide(lead: Lead, now: datetime) -> LeadChange | None:
-        return record_response(lead, Response(kind, by, happened_at or now, now, via, evidence), now)
+        response = Response(kind, by, happened_at or now, now, via, evidence, automatic)
+        return record_response(lead, response, now)
 
     with opened_place(rules=False) as place:
         lead, is_new = flow.change_lead(place, lead_id, decide)
@@ -143,6 +149,8 @@ def respond(
         return
     if not is_new:
         say(f"Nothing changed: this response of {by} was recorded before. {_clock_of(lead)}")
+    elif automatic:
+        say(f"Recorded: an automatic reply of {by}, which is nobody's answer. {_clock_of(lead)}")
     elif kind is ResponseKind.ACKNOWLEDGED:
         say(f"Recorded: {by} has seen lead {lead.id}. {_clock_of(lead)}")
     else:

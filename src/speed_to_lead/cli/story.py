@@ -120,6 +120,9 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "lead.attempted": lambda d: f"{d['by']} tried to reach them at {d['at']}",
     "lead.connected": lambda d: f"{d['by']} reached them at {d['at']}",
     "lead.meeting_booked": lambda d: f"{d['by']} booked a meeting at {d['at']}",
+    "lead.automatic_reply": lambda d: (
+        f"{d['by']} answered automatically at {d['at']}, which is nobody's answer"
+    ),
     "step.decided": lambda d: (
         f"step {d['step']}: {_told(d['told'])}"
         + (f"; it stands for {', '.join(d['skipped'])} too" if d.get("skipped") else "")

@@ -74,7 +74,7 @@ def _read_destination(
         Detail(detail) if detail else Detail.FULL,
         calendars.get(quiet or ""),
         breaches_too,
-        _read_digest(table),
+        _read_digest(table, kind, takes),
     )
 
 
@@ -89,7 +89,11 @@ def _way_of(table: Table, kind: str, takes: KindOptions) -> tuple[str, ...]:
     return ()
 
 
-def _read_digest(table: Table) -> DigestTerms | None:
+def _read_digest(table: Table, kind: str, takes: KindOptions) -> DigestTerms | None:
+    if takes.has_incidents and table.meant("digest_over"):
+        table.mistake(
+            f'a destination of type "{kind}" has no digests, for each lead is an incident there; remove digest_over'
+        )
     over = table.whole_number("digest_over", 1, 1000)
     text = table.text("digest_within", 'a duration in quotes, such as "1m"')
     if text is not None and not table.meant("digest_over"):

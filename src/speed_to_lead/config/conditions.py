@@ -9,6 +9,7 @@ from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Motion, Taxonomy
 from speed_to_lead.core.conditions import OPERATORS, Condition, ConditionError, parse_condition
+from speed_to_lead.core.flags import FLAGS, FLAGS_FIELD
 from speed_to_lead.core.meanings import DERIVED_FIELDS, EMAIL_KIND, HOUR, WEEKDAY, WEEKDAYS
 from speed_to_lead.core.submission import LEAD_FIELDS
 from speed_to_lead.spellings import SPELLINGS
@@ -24,6 +25,7 @@ WORDS: Mapping[str, Sequence[str]] = {
     "motion": [motion.value for motion in Motion],
     WEEKDAY: WEEKDAYS,
     EMAIL_KIND: ("work", "free"),
+    FLAGS_FIELD: FLAGS,
 }
 #: Fields of whole numbers, with the least and most they can be.
 _RANGES = {HOUR: (0, 23), "touches": (0, math.inf), "score": (-math.inf, math.inf)}

@@ -1,14 +1,29 @@
 """intake.toml → forms: which tool sends each, how it proves itself, what its answers mean."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
-from speed_to_lead.config.shapes import AUTHS, ENVIRONMENT_NAME, FORM, FORM_NAME, SETTINGS_PREFIX
+from speed_to_lead.config.shapes import (
+    API_FORMS,
+    AUTHS,
+    ENVIRONMENT_NAME,
+    FORM,
+    FORM_NAME,
+    RATE,
+    SETTINGS_PREFIX,
+    UNSIGNED,
+)
 from speed_to_lead.config.table import Table
-from speed_to_lead.core.submission import LEAD_FIELDS, Form
+from speed_to_lead.core.sla import parse_duration
+from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form, RateLimit
 
+LONGEST_WAIT = timedelta(days=1)
+_ADDRESS = re.compile(r"https?://[^\s?#]+")
+_RATE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
 
 
@@ -55,9 +70,77 @@ def _read_form(
     auth = _auth_of(table, provider, written)
     source = table.reference("source", sources, "the name of a source")
     fields = _read_fields(table, providers.get(provider or "", ()))
+    verify_token = read_environment_name(table, "verify_token_env")
+    api_token = read_environment_name(table, "api_token_env")
+    api_url, wait = _read_address(table), _read_wait(table)
+    api_forms = _read_api_forms(table, provider)
+    rate_limit = _read_rate(table)
+    honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
     if provider is None or auth is None:
         return None
-    return Form(name, provider, auth, secret, token, source, fields)
+    return Form(
+        name,
+        provider,
+        auth,
+        secret,
+        token,
+        source,
+        fields,
+        verify_token,
+        api_token,
+        api_url,
+        wait,
+        rate_limit=rate_limit,
+        honeypot=honeypot,
+        api_forms=api_forms,
+    )
+
+
+def _read_api_forms(table: Table, provider: str | None) -> tuple[str, ...]:
+    """What the tool itself calls the form: it becomes part of what its API is asked, so it is nothing but a name."""
+    known = API_FORMS.get(provider or "")
+    expected = (
+        f'the name that {provider} has for the form, such as "{known[1]}", or a list of them' if known else ""
+    )
+    names = table.texts("api_forms", expected or "the names that the tool has for the form")
+    if not names:
+        return ()
+    if known is None:
+        if provider is not None:
+            table.mistake(
+                f"api_forms: {provider} keeps no list that can be asked for; those that do: {', '.join(API_FORMS)}"
+            )
+        return ()
+    for name in names:
+        if not known[0].fullmatch(name):
+            table.wrong("api_forms", name, expected)
+    if not table.meant("api_token_env"):
+        table.mistake(
+            "api_forms needs api_token_env, the name of the variable that holds the token for that API"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def _read_address(table: Table) -> str | None:
+    address = table.text("api_url", 'an address such as "https://graph.facebook.com/v23.0"')
+    if address is not None and not _ADDRESS.fullmatch(address):
+        table.wrong("api_url", address, "an address that begins with https:// (or http://), without a query")
+        return None
+    return address.rstrip("/") if address else None
+
+
+def _read_wait(table: Table) -> timedelta:
+    text = table.text("wait_for_data", 'a duration in quotes, such as "60s"')
+    if text is None:
+        return WAIT_FOR_DATA
+    try:
+        wait = parse_duration(text)
+    except ValueError as error:
+        table.mistake(f"wait_for_data: {error}")
+        return WAIT_FOR_DATA
+    if wait > LONGEST_WAIT:
+        table.mistake(f"wait_for_data {quoted(text)} is longer than a day; a lead waits for nobody that long")
+    return wait
 
 
 def _auth_of(table: Table, provider: str | None, written: str | None) -> str | None:
@@ -82,13 +165,18 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
         elif not table.meant("auth", "secret_env", "token_env"):
             table.mistake(f"nothing says how it proves itself; add {_WAYS}")
         return None
+    if signed and provider in UNSIGNED:
+        table.mistake(
+            f'{provider} signs nothing, so secret_env proves nothing; use token_env, or auth = "none"'
+        )
+        return None
     meant = (
         "none"
         if open_door
         else "token"
         if shared
         else "standard-webhooks"
-        if provider == "generic"
+        if provider in ("generic", "standard_webhooks")
         else "signature"
     )
     if provider is not None and written is not None and written != meant:
@@ -97,6 +185,18 @@ def _auth_of(table: Table, provider: str | None, written: str | None) -> str | N
         )
         return None
     return meant
+
+
+def _read_rate(table: Table) -> RateLimit | None:
+    expected = 'a number in a second, minute or hour, such as "10/s", "600/m" or "5000/h"'
+    written = table.text("rate_limit", expected)
+    if written is None:
+        return None
+    found = RATE.fullmatch(written.strip())
+    if found is None:
+        table.wrong("rate_limit", written, expected)
+        return None
+    return RateLimit(int(found[1]), _RATE_UNITS[found[2]])
 
 
 def _read_fields(table: Table, kinds: Collection[str]) -> Mapping[str, str]:

@@ -84,7 +84,9 @@ def load_config(
         raise ConfigError(notes.found)
     rulebook = Rulebook(
         *(taxonomy, calendars, teams, slas, rules, default, files.digest),
-        *(SPELLINGS, reception, scoring, within, lookups),
+        *(SPELLINGS, reception, scoring, within),
+        {form.name: form.honeypot for form in forms.values() if form.honeypot},
+        lookups,
     )
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:

@@ -187,7 +187,11 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
             {
                 "type": {"const": kind},
                 "detail": shapes.choice(Detail, "how much it is told of the person; full when left out"),
-                **shapes.QUIET,
+                **{
+                    key: value
+                    for key, value in shapes.QUIET.items()
+                    if not (takes.has_incidents and key.startswith("digest_"))
+                },
                 **{
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")

@@ -47,12 +47,49 @@ LOOKUP_WAIT = re.compile(r"([1-9][0-9]{1,3}ms|[12]s)")
 ANSWER_PATH = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
 ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 SETTINGS_PREFIX = "STL_"
+#: So many in a second, a minute, an hour.
+RATE = re.compile(r"([1-9][0-9]{0,5})\s*/\s*([smh])")
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
 ROLES = ("rep", "manager", "team")
 #: Besides them: a level of the team's escalation.
 LEVEL_TARGET = re.compile(r"level:[1-9]")
+#: Form tools that sign nothing, so that a secret would refuse everything: their forms need a token, or to say that they ask
+#: for no proof.
+UNSIGNED = frozenset(
+    (
+        "chili_piper",
+        "cloudevents",
+        "elementor",
+        "fluent",
+        "gravity",
+        "jotform",
+        "salesforce_web_to_lead",
+        "unbounce",
+        "zapier",
+    )
+)
+#: What form tools that can be asked what was sent to a form call it themselves, each with an example.
+API_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "calendly": (
+        re.compile(r"https?://[^\s?#]+/(?:organizations|users|routing_forms)/[A-Za-z0-9-]{1,64}"),
+        "https://api.calendly.com/organizations/AAAAAAAAAAAAAAAA",
+    ),
+    "hubspot": (re.compile(r"[A-Za-z0-9-]{1,64}"), "78c2891f-ebdd-44c0-bd94-15c012bbbfbf"),
+    "jotform": (re.compile(r"[0-9]{1,24}"), "231234567890123"),
+    "linkedin": (
+        re.compile(r"urn:li:(?:sponsoredAccount|organization):[0-9]{1,24}"),
+        "urn:li:sponsoredAccount:522529623",
+    ),
+    "meta": (re.compile(r"[0-9]{1,24}"), "1234567890123456"),
+    "tally": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "nP9995"),
+    "typeform": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "lT4Z3j"),
+    "webflow": (
+        re.compile(r"[A-Za-z0-9-]{1,64}(?:/[A-Za-z0-9-]{1,64})?"),
+        "580e63e98c9a982ac9b8b741/580e63fc8c9a982ac9b8b745",
+    ),
+}
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
 MOST_LEVELS = 9
@@ -433,6 +470,29 @@ FORM = Shape(
         "token_env": environment_name("the environment variable that holds a shared token"),
         "auth": choice(AUTHS, '"none", written out: anybody who knows the address may send leads'),
         "source": name_of("source", "the source every lead of this form has"),
+        "verify_token_env": environment_name(
+            "Meta: the environment variable with the word it sends at set-up"
+        ),
+        "api_token_env": environment_name(
+            "the environment variable with the token for the tool's API: tools that send ids only, and api_forms"
+        ),
+        "api_url": {
+            **text("the address of that API, where it is not the tool's own"),
+            "pattern": r"^https?://[^\s?#]+$",
+        },
+        "wait_for_data": {
+            **_DURATION_TEXT,
+            "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
+        },
+        "api_forms": texts(
+            "what the tool calls this form (or these): its list is compared with what arrived, every night"
+        ),
+        "honeypot": text("a field of the form that people do not see; whoever fills it in is flagged"),
+        "rate_limit": written(
+            RATE.pattern,
+            "no more than so many in a second, minute or hour, however they are spread; no limit when left out",
+            "10/s", "600/m",
+        ),
         "fields": {
             "type": "object",
             "description": 'field of the lead = what selects it, such as { company = "ref:company_name" }',
@@ -445,8 +505,11 @@ FORM = Shape(
         },
     },
     required=("provider",),
-    more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
-)
+    more={
+        "oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR],
+        "dependentRequired": {"api_forms": ["api_token_env"]},
+    },
+)  # fmt: skip
 
 # --- retention.toml --------------------------------------------------------------------------------------------
 

@@ -184,12 +184,14 @@ def told_of_disabled(
 class KindOptions:
     """Which keys a kind of destination takes in `alerts.toml`. Keys ending in `_env` name environment variables.
 
-    `ways` are sets of further keys of which exactly one is given, whole.
+    `ways` are sets of further keys of which exactly one is given, whole. `has_incidents`: each lead is an incident there,
+    which ends with it, so several cannot be one.
     """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     ways: tuple[tuple[str, ...], ...] = ()
+    has_incidents: bool = False
 
     @property
     def every(self) -> tuple[str, ...]:

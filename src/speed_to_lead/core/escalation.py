@@ -264,7 +264,7 @@ def _stronger(kind: AlertKind, other: AlertKind | None) -> AlertKind:
 def facts_of_record(lead: Lead, meanings: Meanings) -> Facts:
     """What a match of assignment can ask of a lead that was routed before, its values read as when it came."""
     known = {"form": lead.form, "channel": lead.channel, "campaign": lead.campaign or None}
-    derived = meanings.derived(lead.lead, lead.received_at)
+    derived = meanings.derived(lead.lead, lead.received_at, lead.form)
     return Facts(facts_of(lead.lead) | known | derived, spellings=meanings.spellings)
 
 

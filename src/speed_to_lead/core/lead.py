@@ -64,6 +64,9 @@ class AlertKind(StrEnum):
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
     DESTINATION_DISABLED = "system.destination_disabled"
+    SIGNATURES_REFUSED = "system.signatures_refused"
+    DEAD_LETTERS = "system.dead_letters"
+    WEBHOOK_MISSED = "system.webhook_missed"
     TEST = "system.test"
     DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 
@@ -80,11 +83,16 @@ class AlertKind(StrEnum):
 
 #: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
 HANDED_OUT = "handed-out"
+#: The step of the alert to the rep who hears who a lead is that was routed without its data; no step is named so.
+COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`)."""
+    """One piece of evidence: who answered, how, when it happened (`at`) and when we heard of it (`recorded_at`).
+
+    `automatic`: a program did, such as an autoresponder or a sequence. That is kept, and counts as nobody's answer.
+    """
 
     kind: ResponseKind
     by: str
@@ -92,6 +100,7 @@ class Response:
     recorded_at: datetime
     via: str = ""
     evidence: str = ""
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.flags import FLAGS_FIELD, flags_of
 from speed_to_lead.core.submission import GenericLead
 from speed_to_lead.core.values import host_of
 
 #: What is worked out of other fields: only where a rule, detection or score asks for it.
 COMPANY_DOMAIN, EMAIL_KIND = "company_domain", "email_kind"
 WEEKDAY, HOUR = "received.weekday", "received.hour"
-DERIVED_FIELDS = (COMPANY_DOMAIN, EMAIL_KIND, WEEKDAY, HOUR)
+DERIVED_FIELDS = (COMPANY_DOMAIN, EMAIL_KIND, FLAGS_FIELD, WEEKDAY, HOUR)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: Fields of numbers, money and sizes.
 _NUMBERS = ("employees", "budget")
@@ -56,7 +57,7 @@ class Spellings:
 
     `country`: the ISO 3166 code of two letters. `phone`: the number in E.164, of a text and its country's code or "".
     `email`: the address alone. `is_free_mail`: whether anybody can have a mailbox where that address is.
-    `registered_domain`: the part of a host that somebody registered.
+    `registered_domain`: the part of a host that somebody registered. `is_disposable`: whether the address is thrown away.
     """
 
     country: Callable[[str], str] = _unread
@@ -64,6 +65,7 @@ class Spellings:
     email: Callable[[str], str] = _unread
     is_free_mail: Callable[[str], bool] = _never
     registered_domain: Callable[[str], str] = _unread
+    is_disposable: Callable[[str], bool] = _never
 
     def meaning_of(self, field_name: str, text: str) -> str:
         """What a rule means by this text in this field; "" where that is just the text."""
@@ -97,13 +99,17 @@ class Reception:
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """How the values of leads are read: the spellings, the clock of receipt, and which derived fields are asked for at all."""
+    """How the values of leads are read: the spellings, the clock of receipt, and which derived fields are asked for at all.
+
+    `honeypots`: by form, the field that only a machine fills in.
+    """
 
     spellings: Spellings = PLAIN
     reception: Reception = field(default_factory=Reception)
     asked: frozenset[str] = frozenset()
+    honeypots: Mapping[str, str] = field(default_factory=dict)
 
-    def derived(self, lead: GenericLead, received_at: datetime) -> dict[str, Any]:
+    def derived(self, lead: GenericLead, received_at: datetime, form: str = "") -> dict[str, Any]:
         """The derived fields that are asked for; without those that nothing is known of."""
         found: dict[str, Any] = {}
         if not self.asked:
@@ -112,6 +118,10 @@ class Meanings:
             found[COMPANY_DOMAIN] = domain
         if EMAIL_KIND in self.asked and (kind := email_kind(lead, self.spellings)):
             found[EMAIL_KIND] = kind
+        if FLAGS_FIELD in self.asked and (
+            flags := flags_of(lead, form, self.honeypots, self.spellings.is_disposable)
+        ):
+            found[FLAGS_FIELD] = flags
         if WEEKDAY in self.asked or HOUR in self.asked:
             local = received_at.astimezone(self.reception.zone)
             found[WEEKDAY], found[HOUR] = WEEKDAYS[local.weekday()], local.hour
@@ -122,9 +132,7 @@ class Meanings:
 
         What looks right at a glance is not looked up: this is asked of every lead, and nearly every lead is right.
         """
-        given, found = facts.given, list[str]()
-        if HOUR in given:
-            found.append(f"received on {given[WEEKDAY]}, hour {given[HOUR]}, {self.reception}")
+        given, found = facts.given, self._worked_out(facts.given)
         for name in _NUMBERS:
             if name in given and not facts[name].ranges:
                 words = facts.found(name)
@@ -142,6 +150,14 @@ class Meanings:
                     found.append(f"{name} is given, but is no {what}; it is kept as custom.{name}")
             elif not looks_right(str(value)) and not facts[name].meanings:
                 found.append(f"{name} is given, but is no {what}; it is compared as text")
+        return found
+
+    def _worked_out(self, given: Mapping[str, Any]) -> list[str]:
+        found = []
+        if FLAGS_FIELD in given and FLAGS_FIELD in self.asked:
+            found.append(f"flagged: {', '.join(given[FLAGS_FIELD])}")
+        if HOUR in given:
+            found.append(f"received on {given[WEEKDAY]}, hour {given[HOUR]}, {self.reception}")
         return found
 
 

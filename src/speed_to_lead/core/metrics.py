@@ -11,8 +11,9 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from speed_to_lead.core.clock import MILLISECOND
-from speed_to_lead.core.lead import Alert, LeadChange
-from speed_to_lead.core.settlement import Admit, Bury, Drop, Join, Settlement
+from speed_to_lead.core.lead import Alert, LeadChange, ResponseKind
+from speed_to_lead.core.response import AUTOMATIC_REPLY
+from speed_to_lead.core.settlement import Admit, Await, Bury, Drop, Join, Settlement, Split
 
 #: Upper bounds in seconds. What we do ourselves takes milliseconds; the SLA is in minutes.
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
@@ -25,6 +26,10 @@ HISTOGRAMS: Mapping[str, tuple[float, ...]] = {
     "delivery_lag_seconds": LAG_BUCKETS,
     "response_time_seconds": RESPONSE_BUCKETS,
 }
+#: Pieces of evidence by their line of history: each kind apart, and what a program answered.
+RESPONSES_BY_EVENT: Mapping[str, str] = {f"lead.{kind}": kind.value for kind in ResponseKind} | {
+    AUTOMATIC_REPLY: "automatic"
+}
 #: What stands for a name that config does not have.
 OTHER = "other"
 #: In place of a bucket's bound: the sum of what was observed, in milliseconds.
@@ -32,7 +37,7 @@ SUM = "sum"
 
 
 def counts_of_settlement(settlement: Settlement) -> dict[str, int]:
-    """What the end of one queue entry adds; exactly one `submissions`."""
+    """What the end of one queue entry adds: one `submissions`, or none where it comes back."""
     match settlement:
         case Admit(change=change):
             return {_submission(change.lead.form, "lead"): 1, **counts_of_change(change)}
@@ -44,6 +49,8 @@ def counts_of_settlement(settlement: Settlement) -> dict[str, int]:
             return {
                 _submission(settlement.form, "duplicate" if settlement.kind == "duplicates" else "test"): 1
             }
+        case Split() | Await():
+            return {}  # what comes of them is counted
         case Bury():
             return {_submission(_form_of(settlement), "dead_letter"): 1}
 
@@ -59,7 +66,7 @@ def counts_of_thrown_away(form: str) -> dict[str, int]:
 
 
 def counts_of_change(change: LeadChange) -> dict[str, int]:
-    """What a change of a lead adds: routed, late steps decided, breached, answered, closed."""
+    """What a change of a lead adds: routed, late steps decided, responses by kind, breached, answered, closed."""
     lead, counted = change.lead, change.counters
     counts: dict[str, int] = {}
     if "leads" in counted:
@@ -67,6 +74,10 @@ def counts_of_change(change: LeadChange) -> dict[str, int]:
         routed = next((entry.at for entry in change.history if entry.event == "lead.routed"), None)
         if routed is not None:
             counts |= _observed("routing_lag_seconds", routed - lead.received_at)
+    for entry in change.history:
+        kind = RESPONSES_BY_EVENT.get(entry.event)
+        if kind is not None:
+            counts[field_of("responses", team=lead.team, kind=kind)] = 1
     if "breaches" in counted:
         counts[field_of("leads_breached", team=lead.team)] = 1
     if "answered" in counted and lead.answered_at is not None:

@@ -85,6 +85,7 @@ def _response_as_json(response: Response) -> dict[str, Any]:
         "recorded_at": to_iso(response.recorded_at),
         "via": response.via,
         "evidence": response.evidence,
+        "automatic": response.automatic,
     }
 
 

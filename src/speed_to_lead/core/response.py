@@ -30,6 +30,9 @@ from speed_to_lead.core.meanings import PLAIN_MEANINGS, Meanings
 #: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
+#: What a program answered, in a lead's history.
+AUTOMATIC_REPLY = "lead.automatic_reply"
+
 
 class ImpossibleChange(ValueError):
     """What was asked cannot be true or cannot be done; the text says why and what to do."""
@@ -40,7 +43,8 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
 
     From `attempted` on it stops the clock, once: the first such response is the one that counts. A response
     after that is kept as evidence. Whether it was in time follows from when it happened, not from when we heard
-    of it or from when the clock last looked; a breach that was noted stays noted. The clock of whoever tells us
+    of it or from when the clock last looked; a breach that was noted stays noted. What a program sent by itself is
+    kept as evidence too, and does neither: the first touch of a human is the one that counts. The clock of whoever tells us
     may run a little ahead, or count whole seconds: such an instant is taken as now, or as that of receipt. So is
     one that nobody gave, where the server's own clock was set back since receipt.
 
@@ -61,16 +65,11 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     counters: dict[str, int] = {}
     history: tuple[HistoryEntry, ...] = ()
     details: dict[str, object] = {"by": response.by, "at": to_iso(response.at), "via": response.via}
+    if response.automatic:
+        return LeadChange(changed, (HistoryEntry(now, AUTOMATIC_REPLY, details | {"kind": response.kind}),))
     if not response.kind.stops_clock:
-        if was_passed_on_from(
-            lead, response.by
-        ):  # evidence, and nothing that waits for the rep who has it now
-            details["has_it"] = lead.rep
-            return LeadChange(changed, (HistoryEntry(now, f"lead.{response.kind}", details),))
-        changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
-        if lead.is_open and lead.acknowledged_at is None:  # saying "mine" again and again holds nothing back
-            changed, held = held_back(changed, at)
-            details |= {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
+        changed, further = _taken(lead, changed, response.by, at)
+        details |= further
     elif lead.is_open:
         changed, history = breach_noted(changed, at, now)
         changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=at))
@@ -82,6 +81,20 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
             counters["breaches"] = 1
     entry = HistoryEntry(now, f"lead.{response.kind}", details)
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
+
+
+def _taken(lead: Lead, changed: Lead, by: str, at: datetime) -> tuple[Lead, dict[str, object]]:
+    """The changed lead once somebody said "mine", and what history says of it.
+
+    From a rep who lost the lead it is evidence, and holds back nothing of the rep who has it now; said again, neither.
+    """
+    if was_passed_on_from(lead, by):
+        return changed, {"has_it": lead.rep}
+    changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
+    if not lead.is_open or lead.acknowledged_at is not None:
+        return changed, {}
+    changed, held = held_back(changed, at)
+    return changed, {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
 
 
 def was_passed_on_from(lead: Lead, by: str) -> bool:
@@ -182,11 +195,15 @@ def pass_on(
 
 def _same(new: Response, known: Response) -> bool:
     """The same evidence told twice: same kind and person, and the same instant or none that was given by the caller."""
-    if (new.kind, new.by, new.via, new.evidence) != (known.kind, known.by, known.via, known.evidence):
+    if _told(new) != _told(known):
         return False
     # To the millisecond, as the store keeps them.
     new_at, known_at = to_ms(new.at), to_ms(known.at)
     return new_at == known_at or (new_at == to_ms(new.recorded_at) and known_at == to_ms(known.recorded_at))
+
+
+def _told(response: Response) -> tuple[object, ...]:
+    return response.kind, response.by, response.via, response.evidence, response.automatic
 
 
 def _stopped(lead: Lead) -> Lead:

@@ -12,6 +12,7 @@ from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.escalation import alerts_of_step, next_instant
 from speed_to_lead.core.facts import Facts
+from speed_to_lead.core.flags import FLAGS_FIELD
 from speed_to_lead.core.lead import (
     NURTURE,
     Alert,
@@ -54,18 +55,25 @@ class Rulebook:
     reception: Reception = Reception()  # noqa: RUF009 - a frozen value
     scoring: tuple[Points, ...] = ()
     same_person_within: timedelta = SAME_PERSON_WITHIN
+    honeypots: Mapping[str, str] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
 
     @cached_property
     def meanings(self) -> Meanings:
         """How the values of leads are read, with the derived fields that anything here asks for."""
         asked = self._fields_asked | {match.field for team in self.teams.values() for match in team.match}
-        return Meanings(self.spellings, self.reception, frozenset(asked.intersection(DERIVED_FIELDS)))
+        derived = frozenset(asked.intersection(DERIVED_FIELDS))
+        return Meanings(self.spellings, self.reception, derived, self.honeypots)
 
     @cached_property
     def asks_for_touches(self) -> bool:
         """Whether a rule or a score asks how often a person came again, so that a touch is not routed as a new lead is."""
         return "touches" in self._fields_asked
+
+    @cached_property
+    def asks_for_flags(self) -> bool:
+        """Whether anything asks what looks like junk, so that it is worth counting what comes again and again."""
+        return FLAGS_FIELD in self.meanings.asked
 
     @property
     def _fields_asked(self) -> set[str]:
@@ -229,7 +237,7 @@ def attribution_of(
         form_source,
         rulebook.taxonomy,
         is_traced=is_traced,
-        derived=meanings.derived(lead, received_at),
+        derived=meanings.derived(lead, received_at, form),
         spellings=meanings.spellings,
     )
 

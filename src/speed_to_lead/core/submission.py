@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,22 @@ LEAD_FIELDS = (
 #: Where the readers put the number in E.164 beside what was written as `phone`, for a lead that is known by its phone.
 PHONE_E164 = "phone_e164"
 
+#: A header of ours: which of how many items of one delivery this submission is (`3 of 7`).
+ITEM_HEADER = "speed-to-lead-item"
+#: A header of ours: what tells that item's delivery from others, however often it is sent.
+DELIVERY_HEADER = "speed-to-lead-delivery"
+#: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
+#: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
+FETCH_HEADER = "speed-to-lead-fetch"
+#: A header of ours: the submission is no delivery but an entry of the tool's own list, which its webhook never brought.
+LISTED_HEADER = "speed-to-lead-listed"
+#: A custom field of such a lead, so that rules can ask for it: it waited before we knew of it.
+RECONCILED = "reconciled"
+#: A custom field of a lead that was routed without its data; rules may ask for it. It goes when the data comes.
+DATA_PENDING = "lead_data"
+#: How long a submission of ids only waits for its data before it is routed by what is known.
+WAIT_FOR_DATA = timedelta(seconds=60)
+
 #: What form tools call the same fields: Zapier and Make users, Salesforce Web-to-Lead, WordPress labels.
 #: Written with underscores; case, spaces, hyphens and camelCase make no difference (see `lead_field_named`).
 FIELD_ALIASES = {
@@ -38,6 +54,17 @@ FIELD_ALIASES = {
     "team_size": "employees",
     "your_message": "message", "comment": "message", "comments": "message", "description": "message",
     "notes": "message", "lead_source": "source", "page_url": "landing_page", "referer": "referrer",
+    # The words other languages have for them, where they mean nothing else.
+    "vorname": "first_name", "nachname": "last_name", "telefon": "phone", "telefonnummer": "phone", "handynummer": "phone",
+    "firma": "company", "firmenname": "company", "unternehmen": "company", "nachricht": "message",
+    "prénom": "first_name", "prenom": "first_name", "nom_de_famille": "last_name", "nom_complet": "name",
+    "courriel": "email", "téléphone": "phone", "entreprise": "company", "société": "company",
+    "correo": "email", "correo_electrónico": "email", "correo_electronico": "email", "nombre_completo": "name",
+    "apellido": "last_name", "apellidos": "last_name", "teléfono": "phone", "telefono": "phone", "empresa": "company",
+    "mensaje": "message", "nome_completo": "name", "sobrenome": "last_name", "telefone": "phone", "telemóvel": "phone",
+    "celular": "phone", "mensagem": "message", "cognome": "last_name", "cellulare": "phone", "azienda": "company",
+    "messaggio": "message", "voornaam": "first_name", "achternaam": "last_name", "telefoon": "phone",
+    "telefoonnummer": "phone", "bedrijf": "company", "bedrijfsnaam": "company",
 }  # fmt: skip
 
 #: What a mail could be sent to, generously read. "n/a" would otherwise be one person of all who write it.
@@ -66,12 +93,30 @@ class UnreadableSubmission(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many submissions in a time, however they are spread: a bucket of `count` tokens that fills within `per`."""
+
+    count: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One form of `intake.toml`: which tool sends it, how it proves itself, what its answers mean.
 
     `auth` is "signature", "standard-webhooks", "token" or "none"; the secret's value is read from the
     environment variable `secret_env` (signatures) or `token_env` (shared secret in a header, query or Basic).
     `fields` maps a generic field to a selector in the delivery, for example `{"company": "ref:company_name"}`.
+
+    Of tools that send ids only: `api_token_env` names the variable with the token for their API, which is asked at
+    `api_url` (the tool's own where it is None); `wait_for_data` is how long a lead waits for it. `verify_token_env`:
+    the variable with the word that Meta sends when the hook is set up.
+
+    `api_forms`: what the tool itself calls this form (or these). Its list is asked for them, with the same token, and
+    what the webhook never brought is taken in.
+
+    `honeypot`: the field that people do not see, so that only a machine fills it in. `rate_limit`: what comes faster is
+    refused for now where the tool tries again, else stored and flagged.
     """
 
     name: str
@@ -81,6 +126,13 @@ class Form:
     token_env: str | None = None
     source: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    verify_token_env: str | None = None
+    api_token_env: str | None = None
+    api_url: str | None = None
+    wait_for_data: timedelta = WAIT_FOR_DATA
+    rate_limit: RateLimit | None = None
+    honeypot: str | None = None
+    api_forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +186,24 @@ class ParsedSubmission:
 
     `same_submission_key` is the form tool's own key (Typeform's token, HubSpot's conversion id, a webhook-id);
     None where the tool gives none, and the content decides. `submitted_at` is the form's own time, kept beside
-    ours. `is_test` marks deliveries that must never reach a salesperson.
+    ours. `is_test` marks deliveries that must never reach a salesperson. `is_incomplete`: the tool sent ids only, and what
+    it knows of the person is still to be asked for. `listed_as`: what the tool's own list calls it, where that is not the
+    same-submission key.
     """
 
     lead: GenericLead
     same_submission_key: str | None = None
     submitted_at: datetime | None = None
     is_test: bool = False
+    is_incomplete: bool = False
+    listed_as: str | None = None
 
 
 _DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")
+
+
+#: What comes behind it in an error's text are the sender's words: two errors may differ in them alone.
+FIELDS_GIVEN = "the fields given were: "
 
 
 def lead_field_named(name: str) -> str | None:
@@ -188,7 +248,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
             if _is_blank(cleaned) or (name == "custom" and isinstance(value, Mapping)):
                 continue
         known, is_own_name = _field_of(name) if len(name) <= _LONGEST_NAME else (None, False)
-        usable = None if known is None else _usable(known, cleaned)
+        usable = None if known is None else usable_value(known, cleaned)
         if known is None or usable is None:
             custom[name] = cleaned
         elif is_own_name:
@@ -198,13 +258,13 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     if "email" not in fields and "phone" not in fields:
         raise UnreadableSubmission(
             "neither an email address nor a phone number was found, so there is nobody to answer; "
-            f"the fields given were: {_names_to_show([*fields, *custom])}"
+            f"{FIELDS_GIVEN}{_names_to_show([*fields, *custom])}"
         )
     return GenericLead(fields, custom)
 
 
-def _usable(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
-    """The value as this field can hold it, or None. A phone may arrive as a number, an e-mail only as text."""
+def usable_value(field_name: str, value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of field
+    """The value as this field can hold it, or None where it cannot be meant. A phone may arrive as a number, an e-mail only as text."""
     if type(value) is str and field_name not in ("email", "phone"):  # nearly every value of nearly every lead
         return value if len(value) <= LONGEST_VALUE or field_name == "message" else None
     if isinstance(value, (list, tuple)):
@@ -280,6 +340,11 @@ def content_key(submission: Submission) -> str:
 def named_key(form: str, key: str) -> str:
     """The key under which a form tool's own name for a submission is remembered: one form's names are its own."""
     return _digest(f"key of {form}", key)
+
+
+def keyed_id(key: str) -> str:
+    """The id of whatever is sent with this idempotency key: the same again, so that a repeat is the same submission."""
+    return _digest("idempotency-key", key)
 
 
 def other_id(submission: Submission) -> str:

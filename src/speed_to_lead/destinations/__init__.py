@@ -42,10 +42,11 @@ from speed_to_lead.destinations.channel import (
     always,
 )
 from speed_to_lead.destinations.deadman import DeadMan
-from speed_to_lead.destinations.http import new_http_client
+from speed_to_lead.destinations.http import LIST_LIMIT, get, new_http_client
 
 __all__ = [
-    "KINDS", "Channel", "DeadMan", "Kind", "follows_leads", "new_http_client", "open_channel", "why_unusable",
+    "KINDS", "LIST_LIMIT", "Channel", "DeadMan", "Kind", "follows_leads", "get", "new_http_client", "open_channel",
+    "why_unusable",
 ]  # fmt: skip
 
 #: Every kind of destination by its `type` in `alerts.toml`.

@@ -33,7 +33,7 @@ from speed_to_lead.destinations.channel import (
 from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import digest_of, fitting, one_line, small_print, web_link
 
-OPTIONS = KindOptions(required=("key_env",), optional=("base_url", "team"))
+OPTIONS = KindOptions(required=("key_env",), optional=("base_url", "team"), has_incidents=True)
 
 BASE_URL: Final = "https://api.opsgenie.com"
 MESSAGE_LIMIT: Final = 130

@@ -25,7 +25,7 @@ from speed_to_lead.destinations.channel import Channel, base_url_of, value_from_
 from speed_to_lead.destinations.http import Answer, by_status, gone_by_status, post
 from speed_to_lead.destinations.text import digest_of, fitting, one_line, small_print, web_link
 
-OPTIONS = KindOptions(required=("routing_key_env",), optional=("base_url",))
+OPTIONS = KindOptions(required=("routing_key_env",), optional=("base_url",), has_incidents=True)
 
 BASE_URL: Final = "https://events.pagerduty.com"
 SUMMARY_LIMIT: Final = 1024

@@ -1,13 +1,31 @@
-"""What the log and the lead's trace say of a change that was written."""
+"""What goes with a change of a lead: who is brought up to date by it, and what the log and the lead's trace say of it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
 from speed_to_lead import tracing
-from speed_to_lead.core.lead import LeadChange
+from speed_to_lead.core.follow_up import follow_up, has_moved, told_among
+from speed_to_lead.core.lead import Lead, LeadChange
+from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
+
+
+def with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadChange:
+    """The change, with alerts to bring up to date what was said of the lead where that can be changed.
+
+    A destination that is being told at this moment is not in the history yet: its courier looks at the record again.
+    """
+    following = {name for name in place.config.destinations if place.follows_leads(name)}
+    if not following or not has_moved(lead, change.lead):
+        return change
+    now = change.history[-1].at if change.history else place.store.now()
+    told = told_among(place.store.leads.history(lead.id), following)
+    called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
+    alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
+    return replace(change, alerts=(*change.alerts, *alerts))
 
 
 def tell_change(what: str, change: LeadChange, begun: int) -> None:

@@ -32,7 +32,6 @@ from speed_to_lead.core.storm import MOST_AT_ONCE, MOST_FOLDED, digest_of, folde
 from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
-from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
 from speed_to_lead.store.contract import (
@@ -82,18 +81,16 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     Ends when nothing is due, or when `go_on` answers false (the process stops).
     """
     settled = 0
-    clock = _ServerClock(place)
+    courier = _Courier(place, destination, _ServerClock(place), go_on)
     disabled = place.store.outbox.disabled([destination]).get(destination)
     while go_on():
         fold_storm(place, destination)
-        asked_at = time.monotonic()
-        now = clock.at(asked_at)
-        claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
-        if claimed is None:
+        hand = courier.next_alert()
+        if hand is None:
             break
         settled += 1
-        hand = InHand(claimed, now, asked_at, go_on)
-        disabled = _deliver_one(place, hand, now, disabled)
+        disabled = _deliver_one(place, hand, hand.claimed_at, disabled)
+    courier.give_back()
     return settled
 
 
@@ -120,17 +117,66 @@ class _ServerClock:
         return self.answer + timedelta(seconds=instant - self.asked_at)
 
 
+@dataclass(slots=True)
+class _Courier:
+    """One courier of a destination. From its second alert on it leases the next in the exchange that notes the last.
+
+    That halves its round trips in a burst, and changes nothing else: the lease comes after the note. Not where storms
+    are folded, for what is folded must be in nobody's hands.
+    """
+
+    place: Workplace
+    destination: str
+    clock: _ServerClock
+    go_on: Callable[[], bool]
+    leases_ahead: bool = False
+    ahead: "InHand | None" = None
+
+    def next_alert(self) -> "InHand | None":
+        """The one that is leased already, or else the first that is due."""
+        if self.ahead is not None:
+            hand, self.ahead = self.ahead, None
+            return hand
+        asked_at = time.monotonic()
+        now = self.clock.at(asked_at)
+        claimed = self.place.store.outbox.claim(self.destination, now, LEASE, at_once=AT_ONCE)
+        if claimed is None:
+            return None
+        hand = InHand(claimed, now, asked_at, self.go_on, self if self.leases_ahead else None)
+        known = self.place.config.destinations.get(self.destination)
+        self.leases_ahead = known is None or known.digest is None
+        return hand
+
+    def settle(self, hand: "InHand", settlement: AlertSettlement) -> Result:
+        """Note what came of an attempt, and lease the next alert."""
+        asked_at = time.monotonic()
+        now = self.clock.at(asked_at)
+        result, claimed = self.place.store.outbox.settle_and_claim(
+            hand.claimed, settlement, now, LEASE, at_once=AT_ONCE
+        )
+        if claimed is not None:
+            self.ahead = InHand(claimed, now, asked_at, self.go_on, self)
+        return result
+
+    def give_back(self) -> None:
+        """Leave what is leased to others, where this one stops before it began with it."""
+        if self.ahead is not None:
+            returned = AlertSettlement("returned", self.ahead.claimed_at, self.ahead.alert.unknown_attempts)
+            _settle_alert(self.place, self.ahead, returned)
+
+
 @dataclass(frozen=True, slots=True)
 class InHand:
     """An alert in a courier's hands; `go_on` turns false when the process stops.
 
-    `claimed_at` is the server's time at `asked_at` (monotonic).
+    `claimed_at` is the server's time at `asked_at` (monotonic). `courier` leases the next one where it notes this one.
     """
 
     claimed: ClaimedAlert
     claimed_at: datetime
     asked_at: float
     go_on: Callable[[], bool] = lambda: True
+    courier: _Courier | None = None
 
     @property
     def alert(self) -> Alert:
@@ -412,27 +458,26 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
     Confirming renews the lease, so that a store that took seconds for each answer until here leaves time to send.
     """
     alert = hand.alert
-    if alert.kind.is_about_system:
-        result, send_before = _confirm(place, hand, None)
-        if result is Result.GONE:
-            raise _LeaseLost
-        if alert.kind is AlertKind.DIGEST:
-            return _Ready(_digest(place, alert, now), send_before)
+    began = time.monotonic()
+    result, lead = place.store.outbox.confirm(hand.claimed, hand.server_time(began) + LEASE)
+    if result is Result.GONE:
+        raise _LeaseLost
+    if alert.kind is AlertKind.DIGEST:
+        message = _digest(place, alert, now)
+    elif alert.kind.is_about_system:
         message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-        return _Ready(message, send_before)
-    for _ in range(MAX_ROUNDS):
-        lead = place.store.leads.get(alert.lead_id)
-        if lead is None or not (lead.is_open or _is_told_all_the_same(place, alert)):
-            return None
-        if _is_said_by_a_later_one(place, alert):
-            return None
-        result, send_before = _confirm(place, hand, lead)
-        match result:
-            case Result.APPLIED:
-                return _Ready(_about(place, alert, lead, now), send_before)
-            case Result.GONE:
-                raise _LeaseLost
-    raise Contended(alert.lead_id)
+    elif lead is None or not _is_still_told(place, alert, lead):
+        return None
+    else:
+        message = _about(place, alert, lead, now)
+    return _Ready(message, began + BEGIN_WITHIN.total_seconds())
+
+
+def _is_still_told(place: Workplace, alert: Alert, lead: Lead) -> bool:
+    """Whether it is to be sent: somebody waits, or is to hear of it all the same; and no later one says it."""
+    if not (lead.is_open or _is_told_all_the_same(place, alert)):
+        return False
+    return not _is_said_by_a_later_one(place, alert)
 
 
 def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
@@ -469,13 +514,6 @@ def _is_said_by_a_later_one(place: Workplace, alert: Alert) -> bool:
         elif until is not None and held.get("until") == until:
             return True
     return False
-
-
-def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result, float]:
-    """Confirm what was read and renew the lease; and until when (monotonic) one may begin to send."""
-    began = time.monotonic()
-    result = place.store.outbox.confirm(hand.claimed, lead, hand.server_time(began) + LEASE)
-    return result, began + BEGIN_WITHIN.total_seconds()
 
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
@@ -541,6 +579,9 @@ _SYSTEM_HEADLINES = {
     AlertKind.CONTRADICTION: "Something does not add up",
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
+    AlertKind.DEAD_LETTERS: "Submissions could not be read",
+    AlertKind.WEBHOOK_MISSED: "A form's webhook did not bring what was sent to it",
+    AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
     AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
@@ -595,6 +636,8 @@ def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -
     stopped_at: float | None = None
     while True:
         try:
+            if hand.courier is not None and settlement.result == "delivered":
+                return hand.courier.settle(hand, settlement)
             return place.store.outbox.settle(hand.claimed, settlement)
         except StoreUnavailable:
             passed = time.monotonic()

@@ -32,7 +32,7 @@ def receive(
         id=new_submission_id(now),
         form=form.name,
         received_at=now,
-        body=request.body,
+        body=forms.body_to_store(request, form),
         content_type=request.headers.get("content-type", ""),
         headers=headers,
     )

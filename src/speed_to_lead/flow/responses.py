@@ -1,15 +1,13 @@
 """Respond: somebody answered. Web and the command line say so; the clock stops."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from speed_to_lead import tracing
 from speed_to_lead.core.answer import Answer, Asked
-from speed_to_lead.core.follow_up import follow_up, has_moved, told_among
 from speed_to_lead.core.lead import Lead, LeadChange, Response, ResponseKind
 from speed_to_lead.core.response import close_lead, pass_on, record_response
-from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.changes import tell_change, with_follow_ups
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.store import Result
 from speed_to_lead.workplace import Workplace
@@ -72,23 +70,8 @@ def change_lead(
             if place.store.leads.confirm(lead) is Result.APPLIED:
                 return lead, False
             continue
-        change = _with_follow_ups(place, lead, change)
+        change = with_follow_ups(place, lead, change)
         if place.store.leads.change([change], confirmed=True)[0] is Result.APPLIED:
             tell_change("respond", change, begun)
             return change.lead, True
     raise Contended(lead_id)
-
-
-def _with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadChange:
-    """The change, with alerts to bring up to date what was said of the lead where that can be changed.
-
-    A destination that is being told at this moment is not in the history yet: its courier looks at the record again.
-    """
-    following = {name for name in place.config.destinations if place.follows_leads(name)}
-    if not following or not has_moved(lead, change.lead):
-        return change
-    now = change.history[-1].at if change.history else place.store.now()
-    told = told_among(place.store.leads.history(lead.id), following)
-    called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
-    alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
-    return replace(change, alerts=(*change.alerts, *alerts))

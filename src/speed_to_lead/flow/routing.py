@@ -10,18 +10,28 @@ from typing import TYPE_CHECKING
 import structlog
 
 from speed_to_lead import forms, tracing
+from speed_to_lead.core.flags import (
+    OVER_RATE,
+    OVER_RATE_HEADER,
+    REPEATED,
+    REPEATED_FROM,
+    repeats_of,
+    with_flags,
+)
 from speed_to_lead.core.lead import LeadChange
 from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
 from speed_to_lead.core.settlement import (
     Admit,
+    Await,
     Bury,
     CloseFirst,
     Drop,
     Join,
     Reading,
     Settlement,
+    Split,
     SubmissionFacts,
     can_wait,
     companies_of,
@@ -98,11 +108,13 @@ def route(place: Workplace, consumer: str, *, reclaim: bool = False) -> Routed:
         if not left_behind:
             break
         outcome = _both(outcome, _settle_entries(place, consumer, left_behind))
-    return replace(outcome, is_full=are_more or len(patient) == turn)
+    return replace(outcome, is_full=outcome.is_full or are_more or len(patient) == turn)
 
 
 def _both(one: Routed, other: Routed) -> Routed:
-    return Routed(one.settled + other.settled, has_alerts=one.has_alerts or other.has_alerts)
+    return Routed(
+        one.settled + other.settled, one.is_full or other.is_full, one.has_alerts or other.has_alerts
+    )
 
 
 def _take(place: Workplace, consumer: str, read: dict[str, Reading]) -> tuple[list[QueueEntry], bool]:
@@ -193,12 +205,37 @@ def _settle_batch(
             for entry in entries
             if entry.entry_id not in locked
         ]
+        if place.config.rulebook.asks_for_flags:
+            readings = _flagged(place, readings)
         routed = _settle_readings(place, readings, spans, locked)
         _leave(place, consumer, [entry for entry in entries if entry.entry_id in locked])
         return routed
     finally:
         for span in spans.values():
             span.end()
+
+
+def _flagged(place: Workplace, readings: list[Reading]) -> list[Reading]:
+    """The same, with what only their arrival shows: said by many before, or come faster than their form may."""
+    said = [
+        (number, *one)
+        for number, reading in enumerate(readings)
+        if reading.parsed is not None and not reading.parsed.is_test
+        for one in repeats_of(reading.submission, reading.parsed)
+    ]
+    places = place.store.queue.note_repeats([(who, key) for _, who, key in said], REPEATED_FROM)
+    repeated = {number for (number, _, _), at in zip(said, places, strict=True) if at >= REPEATED_FROM}
+    flagged = []
+    for number, reading in enumerate(readings):
+        flags = [REPEATED] if number in repeated else []
+        if OVER_RATE_HEADER in reading.submission.headers:
+            flags.append(OVER_RATE)
+        if flags and reading.parsed is not None:
+            parsed = replace(reading.parsed, lead=with_flags(reading.parsed.lead, flags))
+            flagged.append(replace(reading, parsed=parsed))
+        else:
+            flagged.append(reading)
+    return flagged
 
 
 def _leave(place: Workplace, consumer: str, entries: list[QueueEntry]) -> None:
@@ -223,6 +260,7 @@ def _settle_readings(
 ) -> Routed:
     """Settle what can be settled; what asks for a lead that needs a missing key is added to `locked`."""
     settled, has_alerts, refused = 0, False, 0
+    is_split = any(reading.parts for reading in waiting)  # then the parts wait in the queue now
     answers = looked_up(place, waiting)  # once, however often what they lead to is refused
     while waiting and refused < MAX_ROUNDS:
         done = set()
@@ -243,7 +281,7 @@ def _settle_readings(
         waiting = [reading for reading in waiting if reading.entry_id not in done]
     for reading in waiting:  # they stay pending, and are taken up again
         log.warning("submission.contended", lead_id=reading.submission.id)
-    return Routed(settled, has_alerts=has_alerts)
+    return Routed(settled, is_split, has_alerts)
 
 
 def _settle_round(
@@ -314,7 +352,7 @@ def _made_on(settlement: Settlement) -> tuple[str, ...]:
     lead_id = _lead_of(settlement)
     if lead_id is None:
         return ()
-    company = settlement.company if isinstance(settlement, Admit) else None
+    company = settlement.company if isinstance(settlement, (Admit, Join)) else None
     return (lead_id,) if company is None or company[1] is None else (lead_id, company[1])
 
 
@@ -323,7 +361,7 @@ def _lead_of(settlement: Settlement) -> str | None:
     return settlement.change.lead.id if isinstance(settlement, (Admit, Join)) else None
 
 
-def _read(place: Workplace, entry: QueueEntry) -> Reading:
+def _read(place: Workplace, entry: QueueEntry) -> Reading:  # noqa: PLR0911 - one return for each thing that may be wrong
     submission = entry.submission
     if entry.deliveries > MAX_DELIVERIES:
         why = f"{entry.deliveries - 1} routers stopped while they worked on it"
@@ -337,6 +375,9 @@ def _read(place: Workplace, entry: QueueEntry) -> Reading:
     if form is None:
         return Reading(entry.entry_id, submission, error=f'intake.toml has no form "{submission.form[:60]}"')
     try:
+        parts = forms.split(submission, form)
+        if parts:
+            return Reading(entry.entry_id, submission, form, parts=parts)
         parsed = forms.read(submission, form)
     except UnreadableSubmission as error:
         return Reading(entry.entry_id, submission, form, error=str(error))
@@ -467,6 +508,10 @@ def _traced(settlement: Settlement) -> dict[str, str]:
             return {"outcome": settlement.kind, "form": settlement.form}
         case Bury():
             return {"outcome": "dead_letter"}
+        case Split():
+            return {"outcome": "split"}
+        case Await():
+            return {"outcome": "asked_for"}
 
 
 def _log_settlement(settlement: Settlement) -> None:
@@ -475,6 +520,14 @@ def _log_settlement(settlement: Settlement) -> None:
             lead = change.lead
             log.info(
                 "lead.routed", lead_id=lead.id, rule=lead.rule, team=lead.team, rep=lead.rep, sla=lead.sla
+            )
+        case Join(change=change) if any(entry.event == "lead.completed" for entry in change.history):
+            log.info("lead.completed", lead_id=change.lead.id)
+        case Split():
+            log.info("submission.split", lead_id=settlement.submission_id, items=len(settlement.parts))
+        case Await():
+            log.info(
+                "submission.asked_for", lead_id=settlement.submission.id, form=settlement.submission.form
             )
         case Join(change=change):
             log.info("lead.touched", lead_id=change.lead.id, touches=len(change.lead.touches))

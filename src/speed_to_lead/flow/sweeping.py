@@ -11,7 +11,7 @@ from speed_to_lead import tracing
 from speed_to_lead.core.assignment import Assignment, Tally, Team
 from speed_to_lead.core.escalation import escalate, first_instant, wants_new_rep
 from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadChange
-from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.changes import tell_change, with_follow_ups
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.flow.waiting import hand_out
@@ -110,7 +110,8 @@ def _sweep_batch(place: Workplace, ids: list[str]) -> tuple[int, bool]:
 
 def _escalate(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> LeadChange | None:
     rulebook = place.config.rulebook
-    return escalate(lead, _team_of(place, lead), rulebook.teams, tally, now, rulebook.meanings)
+    change = escalate(lead, _team_of(place, lead), rulebook.teams, tally, now, rulebook.meanings)
+    return None if change is None else with_follow_ups(place, lead, change)
 
 
 def _teams_asked(place: Workplace, lead: Lead) -> tuple[str, ...]:

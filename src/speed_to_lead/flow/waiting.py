@@ -10,7 +10,7 @@ from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.lead import Lead, LeadChange
 from speed_to_lead.core.waiting import hand_out as handed_out
 from speed_to_lead.core.waiting import may_be_given
-from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.changes import tell_change, with_follow_ups
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import Result
@@ -87,4 +87,5 @@ def _handed_out(place: Workplace, lead: Lead, tally: Tally, now: datetime) -> Le
     team = rulebook.teams.get(lead.team)
     if team is None:
         return None
-    return handed_out(lead, team, rulebook.teams, tally, now, rulebook.meanings)
+    change = handed_out(lead, team, rulebook.teams, tally, now, rulebook.meanings)
+    return None if change is None else with_follow_ups(place, lead, change)

@@ -40,22 +40,30 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     The same-submission key is the header `webhook-id`, else `idempotency-key`, else the field `submission_id`.
     A test is what says so: `is_test` or `test` is true.
     """
-    given = _given(submission)
+    headers = submission.headers
+    return lead_in(given_in(submission), form, headers.get("webhook-id") or headers.get("idempotency-key"))
+
+
+def lead_in(
+    given: Mapping[str, Any], form: Form, key: str | None = None, sent_at: datetime | None = None
+) -> ParsedSubmission:
+    """The lead in a flat object, whatever it came in. `key` and `sent_at`: what the envelope says of it, if anything.
+
+    The form's own time, where the object has one, is nearer to the person than the envelope's.
+    """
     payload = dict(given)
     is_test = _taken_test_mark(payload)
     submitted_at = _taken_time(payload)
     explicit = payload.pop("submission_id", None)
-    key = (
-        submission.headers.get("webhook-id")
-        or submission.headers.get("idempotency-key")
-        or (str(explicit) if isinstance(explicit, (str, int)) and not isinstance(explicit, bool) else None)
-    )
+    if not key and isinstance(explicit, (str, int)) and not isinstance(explicit, bool):
+        key = str(explicit)
     _place_fields(payload, given, form)
     lead = reading.lead_or_nobody(payload) if is_test else generic_lead(payload)
-    return ParsedSubmission(lead, key or None, submitted_at, is_test)
+    return ParsedSubmission(lead, key or None, submitted_at or sent_at, is_test)
 
 
-def _given(submission: Submission) -> Mapping[str, Any]:
+def given_in(submission: Submission) -> Mapping[str, Any]:
+    """The flat object in the body, JSON or an urlencoded form. Raises UnreadableSubmission where it is neither."""
     content_type = submission.content_type.partition(";")[0].strip().casefold()
     start = submission.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if content_type.startswith("multipart/"):
@@ -77,7 +85,7 @@ def _given(submission: Submission) -> Mapping[str, Any]:
 def _place_fields(payload: dict[str, Any], given: Mapping[str, Any], form: Form) -> None:
     def selected(kind: str, name: str) -> Any:
         path = name if kind in ("", "key") else f"{kind}:{name}"
-        return _at(given, path)
+        return value_at(given, path)
 
     for selector in form.fields.values():  # what is chosen for a field is not kept under custom a second time
         payload.pop(selector.removeprefix("key:"), None)
@@ -89,7 +97,7 @@ def _place_fields(payload: dict[str, Any], given: Mapping[str, Any], form: Form)
     reading.place_fields(payload, form, selected)
 
 
-def _at(given: Any, path: str) -> Any:
+def value_at(given: Any, path: str) -> Any:
     """The value of that name, else at that dotted path; a number in the path is a place in a list."""
     if isinstance(given, Mapping) and path in given:
         return given[path]

@@ -1,10 +1,14 @@
-"""HubSpot: the contact a workflow's "Send a webhook" action posts.
+"""HubSpot: the contact a workflow's "Send a webhook" action posts, and the events of an app's webhooks.
 
-HubSpot's webhooks API is another product and sends ids only; its events cannot be read as leads.
+An app's webhooks are another product: up to a hundred events in one POST, ids only. The contact of a creation is asked
+for at HubSpot's API; other events tell of nobody new, and are counted only.
 
 Signatures: v3 signs method, URL, body and a timestamp and decides wherever its header is there; v2 and v1 sign no
 time, so they count only without it: whoever breaks v3 cannot fall back to what an old delivery's v2 proves.
 https://developers.hubspot.com/docs/api/webhooks/validating-requests
+
+Its list (form submissions, by the form's GUID) has what was entered and a conversion id, but neither portal nor contact: a
+submission of both is known by its conversion id.
 
 Selectors in `intake.toml`: `property:<name>`.
 """
@@ -14,21 +18,29 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import (
     Form,
+    GenericLead,
     ParsedSubmission,
     Submission,
     UnreadableSubmission,
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import reading, signatures
+from speed_to_lead.forms import fetches, lists, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
+api_url = "https://api.hubapi.com"
+list_scope = "forms"
 selectors: tuple[str, ...] = ("property",)
 
+_PAGE = 50
+#: What a form asks about the visitor's company stands under the names of a company; their type is this.
+_COMPANY_TYPE = "0-2"
+_COMPANY_FIELDS = {"name": "company", "domain": "website"}
 #: HubSpot's own names for what the generic lead calls otherwise; the aliases of `core/submission.py` know the rest.
 _FIELD_BY_PROPERTY = {
     "numemployees": "employees",
@@ -42,6 +54,16 @@ _BOOKKEEPING = re.compile(
     r"(hs_(?!analytics_source)|num_|notes_|recent_|first_conversion|createdate|lastmodifieddate|currentlyinworkflow)"
 )
 #: What stands beside the properties of a legacy contact, or of a body in which the properties are not wrapped.
+_CREATIONS = frozenset({"contact.creation", "object.creation"})
+#: Of the new events: a contact. A company or a deal is nobody who waits.
+_CONTACT_TYPE = "0-1"
+#: What is asked of a contact; HubSpot answers with a handful of properties otherwise.
+_ASKED = (
+    "email", "firstname", "lastname", "phone", "mobilephone", "company", "website", "jobtitle", "country", "state",
+    "city", "numemployees", "industry", "message", "hs_google_click_id", "hs_facebook_click_id", "hs_analytics_source",
+    "hs_analytics_source_data_1", "hs_analytics_source_data_2", "hs_analytics_first_url",
+    "hs_analytics_first_referrer", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+)  # fmt: skip
 _ENVELOPE = frozenset({
     "addedAt", "associated-company", "associated-owner", "canonical-vid", "form-submissions", "identity-profiles",
     "is-contact", "list-memberships", "merge-audits", "merged-vids", "objectId", "objectTypeId", "portal-id", "portalId",
@@ -77,12 +99,32 @@ def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
     return "X-HubSpot-Signature does not match; is STL_PUBLIC_URL the address HubSpot calls?"
 
 
+def items(submission: Submission) -> list[Any]:
+    """The events of an app's webhook."""
+    return reading.list_in(submission)
+
+
+def questions(submission: Submission, form: Form, token: str) -> list[fetches.Question]:
+    """The contact of an event, with the properties that leads have and those the form asks for."""
+    event = _event_in(reading.json_in(submission))
+    contact = fetches.id_in((event or {}).get("objectId"))
+    chosen = (selector.removeprefix("property:") for selector in form.fields.values())
+    names = ",".join(dict.fromkeys([*_ASKED, *chosen]))
+    path = f"/crm/v3/objects/contacts/{contact}?{urlencode({'properties': names})}"
+    return [fetches.Question(path, {"Authorization": f"Bearer {token}"})]
+
+
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
     """The contact in a workflow's delivery; the same-submission key is that of its newest form submission.
 
-    A contact without form submissions has no key: it may enter the workflow again, and that is not the same.
+    A contact without form submissions has no key: it may enter the workflow again, and that is not the same. An event
+    of an app is the contact that HubSpot's API answers with, or its ids while it has not.
     """
-    contact = _contact(reading.json_in(submission))
+    delivery, answers = fetches.delivery_and_answers(submission)
+    event = _event_in(delivery)
+    if event is not None:
+        return _of_event(event, answers, form)
+    contact = _contact(delivery)
     newest = _newest_form_submission(contact)
     conversion = newest.get("conversion-id")
     portal = contact.get("portal-id") or contact.get("portalId")
@@ -93,7 +135,53 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         if conversion
         else None,
         submitted_at=reading.instant_in(newest.get("timestamp")),
+        listed_as=str(conversion) if conversion else None,
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """What was sent to a form. HubSpot gives the newest first and takes no time to begin at, so it is read until it is older."""
+
+    def question(after: str) -> fetches.Question:
+        query = urlencode({"limit": _PAGE, **({"after": after} if after else {})})
+        path = f"/form-integrations/v1/submissions/forms/{wanted.name}?{query}"
+        return fetches.Question(path, lists.bearer(wanted.token))
+
+    def next_after(page: Mapping[str, Any]) -> str:
+        entries = lists.entries_in(page, "results")
+        is_done = lists.is_newest_first(entries, "submittedAt") and any(
+            lists.is_before(entry, "submittedAt", wanted.since) for entry in entries[-1:]
+        )
+        following = reading.mapping_or_nothing(reading.mapping_or_nothing(page.get("paging")).get("next"))
+        return "" if is_done else str(following.get("after") or "")
+
+    for page in lists.pages(ask, question, next_after):
+        for entry in lists.entries_in(page, "results"):
+            if not lists.is_before(entry, "submittedAt", wanted.since):
+                yield _as_delivered(entry, wanted.name)
+
+
+def _as_delivered(entry: Any, form_id: str) -> lists.Listed:
+    submission = reading.mapping_or_nothing(entry)
+    identity, at = reading.key_in(submission.get("conversionId")) or "", submission.get("submittedAt")
+    properties: dict[str, Any] = {}
+    for value in reading.items_in(submission.get("values")):
+        name = str(value.get("name") or "")
+        if value.get("objectTypeId") == _COMPANY_TYPE:
+            name = _COMPANY_FIELDS.get(name, name)
+        given = value.get("value")
+        is_further = isinstance(properties.get(name), str) and isinstance(
+            given, str
+        )  # several boxes of one question
+        properties[name] = f"{properties[name]};{given}" if is_further else given
+    conversion = {
+        "conversion-id": identity,
+        "timestamp": at,
+        "form-id": form_id,
+        "page-url": submission.get("pageUrl"),
+    }
+    body = {"properties": properties, "form-submissions": [conversion]} if submission else entry
+    return lists.Listed(identity, body, reading.instant_in(at), is_of_contact=True)
 
 
 def _v3_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:
@@ -114,15 +202,46 @@ def _v3_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | No
     return "X-HubSpot-Signature-v3 does not match; is STL_PUBLIC_URL the address HubSpot calls?"
 
 
+def _event_in(delivery: Any) -> Mapping[str, Any] | None:
+    """The event of an app's webhook that a delivery is; None where it is a contact."""
+    if isinstance(delivery, list) and len(delivery) == 1:
+        delivery = delivery[0]
+    if isinstance(delivery, Mapping) and ("subscriptionType" in delivery or "eventType" in delivery):
+        return delivery
+    return None
+
+
+def _of_event(
+    event: Mapping[str, Any], answers: list[Mapping[str, Any]] | None, form: Form
+) -> ParsedSubmission:
+    kind = str(event.get("subscriptionType") or event.get("eventType"))
+    # HubSpot: an eventId alone "is not guaranteed to be unique"; attemptNumber differs in each retry.
+    parts = (
+        event.get("portalId"),
+        kind,
+        event.get("objectId"),
+        event.get("eventId"),
+        event.get("occurredAt"),
+    )
+    key = ".".join("" if part is None else str(part)[:100] for part in parts)
+    submitted_at = reading.instant_in(event.get("occurredAt"))
+    is_contact = str(event.get("objectTypeId") or _CONTACT_TYPE) == _CONTACT_TYPE
+    if kind not in _CREATIONS or not is_contact:
+        return ParsedSubmission(GenericLead(), key, submitted_at, is_test=True)
+    contact = fetches.id_in(event.get("objectId"))
+    if not contact:
+        raise UnreadableSubmission("objectId is no id, so nobody can be asked for")
+    ids = {"hubspot_contact": contact, "hubspot_portal": event.get("portalId")}
+    if answers is None:
+        return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
+    payload = _payload(answers[0] if answers else {}, {}, form)
+    payload["custom"] = {**ids, **payload["custom"]}
+    return ParsedSubmission(generic_lead(payload), key, submitted_at)
+
+
 def _contact(value: Any) -> Mapping[str, Any]:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    events = reading.items_in(value) or reading.items_in([value])
-    if any("subscriptionType" in event or "eventType" in event for event in events):
-        raise UnreadableSubmission(
-            "this is an event of HubSpot's webhooks API, which holds ids only; "
-            'send leads with a workflow\'s "Send a webhook" action instead'
-        )
     return reading.mapping_in(value, "the body")
 
 

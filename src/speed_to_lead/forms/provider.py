@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission
 
@@ -36,3 +36,13 @@ class Provider(Protocol):
 
     def parse(self, submission: Submission, form: Form) -> ParsedSubmission:
         """The lead in a delivery. Raises UnreadableSubmission with the place and without a value of the body."""
+
+
+class SendsSeveral(Protocol):
+    """A form tool that may put several items into one POST. A module is one."""
+
+    def items(self, submission: Submission) -> list[Any]:
+        """Each item as the JSON of a delivery that holds it alone; nothing, or one, where there is nothing to split.
+
+        Raises UnreadableSubmission.
+        """

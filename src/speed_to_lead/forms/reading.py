@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -40,13 +40,17 @@ def json_in(submission: Submission) -> Any:
     NaN, Infinity and numbers too large for a float or for 53 bits are kept as text; of a repeated key the last
     value counts. Raises UnreadableSubmission with line and column.
     """
-    text = _text_of(submission.body)
+    return json_of(_text_of(submission.body), "the body")
+
+
+def json_of(text: str, what: str) -> Any:
+    """The same, of a text that is only a part of a body; `what` names it where it cannot be read."""
     try:
         value = _read_json(text)
     except json.JSONDecodeError as error:
-        # `from None`: the error carries the whole body.
+        # `from None`: the error carries the whole text.
         raise UnreadableSubmission(
-            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"{what} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     except RecursionError:
         raise UnreadableSubmission(f"the JSON is nested more than {MAX_DEPTH} deep") from None
@@ -55,6 +59,14 @@ def json_in(submission: Submission) -> Any:
         _refuse_floods(value)
     # So does this; half characters can only come from such an escape.
     return _with_whole_text(value) if _SURROGATE_ESCAPE.search(text) else value
+
+
+def list_in(submission: Submission) -> list[Any]:
+    """The JSON list that the body is; an empty one where it is something else, which costs a look at one byte."""
+    if submission.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] != b"[":
+        return []
+    value = json_in(submission)
+    return value if isinstance(value, list) else []
 
 
 def form_fields_in(submission: Submission) -> dict[str, Any]:
@@ -66,6 +78,11 @@ def form_fields_in(submission: Submission) -> dict[str, Any]:
         )
     except ValueError:
         raise UnreadableSubmission(f"the form has more than {MAX_FORM_FIELDS} fields") from None
+    return by_name(pairs)
+
+
+def by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The values by name; the list of its different values where a name was sent several times."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         seen = values.setdefault(name, [])
@@ -89,6 +106,14 @@ def mapping_or_nothing(value: Any) -> Mapping[str, Any]:
 def items_in(value: Any) -> list[Mapping[str, Any]]:
     """The objects in a list; nothing where there is no list."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def key_in(*candidates: Any) -> str | None:
+    """The first of these that can be a form tool's own key: text, or a whole number; None where none is."""
+    for given in candidates:
+        if isinstance(given, (str, int)) and not isinstance(given, bool) and str(given).strip():
+            return str(given).strip()
+    return None
 
 
 def instant_in(value: Any) -> datetime | None:
@@ -127,6 +152,14 @@ def place_fields(payload: dict[str, Any], form: Form, selected: Callable[[str, s
             custom[target.removeprefix("custom.")] = value
 
 
+def form_text(value: bytes) -> str:
+    """Text of a form: HTML forms of pages that are not in UTF-8 send Windows' Western European."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("cp1252", "replace")
+
+
 def whole_text(text: str) -> str:
     """The text without half characters (JSON can hold the half of an emoji), so that it can be encoded and stored."""
     return text if text.isascii() else _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -151,8 +184,8 @@ def _text_of(body: bytes, *, older_pages: bool = False) -> str:
     try:
         return body.removeprefix(b"\xef\xbb\xbf").decode()  # Python's own utf-8-sig takes ten times as long
     except UnicodeDecodeError as error:
-        if older_pages:  # HTML forms of pages that are not in UTF-8 send Windows' Western European
-            return body.decode("cp1252", "replace")
+        if older_pages:
+            return form_text(body)
         raise UnreadableSubmission(
             f"the body is not UTF-8: byte {error.start} of {len(body)} cannot be read"
         ) from None

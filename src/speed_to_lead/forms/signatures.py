@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from speed_to_lead.forms.provider import WebhookRequest
 
@@ -50,16 +50,27 @@ def hmac_sha256_base64(secret: bytes, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(secret, signed, "sha256")).decode()
 
 
-def replay_refusal(milliseconds_text: str, now: datetime) -> str | None:
+def hmac_hex(secret: bytes, signed: bytes, digest: str = "sha256") -> str:
+    """HMAC in lower-case hex, as Calendly, Webflow, Formstack, Meta, LinkedIn (SHA-256), Intercom and Segment (SHA-1) send it."""
+    return hmac.digest(secret, signed, digest).hex()
+
+
+def unsigned_refusal(tool: str) -> str:
+    """Why no request of this tool can be proved by a signature."""
+    return f"{tool} signs nothing; give the form token_env in intake.toml instead of secret_env"
+
+
+def replay_refusal(milliseconds_text: str, now: datetime, window: timedelta = REPLAY_WINDOW) -> str | None:
     """Why a signed timestamp (Unix milliseconds as text) is not of now; None where it is within the window."""
     if not re.fullmatch(r"[0-9]{1,18}", milliseconds_text):
         return "the signed timestamp is missing or not a number"
     age = now.timestamp() * 1000 - int(milliseconds_text)
-    window = REPLAY_WINDOW.total_seconds() * 1000
-    if age > window:
-        return "the signed timestamp is more than five minutes old"
-    if age < -window:
-        return "the signed timestamp is more than five minutes in the future; is a clock wrong?"
+    most = window.total_seconds() * 1000
+    minutes = f"{window.total_seconds() / 60:.0f} minutes"
+    if age > most:
+        return f"the signed timestamp is more than {minutes} old"
+    if age < -most:
+        return f"the signed timestamp is more than {minutes} in the future; is a clock wrong?"
     return None
 
 
@@ -77,9 +88,12 @@ def standard_webhooks_refusal(request: WebhookRequest, secret: str, now: datetim
 
     Signed is `id.timestamp.body`, timestamp in Unix seconds, five minutes of tolerance both ways.
     """
-    message_id = request.headers.get("webhook-id", "")
-    timestamp = request.headers.get("webhook-timestamp", "")
-    given = request.headers.get("webhook-signature", "").split()
+    prefix = (
+        "webhook" if "webhook-id" in request.headers else "svix"
+    )  # Svix sends the same under its own name
+    message_id = request.headers.get(f"{prefix}-id", "")
+    timestamp = request.headers.get(f"{prefix}-timestamp", "")
+    given = request.headers.get(f"{prefix}-signature", "").split()
     if not message_id or not given:
         return "the headers webhook-id and webhook-signature are missing"
     stale = replay_refusal(f"{timestamp}000" if timestamp else "", now)
@@ -99,7 +113,8 @@ def token_refusal(request: WebhookRequest, secret: str) -> str | None:
     """Why a request does not carry the shared secret; None where it does.
 
     Looked for in `Authorization: Bearer`, as the password of `Authorization: Basic`, in the headers
-    `X-Webhook-Token`, `X-Webhook-Secret`, `X-Api-Key` and `X-Auth-Token`, and in the query as `token`.
+    `X-Webhook-Token`, `X-Webhook-Secret`, `X-Api-Key` and `X-Auth-Token`, and in the query as `token` or, as
+    CloudEvents names it, `access_token`.
     """
     given = list(_tokens_given(request))
     if not given:
@@ -109,6 +124,35 @@ def token_refusal(request: WebhookRequest, secret: str) -> str | None:
         if any_matches(given, secret, lambda configured: (configured,))
         else "the token given is not ours"
     )
+
+
+def without_tokens(request: WebhookRequest) -> bytes:
+    """The body as it may be stored: where it repeats a token that the request gave, as Jotform repeats our address, stands ***.
+
+    A token is found as it is, percent-encoded once or twice, and as JSON escapes it. One of less than eight characters
+    might be any word of the lead: it is looked for as `token=…` only.
+    """
+    body = request.body
+    for token in {given for given in _tokens_given(request) if given}:
+        pattern = _spellings_of(token)
+        if pattern.search(body):
+            body = pattern.sub(rb"\1***", body)
+    return body
+
+
+@lru_cache(maxsize=256)
+def _spellings_of(token: str) -> re.Pattern[bytes]:
+    escaped = token.replace("/", "\\/")
+    spellings = {
+        token,
+        escaped,
+        quote(token, safe=""),
+        quote(escaped, safe=""),
+        quote(quote(token, safe=""), safe=""),
+    }
+    either = b"|".join(re.escape(_bytes(spelling)) for spelling in sorted(spellings, key=len, reverse=True))
+    before = rb"()" if len(token) >= _SHORTEST_ROTATED_SECRET else rb"(token(?:=|%3D|%253D))"
+    return re.compile(before + rb"(?:" + either + rb")", re.IGNORECASE)
 
 
 def _tokens_given(request: WebhookRequest) -> Iterator[str]:
@@ -127,7 +171,7 @@ def _tokens_given(request: WebhookRequest) -> Iterator[str]:
         if name in request.headers:
             yield request.headers[name].strip()
     for name, value in parse_qsl(request.query):
-        if name == "token":
+        if name in ("token", "access_token"):
             yield value
 
 

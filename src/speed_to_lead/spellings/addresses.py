@@ -1,4 +1,4 @@
-"""E-mail addresses (email-validator, which asks no DNS here), and the domains where anybody can have a mailbox."""
+"""E-mail addresses (email-validator, which asks no DNS here), the domains where anybody can have a mailbox, or one to throw away."""
 
 import re
 from functools import cache
@@ -51,6 +51,17 @@ def is_free_mail(address: str) -> bool:
     return whole != domain and (whole in _ALSO_FREE or whole in _free_domains())
 
 
+def is_disposable_mail(address: str) -> bool:
+    """Whether the address's domain, or one above it, gives mailboxes for some minutes."""
+    known = _disposable_domains()
+    domain = address.rstrip(" >").rpartition("@")[2].casefold()
+    while "." in domain:
+        if domain in known:
+            return True
+        domain = domain.partition(".")[2]
+    return False
+
+
 def _checked(text: str) -> str:
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - hardly ever needed
 
@@ -60,6 +71,13 @@ def _checked(text: str) -> str:
     except (EmailNotValidError, ValueError):
         return ""
     return found.normalized.casefold()
+
+
+@cache
+def _disposable_domains() -> frozenset[str]:
+    from disposable_email_domains import blocklist  # noqa: PLC0415 - thousands of names, only where a rule asks
+
+    return frozenset(blocklist)
 
 
 @cache

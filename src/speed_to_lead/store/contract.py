@@ -24,6 +24,14 @@ class StoreUnavailable(Exception):
     """The server does not answer, or answers that it cannot write (OOM, READONLY, LOADING, MISCONF)."""
 
 
+class TooFast(Exception):
+    """The form takes no more for now; nothing was stored. After so many milliseconds there is a token for one."""
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(f"wait {wait_ms} ms")
+        self.wait_ms = wait_ms
+
+
 class UnreadableRecord(Exception):
     """A lead's record cannot be decoded; the lead goes to quarantine, and the others go on."""
 
@@ -51,6 +59,22 @@ class Result(StrEnum):
     STALE = "stale"  # decided on something that has changed since: read again and decide again
     GONE = "gone"  # there is no such lead, dead letter or alert
     KNOWN = "known"  # it was there already
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """A dead letter as whoever counts them sees it."""
+
+    submission_id: str
+    form: str
+    error: str
+    at: datetime
+
+
+#: How long after the last submission that said something the next one is a repeat.
+REPEATS_KEPT = timedelta(days=1)
+#: Burials answered at once.
+BURIALS_AT_ONCE = 1000
 
 
 class Lane(StrEnum):
@@ -306,6 +330,9 @@ class Queue(Protocol):
         And on so many replicas as the store was told; raises StoreUnavailable where these do not say so in time.
         """
 
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """The same for several, in one round trip and in this order. Where it raises, some of them may be stored."""
+
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries of that lane nobody has taken yet, now this consumer's; oldest first."""
 
@@ -341,8 +368,17 @@ class Queue(Protocol):
     def lead_of(self, keys: Iterable[str]) -> dict[str, str]:
         """For each seen key that is known: the lead that submission became. Tests are not remembered."""
 
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """The place of each (who, key) among those who said the same, REPEATS_KEPT after the last; the same when asked again.
+
+        `most` of each key are kept; whoever comes after them is at place most + 1.
+        """
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Dead letters buried from then on that are not among those seen, without their bodies; oldest first, some at a time."""
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter, or None."""
@@ -482,15 +518,27 @@ class Outbox(Protocol):
         it has taken nothing for minutes, all but one are leased as in vain.
         """
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """APPLIED and the lead it is about, as it is now, once no failover takes back either: then it may be sent.
 
-        The lease then lasts until `leased_until`, however long ago it was given. STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
-        where too few replicas say so in time.
+        The lease then lasts until `leased_until`, however long ago it was given. GONE where it is another courier's. None
+        where there is no such lead, or the alert is about the system. Raises UnreadableRecord, and StoreUnavailable where
+        too few replicas hold it in time.
         """
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """`settle`, then `claim` of the same destination: one exchange, where each alone would be one."""
 
     def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
         """Count one more alert for a destination, this one included, in the time that began with the first of them."""
@@ -700,6 +748,68 @@ class Privacy(Protocol):
         """Encrypt everything with the first key, a batch at a time; what is so already is passed over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A submission that holds ids only: `attempts` to ask its form tool, this one included.
+
+    `is_routed`: its lead was routed by what is known. `is_locked`: it needs a key that this process does not have.
+    """
+
+    name: str
+    submission: Submission
+    attempts: int
+    is_routed: bool = False
+    is_locked: bool = False
+
+
+class Fetches(Protocol):
+    """Submissions that hold ids only, until their form tool was asked. They come here by `Queue.settle` (`Await`)."""
+
+    def due(self, now: datetime, limit: int) -> list[tuple[str, str]]:
+        """Names and forms of those whose attempt is due, the longest overdue first."""
+
+    def overdue(self, now: datetime, limit: int) -> list[Fetch]:
+        """Those that have waited long enough to be routed by what is known."""
+
+    def claim(self, name: str, now: datetime, until: datetime) -> Fetch | None:
+        """One that is due, this caller's until then; None where another has it, or it is settled."""
+
+    def later(self, fetch: Fetch, at: datetime) -> Result:
+        """Ask again then. GONE where it is settled."""
+
+    def answered(self, fetch: Fetch, submission: Submission) -> Result:
+        """Back into the queue with the answer; STALE where its lead was routed since it was claimed: claim it again."""
+
+    def route_without(self, fetch: Fetch, submission: Submission) -> Result:
+        """Into the queue with what is known; it stays to be asked. STALE where another did it."""
+
+    def give_up(self, fetch: Fetch) -> Result:
+        """Ask no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """How far the list that a form's tool keeps was compared with what arrived: whatever was sent before `since` was.
+
+    At `next_at` it is compared again; `attempts` have failed since it last was, the one under way included.
+    """
+
+    form: str
+    since: datetime
+    next_at: datetime
+    attempts: int = 0
+
+
+class Reconciliations(Protocol):
+    """How far each form's list was compared."""
+
+    def of(self, forms: Sequence[str]) -> dict[str, Reconciliation]:
+        """Those of these forms that were ever noted."""
+
+    def note(self, before: Reconciliation | None, after: Reconciliation) -> Result:
+        """Keep this in place of that; STALE where another is kept meanwhile. Of two who claim one night, one is first."""
+
+
 class Configs(Protocol):
     """The config that is published, version after version; the newest is live. Every one of them is kept."""
 
@@ -773,6 +883,10 @@ class Store(Protocol):
     def operations(self) -> Operations: ...  # noqa: D102
     @property
     def audit(self) -> Audit: ...  # noqa: D102
+    @property
+    def fetches(self) -> Fetches: ...  # noqa: D102
+    @property
+    def reconciliations(self) -> Reconciliations: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property

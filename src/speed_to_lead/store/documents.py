@@ -260,6 +260,7 @@ def _response_document(response: Response) -> dict[str, Any]:
             "recorded_at": to_ms(response.recorded_at),
             "via": response.via,
             "evidence": response.evidence,
+            "automatic": response.automatic or None,
         }
     )
 
@@ -272,6 +273,7 @@ def _response(d: Mapping[str, Any]) -> Response:
         from_ms(d["recorded_at"]),
         d.get("via", ""),
         d.get("evidence", ""),
+        d.get("automatic", False),
     )
 
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import hiredis
 import redis.exceptions
@@ -21,13 +21,14 @@ from redis.backoff import NoBackoff
 
 from speed_to_lead.address import sentinel_address
 from speed_to_lead.core.clock import MILLISECOND, from_ms
-from speed_to_lead.core.submission import Submission
-from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.core.submission import RateLimit, Submission
+from speed_to_lead.store.contract import StoreUnavailable, TooFast
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.operations import HINT_LASTS_MS
 from speed_to_lead.store.queue import stream_fields
 from speed_to_lead.store.server import (
+    SCRIPTS,
     described,
     is_of_a_former_primary,
     keepalive,
@@ -38,8 +39,8 @@ from speed_to_lead.store.server import (
 )
 
 _T = TypeVar("_T")
-#: Hears what became of a submission: nothing where it is stored, else why that is not known.
-Tell = Callable[[StoreUnavailable | None], None]
+#: Hears what became of a submission: nothing where it is stored, else why that is not known, or that it came too fast.
+Tell = Callable[[StoreUnavailable | TooFast | None], None]
 
 #: A form tool must hear an answer well inside its own deadline (the tightest is three seconds).
 ANSWER_TIMEOUT = 2.0
@@ -59,13 +60,24 @@ PROBE_KEPT = timedelta(minutes=1)
 _TIME = hiredis.pack_command(("TIME",))
 
 
+class Pace(NamedTuple):
+    """How fast a form may come; what comes faster is refused (TooFast), or stored with the mark `over_rate`."""
+
+    form: str
+    rate: RateLimit
+    is_refused: bool
+
+
 class _Waiter:
     """A submission, its size, and whom to tell until when (by the loop's clock); each is told once."""
 
-    __slots__ = ("_tell", "size", "submission", "until")
+    __slots__ = ("_tell", "pace", "size", "submission", "until")
 
-    def __init__(self, submission: Submission, tell: Tell, size: int, until: float) -> None:
+    def __init__(
+        self, submission: Submission, tell: Tell, size: int, until: float, pace: Pace | None
+    ) -> None:
         self.submission = submission
+        self.pace = pace
         self.size = size
         self.until = until
         self._tell: Tell | None = tell
@@ -74,7 +86,7 @@ class _Waiter:
     def was_told(self) -> bool:
         return self._tell is None
 
-    def tell(self, problem: StoreUnavailable | None) -> None:
+    def tell(self, problem: StoreUnavailable | TooFast | None) -> None:
         tell, self._tell = self._tell, None
         if tell is not None:
             tell(problem)
@@ -121,15 +133,15 @@ class Intake:
         """The same where nobody need be asked; else None."""
         return from_ms(int((time.monotonic() + self._ahead) * 1000)) if self._knows_time() else None
 
-    async def store(self, submission: Submission) -> None:
-        """Return once the submission is in the stream. Raises StoreUnavailable where it is not known to be.
+    async def store(self, submission: Submission, pace: Pace | None = None) -> None:
+        """Return once the submission is in the stream. Raises StoreUnavailable where it is not known to be, or TooFast.
 
         It may be there all the same (an answer that came too late): the form tool sends it again, and the router
         recognises it.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def tell(problem: StoreUnavailable | None) -> None:
+        def tell(problem: StoreUnavailable | TooFast | None) -> None:
             if done.done():
                 return
             if problem is None:
@@ -137,10 +149,10 @@ class Intake:
             else:
                 done.set_exception(problem)
 
-        self.submit(submission, tell)
+        self.submit(submission, tell, pace)
         await done
 
-    def submit(self, submission: Submission, tell: Tell) -> None:
+    def submit(self, submission: Submission, tell: Tell, pace: Pace | None = None) -> None:
         """The same for who cannot wait: `tell` is called once, within two seconds, and must not raise.
 
         Raises StoreUnavailable, and tells nobody, where it is not even taken.
@@ -151,7 +163,7 @@ class Intake:
         if len(self._waiting) >= WAITING or self._held_bytes + size > WAITING_BYTES:
             raise StoreUnavailable("too many submissions are waiting to be stored")
         loop = asyncio.get_running_loop()
-        self._waiting.append(_Waiter(submission, tell, size, loop.time() + ANSWER_TIMEOUT))
+        self._waiting.append(_Waiter(submission, tell, size, loop.time() + ANSWER_TIMEOUT, pace))
         self._held_bytes += size
         if self._sender is None or self._sender.done():
             self._sender = loop.create_task(self._send())
@@ -196,7 +208,7 @@ class Intake:
             batch = [waiter for waiter in taken if not waiter.was_told]
             answers: list[object] = [StoreUnavailable("the write was broken off")] * len(batch)
             try:
-                answers = await self._write([waiter.submission for waiter in batch]) if batch else []
+                answers = await self._write(batch) if batch else []
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 answers = [error] * len(batch)
             finally:
@@ -229,12 +241,9 @@ class Intake:
                 return count
         return BATCH
 
-    async def _write(self, submissions: list[Submission]) -> list[object]:
-        stream = self._keys.incoming
+    async def _write(self, batch: list[_Waiter]) -> list[object]:
         asked_at = time.monotonic()
-        commands = [
-            hiredis.pack_command(_xadd(stream, submission, self._vault)) for submission in submissions
-        ]
+        commands = [hiredis.pack_command(self._command(waiter)) for waiter in batch]
         tell_router = self.tell_router
         claim = self._claim if tell_router is not None else b""
         # The WAIT on the same connection, behind the writes it is about; and one for all of them.
@@ -244,7 +253,7 @@ class Intake:
         server_time = answers.pop()
         if isinstance(server_time, list):
             self._note_time((int(server_time[0]), int(server_time[1])), asked_at)
-        answers, held_by = answers[: len(submissions)], answers[len(submissions) :]
+        answers, held_by = answers[: len(batch)], answers[len(batch) :]
         if (
             tell_router is not None and held_by.pop(0) == b"OK"
         ):  # whoever waits for the answers, and whatever WAIT said
@@ -253,9 +262,22 @@ class Intake:
             if isinstance(answer, Exception):
                 await self._leave_a_former_primary(_unavailable(answer))
         await self._refuse_unconfirmed(held_by)
-        if len(answers) != len(submissions):
+        if len(answers) != len(batch):
             raise StoreUnavailable("the server gave too few answers")
         return answers
+
+    def _command(self, waiter: _Waiter) -> tuple[Any, ...]:
+        """What stores it: XADD, or for a form with a limit the script that asks its bucket and stores, in one.
+
+        With its text and not its hash, which a server forgets when it restarts: a kilobyte more, and no second question.
+        """
+        added = _xadd(self._keys.incoming, waiter.submission, self._vault)
+        if waiter.pace is None:
+            return added
+        form, rate, is_refused = waiter.pace
+        keys = (self._keys.incoming, self._keys.rate(form))
+        limit = (rate.count, rate.per // MILLISECOND, "refuse" if is_refused else "mark")
+        return ("EVAL", SCRIPTS["store_within_rate"], 2, *keys, *limit, *added[3:])
 
     async def _refuse_unconfirmed(self, held_by: list[object]) -> None:
         """Raise StoreUnavailable where WAIT was answered with too few replicas: it may be stored, but not for good."""
@@ -323,7 +345,17 @@ class Intake:
 
 def _tell(batch: list[_Waiter], answers: list[object]) -> None:
     for waiter, answer in zip(batch, answers, strict=True):
-        waiter.tell(_unavailable(answer) if isinstance(answer, Exception) else None)
+        if isinstance(answer, bytes):  # the entry's id, as nearly always
+            waiter.tell(None)
+        elif isinstance(answer, int):
+            waiter.tell(TooFast(answer))
+        else:
+            waiter.tell(_unavailable(answer) if isinstance(answer, Exception) else None)
+
+
+def _xadd(stream: str, submission: Submission, vault: Vault) -> tuple[Any, ...]:
+    parts = [part for pair in stream_fields(submission, vault).items() for part in pair]
+    return ("XADD", stream, "*", *parts)
 
 
 def _connect(url: str) -> tuple[Any, Any]:
@@ -356,11 +388,6 @@ def _size(submission: Submission) -> int:
     for name, value in submission.headers.items():
         size += len(name) + len(value)
     return size
-
-
-def _xadd(stream: str, submission: Submission, vault: Vault) -> tuple[Any, ...]:
-    parts = [part for pair in stream_fields(submission, vault).items() for part in pair]
-    return ("XADD", stream, "*", *parts)
 
 
 async def _read(connection: Any) -> object:

@@ -125,6 +125,21 @@ class Keys:
         return self._key("dead-letters")
 
     @cached_property
+    def fetches(self) -> str:
+        """Sorted set: submission of ids only by the UTC ms at which its form tool is asked next."""
+        return self._key("fetches")
+
+    @cached_property
+    def fetches_overdue(self) -> str:
+        """Sorted set: the same by the UTC ms at which it is routed by what is known; those that were are not in it."""
+        return self._key("fetches", "overdue")
+
+    @cached_property
+    def reconciliations(self) -> str:
+        """Hash: form → how far its tool's list was compared with what arrived, and when it will be again."""
+        return self._key("reconciliations")
+
+    @cached_property
     def erasures(self) -> str:
         """List: one JSON line for each erasure of a person, without a word about who it was."""
         return self._key("erasures")
@@ -216,6 +231,18 @@ class Keys:
     def storm(self, destination: str) -> str:
         """String with expiry: how many alerts a destination with a digest was to get, and since when."""
         return self._key("outbox", destination, "storm")
+
+    def fetch(self, name: str) -> str:
+        """Hash: a submission of ids only, and how often its form tool was asked."""
+        return self._key("fetch", name)
+
+    def repeats(self, key: str) -> str:
+        """Sorted set with expiry: short hashes of the submissions that said the same, by their place."""
+        return self._key("repeats", key)
+
+    def rate(self, form: str) -> str:
+        """String with expiry: UTC ms at which the bucket of a form with a rate limit will be full again."""
+        return self._key("rate", form)
 
     def dead_letter(self, submission_id: str) -> str:
         """Hash: a submission that could not be read, with its error."""

@@ -23,6 +23,11 @@ HINT_LASTS_MS = 1000
 FORGET_PROCESS_AFTER = timedelta(days=1)
 
 
+#: What was added to the queue and is no receipt: a replay, a submission whose form tool was asked, and of a delivery of
+#: several items the delivery itself.
+PUT_BACK = ("replayed", "returned", "split")
+
+
 class RedisOperations:
     """Ledger, health and policy of a Redis or Valkey server."""
 
@@ -33,7 +38,7 @@ class RedisOperations:
     def ledger(self) -> Ledger:
         """Counts of submissions, read in one transaction.
 
-        Received is what the incoming stream itself counted (`entries-added`), less what was put back by a replay: an
+        Received is what the incoming stream itself counted (`entries-added`), less what was put back by us: an
         independent count, so that the books can fail to balance. A move to the patient lane is no receipt. Servers older than 7.0 do not count; there it is
         the sum of the rest.
         """
@@ -42,10 +47,11 @@ class RedisOperations:
             pipe.xinfo_stream(self._keys.incoming)
             pipe.xlen(self._keys.patient)
             pipe.hgetall(self._keys.ledger)
-            stream, patient, counted = pipe.execute(raise_on_error=False)
+            pipe.zcard(self._keys.fetches_overdue)
+            stream, patient, counted, asked_for = pipe.execute(raise_on_error=False)
             if isinstance(stream, redis.ResponseError) and "no such key" in str(stream):
                 stream = {}
-            for answer in (stream, patient, counted):
+            for answer in (stream, patient, counted, asked_for):
                 if isinstance(answer, Exception):
                     raise answer
         counts = {text(name): int(n) for name, n in counted.items()}
@@ -56,10 +62,12 @@ class RedisOperations:
             duplicates=counts.get("duplicates", 0),
             tests=counts.get("tests", 0),
             dead_letters=counts.get("dead_letters", 0),
-            in_flight=stream.get("length", 0) + patient,
+            in_flight=stream.get("length", 0) + patient + asked_for,
         )
         added = stream.get("entries-added")
-        received = -ledger.difference if added is None else added - counts.get("replayed", 0)
+        received = (
+            -ledger.difference if added is None else added - sum(counts.get(name, 0) for name in PUT_BACK)
+        )
         return Ledger(
             received,
             ledger.leads,

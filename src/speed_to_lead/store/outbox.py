@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
@@ -19,12 +20,13 @@ from speed_to_lead.store.contract import (
     DeadAlert,
     Disabled,
     Result,
+    UnreadableRecord,
 )
 from speed_to_lead.store.documents import alert_document, alert_from, dump
 from speed_to_lead.store.encryption import MissingKey, Vault
 from speed_to_lead.store.leads import confirm_call
-from speed_to_lead.store.records import line_of
-from speed_to_lead.store.server import Server, text, translated_errors
+from speed_to_lead.store.records import known_record, line_of
+from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is given up.
 UNREADABLE_PAUSE = timedelta(minutes=1)
@@ -80,39 +82,69 @@ class RedisOutbox:
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
-        keys = self._keys
         while True:
-            token = secrets.token_hex(8)
-            answer = self._server.run_one(
-                "claim_alert",
-                [
-                    *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts),
-                    keys.trouble(destination),
-                ],
-                [
-                    to_ms(now),
-                    to_ms(now + lease),
-                    token,
-                    at_once,
-                    PATIENCE // MILLISECOND,
-                    TROUBLE_LASTS // MILLISECOND,
-                ],
-            )
+            call, token = self._claim_call(destination, now, lease, at_once)
+            answer = self._server.run_one(call.script, call.keys, call.arguments)
             if answer is None:
                 return None
-            key, document, attempts, unknown, in_vain = answer
-            if document is None:
-                continue
-            try:
-                alert = _read_alert(document, attempts, unknown, self._vault)
-            except MissingKey:
-                self._leave(document, attempts, unknown, token, now)
-                continue
-            if alert is not None:
-                return ClaimedAlert(alert, token, is_in_vain=bool(in_vain))
-            if attempts >= UNREADABLE_TRIES:
-                return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
-            self._put_off(destination, text(key), token, now)
+            claimed = self._claimed(answer, token, destination, now)
+            if claimed is not None:
+                return claimed
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """Settle an alert and lease the next of its destination, in one exchange with the server.
+
+        A server that was just restarted runs the one first whose script it knows: then the next is another one, or none.
+        """
+        destination = claimed.alert.destination
+        claim, token = self._claim_call(destination, now, lease, at_once)
+        settled, answer = self._server.run([self._settle_call(claimed, settlement), claim])
+        following = None
+        if answer is not None:
+            following = self._claimed(answer, token, destination, now) or self.claim(
+                destination, now, lease, at_once=at_once
+            )
+        return Result(text(settled)), following
+
+    def _claim_call(
+        self, destination: str, now: datetime, lease: timedelta, at_once: int
+    ) -> tuple[ScriptCall, str]:
+        """The call that leases the first due alert, and the token of that lease."""
+        keys, token = self._keys, secrets.token_hex(8)
+        names = [
+            *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts),
+            keys.trouble(destination),
+        ]
+        arguments = [
+            *(to_ms(now), to_ms(now + lease), token, at_once),
+            *(PATIENCE // MILLISECOND, TROUBLE_LASTS // MILLISECOND),
+        ]
+        return ScriptCall("claim_alert", names, arguments), token
+
+    def _claimed(self, answer: list[Any], token: str, destination: str, now: datetime) -> ClaimedAlert | None:
+        """What was leased; None where that is nothing to deliver now, and the next one is to be asked for."""
+        key, document, attempts, unknown, in_vain = answer
+        if document is None:
+            return None
+        try:
+            alert = _read_alert(document, attempts, unknown, self._vault)
+        except MissingKey:
+            self._leave(document, attempts, unknown, token, now)
+            return None
+        if alert is not None:
+            return ClaimedAlert(alert, token, is_in_vain=bool(in_vain))
+        if attempts >= UNREADABLE_TRIES:
+            return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
+        self._put_off(destination, text(key), token, now)
+        return None
 
     def _leave(self, document: bytes, attempts: int, unknown: int, token: str, now: datetime) -> None:
         """Leave an alert whose note is sealed to a courier that has the key; that is no attempt."""
@@ -148,13 +180,23 @@ class RedisOutbox:
             ],
         )
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """Whether the lease and the lead are as they were read, and enough replicas hold them; the lease is renewed."""
-        call = confirm_call(self._keys, lead, claimed, leased_until)
-        return Result(text(self._server.run_one(call.script, call.keys, call.arguments, confirmed=True)))
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """Renew the lease, and read the lead just before: what is confirmed covers what was read."""
+        calls = [confirm_call(self._keys, None, claimed, leased_until)]
+        if not claimed.alert.kind.is_about_system:
+            calls.insert(0, ScriptCall("read_leads", [self._keys.lead(claimed.alert.lead_id)], []))
+        *records, renewed = self._server.run(calls, confirmed=True)
+        found = known_record(records[0][0], self._vault) if records else None
+        if isinstance(found, UnreadableRecord):
+            raise found
+        return Result(text(renewed)), found
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
+        call = self._settle_call(claimed, settlement)
+        return Result(text(self._server.run_one(call.script, call.keys, call.arguments)))
+
+    def _settle_call(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> ScriptCall:
         keys, alert, fallback, trouble = (
             self._keys,
             claimed.alert,
@@ -163,7 +205,7 @@ class RedisOutbox:
         )
         line = settlement.history
         marked = [line_in(alert, member, line) for member in alert.members] if line else []
-        answer = self._server.run_one(
+        return ScriptCall(
             "settle_alert",
             [
                 keys.outbox(alert.destination),
@@ -203,7 +245,6 @@ class RedisOutbox:
                 *(line_of(marked_line, self._vault) for _, marked_line in marked),
             ],
         )
-        return Result(text(answer))
 
     def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
         """Count one more alert for a destination."""

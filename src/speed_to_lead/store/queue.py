@@ -1,20 +1,40 @@
 """The queue: a stream any program may add to, read by the consumer group `router`; its patient lane; and the dead letters."""
 
 import dataclasses
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
+from speed_to_lead.core.flags import OVER_RATE_HEADER
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
-from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.settlement import (
+    REMEMBER_KEY,
+    Admit,
+    Await,
+    Bury,
+    DeadLetter,
+    Drop,
+    Join,
+    Settlement,
+    Split,
+)
 from speed_to_lead.core.submission import Submission, other_id, valid_submission_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
+from speed_to_lead.store.contract import (
+    BURIALS_AT_ONCE,
+    GIVEN_BACK_IDLE,
+    REPEATS_KEPT,
+    Burial,
+    Lane,
+    QueueEntry,
+    Result,
+)
 from speed_to_lead.store.documents import dump
 from speed_to_lead.store.encryption import PLAIN, MissingKey, Vault, looks_sealed
 from speed_to_lead.store.keys import entry_name, place_of
@@ -49,13 +69,18 @@ class RedisQueue:
 
     def add(self, submission: Submission) -> None:
         """Store one submission."""
+        self.add_many([submission])
+
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """Store several."""
         replicas = self._server.confirm_replicas
         with self._server.dropping_a_former_primary(), translated_errors():
             pipe = self._client.pipeline(transaction=False)
-            pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
+            for submission in submissions:
+                pipe.xadd(self._keys.incoming, stream_fields(submission, self._vault))
             if replicas:
                 pipe.execute_command(*wait_command(replicas))
-            _, *held_by = pipe.execute()
+            held_by = pipe.execute()[len(submissions) :]
             for count in held_by:
                 refuse_unconfirmed(count, replicas)
 
@@ -144,11 +169,43 @@ class RedisQueue:
             found = self._client.mget([self._keys.seen(key) for key in wanted])
         return {key: text(value) for key, value in zip(wanted, found, strict=True) if value is not None}
 
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """Who said it is kept as a hash too short to name anybody."""
+        calls = [
+            ScriptCall(
+                "note_repeat",
+                [self._keys.repeats(key)],
+                [
+                    hashlib.blake2b(who.encode(), digest_size=6).hexdigest(),
+                    most,
+                    REPEATS_KEPT // MILLISECOND,
+                ],
+            )
+            for who, key in said
+        ]
+        return [int(place) for place in self._server.run(calls)] if calls else []
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
         with translated_errors():
             ids = [text(i) for i in self._client.zrevrange(self._keys.dead_letters, 0, limit - 1)]
         return [letter for letter in map(self.dead_letter, ids) if letter is not None]
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Only form and error are read: a thousand bodies may be a gigabyte."""
+        with translated_errors():
+            buried = self._client.zrangebyscore(
+                self._keys.dead_letters, to_ms(since), "+inf", withscores=True
+            )
+            fresh = [(text(name), at) for name, at in buried if text(name) not in seen][:BURIALS_AT_ONCE]
+            pipe = self._client.pipeline(transaction=False)
+            for name, _ in fresh:
+                pipe.hmget(self._keys.dead_letter(name), "form", "error")
+            found = pipe.execute()
+        return [
+            Burial(name, text(form or b""), text(error or b""), from_ms(int(at)))
+            for (name, at), (form, error) in zip(fresh, found, strict=True)
+        ]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter."""
@@ -238,6 +295,31 @@ class RedisQueue:
                         settlement.lead_id,
                         keep_ms(REMEMBER_KEY),
                         dump(counts_of_settlement(settlement)),
+                    ],
+                )
+            case Split():
+                parts: list[Any] = []
+                for part in settlement.parts:
+                    of_part = [one for pair in stream_fields(part, self._vault).items() for one in pair]
+                    parts += (len(of_part), *of_part)
+                return ScriptCall(
+                    "split_submission", [stream, keys.incoming, keys.ledger], [own_id, GROUP, *parts]
+                )
+            case Await():
+                waiting = stream_fields(settlement.submission, self._vault)
+                return ScriptCall(
+                    "await_fetch",
+                    [
+                        *(stream, keys.ledger, keys.fetch(settlement.name)),
+                        *(keys.fetches, keys.fetches_overdue, keys.metrics),
+                    ],
+                    [
+                        *(own_id, GROUP, settlement.name),
+                        *(to_ms(settlement.at), to_ms(settlement.route_at)),
+                        dump(
+                            counts_of_settlement(Drop("", "duplicates", "", form=settlement.submission.form))
+                        ),
+                        *(one for pair in waiting.items() for one in pair),
                     ],
                 )
             case Bury():
@@ -397,12 +479,17 @@ def queue_entry(
         received_at=from_ms(received_ms),
         body=body,
         content_type=text(fields.get(b"content_type", b"")),
-        headers=headers,
+        headers=headers | _marks(fields),
     )
     if is_locked:
         submission = _locked(submission, text(fields.get(b"headers", b"")))
     # What no key could ever open is not left for others: it becomes a dead letter, as it came.
     return QueueEntry(text(entry_id), submission, deliveries, problem, is_locked and looks_sealed(body))
+
+
+def _marks(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """What the script that stored it found out about it, as a header."""
+    return {OVER_RATE_HEADER: "1"} if fields.get(b"over_rate") else {}
 
 
 def _headers(raw: bytes) -> dict[str, str] | None:

@@ -7,12 +7,14 @@ from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.audit import RedisAudit
 from speed_to_lead.store.configs import RedisConfigs
 from speed_to_lead.store.encryption import PLAIN, Vault
+from speed_to_lead.store.fetches import RedisFetches
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.leads import RedisLeads
 from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
+from speed_to_lead.store.reconciliations import RedisReconciliations
 from speed_to_lead.store.reps import RedisReps
 from speed_to_lead.store.server import Server, connect, translated_errors
 from speed_to_lead.store.shadow import RedisShadow
@@ -38,6 +40,8 @@ class RedisStore:
         self.outbox = RedisOutbox(self.server)
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)
+        self.fetches = RedisFetches(self.server)
+        self.reconciliations = RedisReconciliations(self.server)
         self.privacy = RedisPrivacy(self.server)
         self.configs = RedisConfigs(self.server)
         self.shadow = RedisShadow(self.server)

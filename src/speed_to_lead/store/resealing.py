@@ -37,8 +37,10 @@ class Resealing:
             yield done
 
     def _reseal_one(self, held: Held) -> Resealed:
-        if held.is_locked or held.kind is HeldKind.INCOMING:
-            return Resealed(locked=held.is_locked, in_flight=held.kind is HeldKind.INCOMING)
+        # What waits for its form tool's answer is in flight too: it comes back into the queue, or goes within days.
+        is_in_flight = held.kind is HeldKind.INCOMING or held.name.startswith("fetch:")
+        if held.is_locked or is_in_flight:
+            return Resealed(locked=held.is_locked, in_flight=is_in_flight)
         try:
             for _ in range(TRIES):
                 call = self._reseal_call(held)

@@ -5,6 +5,8 @@ hooks.py      POST /hooks/{form}: genuine? stored? exactly 200. The route that c
 hints.py      tells the router that something waits, without keeping anybody waiting
 guard.py      keys and their scopes, body limits and security headers of everything that is no hook
 headers.py    the security headers
+room.py       how many bytes of bodies are held at once
+forgeries.py  a burst of wrong signatures at one form is told to somebody
 failures.py   how often an address gave a wrong key or signature lately
 api.py        /v1 for programs: leads in, leads out, responses
 submitted.py  leads a program posts: one or NDJSON, checked before they are stored

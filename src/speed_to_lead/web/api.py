@@ -1,6 +1,7 @@
 """/v1: for programs. Leads in, leads out, and what people did about them. The guard has asked for the key already."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,7 +22,17 @@ from speed_to_lead.core.response import close_lead, reassign_lead, record_respon
 from speed_to_lead.core.submission import Submission, UnreadableSubmission, valid_submission_id
 from speed_to_lead.store.intake import Intake
 from speed_to_lead.web.errors import ErrorAnswer, Refused
-from speed_to_lead.web.submitted import Line, TooManyLines, read_lines, read_one, receipt_time, store_all
+from speed_to_lead.web.submitted import (
+    MAX_LINES,
+    Line,
+    TooManyLines,
+    is_array,
+    read_items,
+    read_lines,
+    read_one,
+    receipt_time,
+    store_all,
+)
 from speed_to_lead.workplace import Workplace
 
 #: As for a hook.
@@ -77,6 +88,9 @@ class ResponseGiven(_Strict):
         "",
         description="Where it can be seen: the address or id of a call, a mail, a meeting. An object is kept as JSON.",
     )
+    automatic: bool = Field(
+        default=False, description="A program answered, no human: it is kept, and stops no clock."
+    )
 
 
 class ReassignmentGiven(_Strict):
@@ -118,7 +132,7 @@ class LeadFilter(_Strict):
     rep: Filter = None
     limit: int = Field(50, ge=1, le=200)
     cursor: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}:[A-Za-z0-9._-]{1,64}$")] | None,
+        Annotated[str, StringConstraints(pattern=r"^([0-9]{1,15}:[A-Za-z0-9._-]{1,64})?$")] | None,
         BeforeValidator(_none_where_blank),
     ] = Field(None, description="`next` of the page before.")
 
@@ -165,27 +179,37 @@ RepId = Annotated[str, Path(description="Id of the rep, as in teams.toml.")]
 _UNKNOWN_REP: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "teams.toml has no such rep."}
 }
+_LEAD_SCHEMA = {
+    "type": "object",
+    "description": "The generic lead. One of email and phone is needed; unknown keys are kept under custom.",
+    "anyOf": [
+        {
+            "required": ["email"],
+            "properties": {"email": {"type": "string", "pattern": _ADDRESS, "maxLength": 254}},
+        },
+        {
+            "required": ["phone"],
+            "properties": {"phone": {"type": "string", "pattern": _NUMBER, "maxLength": 100}},
+        },
+    ],
+    "additionalProperties": True,
+}
 _LEADS_BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
                 "schema": {
-                    "type": "object",
-                    "description": "The generic lead. One of email and phone is needed; unknown keys are kept under custom.",
                     "anyOf": [
+                        _LEAD_SCHEMA,
                         {
-                            "required": ["email"],
-                            "properties": {
-                                "email": {"type": "string", "pattern": _ADDRESS, "maxLength": 254}
-                            },
+                            "type": "array",
+                            "description": "Leads; one that cannot be read has its error among the results.",
+                            "items": {"type": "object"},
+                            "minItems": 1,
+                            "maxItems": MAX_LINES,
                         },
-                        {
-                            "required": ["phone"],
-                            "properties": {"phone": {"type": "string", "pattern": _NUMBER, "maxLength": 100}},
-                        },
-                    ],
-                    "additionalProperties": True,
+                    ]
                 },
                 "example": {"email": "ana@example.com", "company": "Example", "source": "demo_request"},
             },
@@ -228,22 +252,28 @@ def _add_leads_in(router: APIRouter, intake: Intake) -> None:
         "/leads",
         openapi_extra=_LEADS_BODY,
         tags=["leads"],
-        summary="Post one lead, or one on each line",
+        summary="Post one lead, an array of leads, or one on each line",
     )
     async def post_leads(
         request: Request, idempotency_key: Annotated[str, Header(max_length=255)] = ""
     ) -> Response:
-        """Stored before it is answered. The same Idempotency-Key again is answered alike and makes no second lead."""
+        """Stored before it is answered. The same Idempotency-Key again is answered alike and makes no second lead.
+
+        Of several each has its result, by its line or its place in the array: a bad one costs no other one its place.
+        """
         body = await request.body()
+        asked_at = time.monotonic()
         now = await receipt_time(intake)
+        waited = time.monotonic() - asked_at
         kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
-        if kind not in _NDJSON:
+        if kind not in _NDJSON and not is_array(body):
             submission = _one(body, idempotency_key, now)
-            await store_all(intake, [submission])
+            await store_all(intake, [submission], waited)
             return JSONResponse({"status": "stored", "id": submission.id})
-        lines = await run_in_threadpool(_several, body, idempotency_key, now)
+        read, place = (read_lines, "line") if kind in _NDJSON else (read_items, "item")
+        lines = await run_in_threadpool(_several, read, body, idempotency_key, now)
         await store_all(intake, [line.submission for line in lines if line.submission is not None])
-        return JSONResponse({"results": [_result(line) for line in lines]})
+        return JSONResponse({"results": [_result(line, place) for line in lines]})
 
 
 def _one(body: bytes, idempotency_key: str, now: datetime) -> Submission:
@@ -255,20 +285,26 @@ def _one(body: bytes, idempotency_key: str, now: datetime) -> Submission:
         raise Refused(422, str(error)) from None
 
 
-def _several(body: bytes, idempotency_key: str, now: datetime) -> list[Line]:
+def _several(
+    read: Callable[[bytes, str, datetime], list[Line]], body: bytes, idempotency_key: str, now: datetime
+) -> list[Line]:
     try:
-        lines = read_lines(body, idempotency_key, now)
+        lines = read(body, idempotency_key, now)
     except TooManyLines as error:
         raise Refused(413, str(error)) from None
+    except UnreadableSubmission as error:
+        raise Refused(422, str(error)) from None
     if not lines:
-        raise Refused(422, "the body has no line with a lead on it")
+        raise Refused(
+            422, "the body holds no lead: no line with a JSON object on it, or an array without any"
+        )
     return lines
 
 
-def _result(line: Line) -> dict[str, Any]:
+def _result(line: Line, place: str) -> dict[str, Any]:
     if line.submission is None:
-        return {"line": line.number, "error": line.error}
-    return {"line": line.number, "id": line.submission.id}
+        return {place: line.number, "error": line.error}
+    return {place: line.number, "id": line.submission.id}
 
 
 def _add_leads_out(router: APIRouter, place: Workplace) -> None:
@@ -309,10 +345,12 @@ def _add_changes(router: APIRouter, place: Workplace) -> None:
         "/leads/{lead_id}/responses", tags=["changes"], summary="Somebody answered", responses=_UNKNOWN
     )
     def respond(lead_id: LeadId, given: ResponseGiven) -> Response:
-        """From `attempted` on the clock stops. The same response told again changes nothing."""
+        """From `attempted` on the clock stops, unless it is `automatic`. The same response told again changes nothing."""
 
         def decide(lead: Lead, now: datetime) -> LeadChange | None:
-            response = LeadResponse(given.kind, given.by, given.at or now, now, given.via, given.evidence)
+            response = LeadResponse(
+                given.kind, given.by, given.at or now, now, given.via, given.evidence, given.automatic
+            )
             return record_response(lead, response, now)
 
         return changed(lead_id, decide, "recorded", "already_recorded")

@@ -21,6 +21,7 @@ from speed_to_lead.web.answers import add_answers
 from speed_to_lead.web.api import v1
 from speed_to_lead.web.errors import add_error_answers, error_answer
 from speed_to_lead.web.failures import Failures
+from speed_to_lead.web.forgeries import Forgeries
 from speed_to_lead.web.guard import Guard
 from speed_to_lead.web.hints import Hinter
 from speed_to_lead.web.hooks import Hooks, is_hook
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 
 READY_SECONDS = 2.0
 BEAT_SECONDS = 2.0
+#: How often it is looked whether a form refuses what is sent to it.
+FORGERY_SECONDS = 2.0
 #: A config that was published is taken within so long.
 KEEP_UP_SECONDS = 0.5
 
@@ -73,6 +76,7 @@ def create_app(
         beside = (
             asyncio.create_task(_give_signs_of_life(place)),
             asyncio.create_task(_keep_up(place)),
+            asyncio.create_task(_watch_for_forgeries(Forgeries(place, hooks.answers))),
         )
         yield
         for task in beside:
@@ -115,6 +119,14 @@ async def _keep_up(place: Workplace) -> None:
         with suppress(StoreUnavailable):
             await run_in_threadpool(place.keep_up)
         await asyncio.sleep(KEEP_UP_SECONDS)
+
+
+async def _watch_for_forgeries(watch: Forgeries) -> None:
+    """Look for bursts of wrong signatures, until cancelled."""
+    while True:
+        await asyncio.sleep(FORGERY_SECONDS)
+        with suppress(StoreUnavailable):
+            await run_in_threadpool(watch.look)
 
 
 def _front(_request: Request) -> Response:

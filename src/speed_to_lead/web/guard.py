@@ -23,11 +23,15 @@ from speed_to_lead.core.access import ApiKey, key_presented
 from speed_to_lead.core.access import Scope as KeyScope
 from speed_to_lead.web.failures import Failures, client_of
 from speed_to_lead.web.headers import security_headers
+from speed_to_lead.web.room import Held, Room
 
 log = structlog.get_logger()
 
 #: The largest body of all: 10,000 leads of a kilobyte.
 MAX_BODY_BYTES = 10 * 1024 * 1024
+
+#: Bodies that are held at once, each with what is read in it: six of the largest.
+ROOM_BYTES = 64 * 1024 * 1024
 
 #: What a request needs: of these lines (methods, path, scope) the first that fits. `*` in a path is one part of it.
 #: Whatever has no line of its own is looked at with `read` and changed with `admin`.
@@ -89,6 +93,7 @@ class Guard:
         self._failures = failures
         self._headers = security_headers(is_https=is_https)
         self._clock = clock
+        self._room = Room(ROOM_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer it here."""
@@ -116,9 +121,10 @@ class Guard:
         if problem is not None:
             await problem(scope, receive, send_with_headers)
             return
-        with structlog.contextvars.bound_contextvars(**({"api_key": key.name} if key else {})):
+        bound = structlog.contextvars.bound_contextvars(**({"api_key": key.name} if key else {}))
+        with bound, self._room.hold() as held:
             try:
-                await self._app(scope, _limited(receive), send_with_headers)
+                await self._app(scope, _limited(receive, held), send_with_headers)
             except (
                 Exception
             ):  # it was answered with 500 already; what is raised again would only be logged with its text
@@ -209,7 +215,10 @@ def _note(scope: Scope, needed: KeyScope | None, status: int) -> None:
 _TOO_LARGE = f"a request may have at most {MAX_BODY_BYTES} bytes"
 
 
-def _limited(receive: Receive) -> Receive:
+_FULL = "too much is being sent at once; send it again"
+
+
+def _limited(receive: Receive, held: Held) -> Receive:
     size = 0
 
     async def receive_within_limit() -> Message:
@@ -218,6 +227,9 @@ def _limited(receive: Receive) -> Receive:
         size += len(message.get("body", b""))
         if size > MAX_BODY_BYTES:
             raise HTTPException(413, _TOO_LARGE)
+        if not held.add(len(message.get("body", b""))):
+            log.error("web.full", held=ROOM_BYTES)
+            raise HTTPException(503, _FULL, {"retry-after": "5"})
         return message
 
     return receive_within_limit

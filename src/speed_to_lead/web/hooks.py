@@ -3,7 +3,8 @@
 No router, no models, no middleware, for this is the route that carries the load: bare ASGI, and past even that where the
 whole request is here (`Hooks.take`, web/protocol.py). A form tool disables a
 hook that answers 404, 410, a redirect or another 2xx (docs/decisions/0005-exactly-200.md), so below /hooks/ none of these is ever
-answered: what is not ours to take is 400, 401 or 413, and what we cannot do now is 503 with Retry-After.
+answered: what is not ours to take is 400, 401 or 413, and what we cannot do now is 503 with Retry-After. A form with a
+`rate_limit` answers 429 with Retry-After where its tool waits for that; else what comes too fast is stored and marked.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,18 +21,23 @@ from starlette.types import Message, Receive, Scope, Send
 
 from speed_to_lead import flow, tracing
 from speed_to_lead.core.metrics import OTHER
-from speed_to_lead.core.submission import Form
-from speed_to_lead.forms import Refusal, WebhookRequest
+from speed_to_lead.core.submission import Form, RateLimit
+from speed_to_lead.forms import Refusal, WebhookRequest, Welcome, welcome_for
+from speed_to_lead.forms.patience import WAITS_AFTER_429
 from speed_to_lead.store import StoreUnavailable
-from speed_to_lead.store.intake import Intake
+from speed_to_lead.store.contract import TooFast
+from speed_to_lead.store.intake import ANSWER_TIMEOUT, Intake, Pace
 from speed_to_lead.web.failures import Failures, client_of
 from speed_to_lead.web.headers import security_headers
 from speed_to_lead.web.protocol import Reply
+from speed_to_lead.web.room import Held, Room
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
+#: Bodies that this process holds at once, beside those that wait to be stored (Intake has its own limit): 64 of the largest.
+ROOM_BYTES = 64 * 1024**2
 #: A sender that dribbles its body is let go after this.
 BODY_SECONDS = 20.0
 RETRY_AFTER_SECONDS = 5
@@ -41,6 +47,7 @@ _PREFIX = "/hooks/"
 _HEADERS = security_headers(is_https=False)
 #: Whoever dribbles would go on dribbling, and whoever guesses should pay for a connection each time.
 _CLOSE = (b"connection", b"close")
+_JSON = b"application/json"
 _TOO_SLOW = "the body did not arrive in time"
 
 
@@ -49,10 +56,12 @@ class _Answer:
 
     __slots__ = ("body", "head", "messages", "status")
 
-    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, status: int, body: bytes, *headers: tuple[bytes, bytes], content_type: bytes = _JSON
+    ) -> None:
         self.status = status
         self.body = body
-        fields = [*_fields(len(body)), *headers]
+        fields = [*_fields(len(body), content_type), *headers]
         start: Message = {"type": "http.response.start", "status": status, "headers": fields}
         self.messages: tuple[Message, Message] = (start, {"type": "http.response.body", "body": body})
         self.head = _head(status, fields)
@@ -62,9 +71,9 @@ def _stored_body(submission_id: str) -> bytes:
     return b'{"status":"stored","id":"%b"}' % submission_id.encode()
 
 
-def _fields(length: int) -> list[tuple[bytes, bytes]]:
+def _fields(length: int, content_type: bytes = _JSON) -> list[tuple[bytes, bytes]]:
     """The headers of every answer."""
-    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % length), *_HEADERS]
+    return [(b"content-type", content_type), (b"content-length", b"%d" % length), *_HEADERS]
 
 
 def _head(status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -89,7 +98,19 @@ _NOT_POST = _error(400, "a hook takes POST")
 _AWAY = _error(503, "the submission could not be stored now; send it again")
 _SLOW = _error(503, "the body did not arrive in time; send it again", _CLOSE)
 _UNCONFIGURED = _error(503, "the secret of this form is not configured here yet; send it again later")
+_FULL = _error(503, "too many submissions arrive at once; send it again", _CLOSE)
 _FAILED = _error(503, "something went wrong here; send it again")
+
+
+def _too_fast(wait_ms: int) -> _Answer:
+    seconds = -(-wait_ms // 1000)
+    sentence = "this form takes no more for now (its rate_limit); send it again after Retry-After seconds"
+    return _error(429, sentence, (b"retry-after", b"%d" % seconds))
+
+
+@lru_cache(maxsize=1024)
+def _pace_of(form_name: str, rate: RateLimit, provider: str) -> Pace:
+    return Pace(form_name, rate, provider in WAITS_AFTER_429)
 
 
 def is_hook(path: str) -> bool:
@@ -115,6 +136,7 @@ class Hooks:
         self._public_url = public_url
         self._environment = environment
         self._failures = failures
+        self._room = Room(ROOM_BYTES)
         self._log = log.bind()  # what is logged of every request costs nothing where its level is off
         #: How often this process answered what, by form and status. Most refusals never reach the store.
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -155,10 +177,16 @@ class Hooks:
         submission = flow.receive(request, form, self._environment, now)
         if isinstance(submission, Refusal):
             return False
-        self._intake.submit(submission, partial(self._tell, form.name, submission.id, reply))
+        tell = partial(self._tell, form.name, submission.id, reply)
+        if form.rate_limit is None:
+            self._intake.submit(submission, tell)
+        else:
+            self._intake.submit(submission, tell, _pace_of(form.name, form.rate_limit, form.provider))
         return True
 
-    def _tell(self, form: str, submission_id: str, reply: Reply, problem: StoreUnavailable | None) -> None:
+    def _tell(
+        self, form: str, submission_id: str, reply: Reply, problem: StoreUnavailable | TooFast | None
+    ) -> None:
         """Answer one that was taken. Nothing gets out: others wait to be told after it."""
         try:
             if problem is None:
@@ -166,6 +194,10 @@ class Hooks:
                 self._log.debug("submission.stored", lead_id=submission_id, form=form)
                 body = _stored_body(submission_id)
                 reply(_head_of_stored(len(body)), body)
+            elif isinstance(problem, TooFast):
+                answer = _too_fast(problem.wait_ms)
+                self.answers[form, answer.status] += 1
+                reply(answer.head, answer.body)
             else:
                 self.answers[form, _AWAY.status] += 1
                 log.error("submission.not_stored", form=form, error=str(problem))
@@ -182,20 +214,39 @@ class Hooks:
         if form is None:
             return _NO_FORM
         if scope["method"] != "POST":
-            return _ready(form) if scope["method"] in ("GET", "HEAD") else _NOT_POST
+            return self._asked(scope, headers, form)
         return await self._take(scope, receive, headers, form)
+
+    def _asked(self, scope: Scope, headers: Mapping[str, str], form: Form) -> _Answer:
+        """What a form tool wants to hear before it sends anything; whoever else looks hears that the hook is there."""
+        method = scope["method"]
+        request = WebhookRequest(method, self._url(scope, headers), headers, b"")
+        answer = welcome_for(request, form, self._environment)
+        if isinstance(answer, Refusal):
+            return self._refused(answer, form, scope)
+        if answer is not None:
+            log.info("hook.welcomed", form=form.name, method=method)
+            return _welcome(answer)
+        return _ready(form) if method in ("GET", "HEAD") else _NOT_POST
 
     async def _take(
         self, scope: Scope, receive: Receive, headers: Mapping[str, str], form: Form
     ) -> _Answer | None:
-        body = await _body_in_time(receive, form)
-        if not isinstance(body, bytes):
-            return body
-        try:  # the intake answers within two seconds, whatever happens; the tightest tool waits three
-            answer = await self._store(WebhookRequest("POST", self._url(scope, headers), headers, body), form)
-            return self._refused(answer, form, scope) if isinstance(answer, Refusal) else answer
-        except StoreUnavailable as away:
-            problem = str(away)
+        with self._room.hold() as held:
+            body = await _body_in_time(receive, form, held)
+            if not isinstance(body, bytes):
+                return body
+            request = WebhookRequest("POST", self._url(scope, headers), headers, body)
+            try:  # two seconds for all of it, the server's clock included; the tightest tool waits three
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    answer = await self._store(request, form)
+                return self._refused(answer, form, scope) if isinstance(answer, Refusal) else answer
+            except TooFast as too_fast:
+                return _too_fast(too_fast.wait_ms)
+            except StoreUnavailable as away:
+                problem = str(away)
+            except TimeoutError:
+                problem = "TimeoutError"
         log.error("submission.not_stored", form=form.name, error=problem)
         return _AWAY
 
@@ -207,7 +258,9 @@ class Hooks:
             if isinstance(submission, Refusal):
                 span.note(outcome="refused")
                 return submission
-            await self._intake.store(submission)
+            rate = form.rate_limit
+            pace = None if rate is None else _pace_of(form.name, rate, form.provider)
+            await self._intake.store(submission, pace)
             span.note(lead_id=submission.id, outcome="stored")
             self._log.debug("submission.stored", lead_id=submission.id, form=form.name)
         return _Answer(200, _stored_body(submission.id))
@@ -254,13 +307,13 @@ def _headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-async def _body_in_time(receive: Receive, form: Form) -> bytes | _Answer | None:
+async def _body_in_time(receive: Receive, form: Form, held: Held) -> bytes | _Answer | None:
     """The body, or 503 for a sender that dribbles. `asyncio.timeout` in short: that alone would cost 5 µs a request."""
     task = asyncio.current_task()
     assert task is not None
     late = asyncio.get_running_loop().call_later(BODY_SECONDS, task.cancel, _TOO_SLOW)
     try:
-        return await _body(receive)
+        return await _body(receive, held)
     except asyncio.CancelledError as error:
         if error.args != (_TOO_SLOW,):
             raise
@@ -271,8 +324,8 @@ async def _body_in_time(receive: Receive, form: Form) -> bytes | _Answer | None:
         late.cancel()
 
 
-async def _body(receive: Receive) -> bytes | _Answer | None:
-    """The body; 413 as soon as it is too large; None where the sender hung up before its end."""
+async def _body(receive: Receive, held: Held) -> bytes | _Answer | None:
+    """The body; 413 as soon as it is too large, 503 where there is no room; None where the sender hung up before its end."""
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -283,9 +336,17 @@ async def _body(receive: Receive) -> bytes | _Answer | None:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             return _TOO_LARGE
+        if not held.add(len(chunk)):
+            log.error("web.full", held=ROOM_BYTES)
+            return _FULL
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk
         chunks.append(chunk)
+
+
+def _welcome(welcome: Welcome) -> _Answer:
+    more = [(name.encode(), value.encode("latin-1")) for name, value in welcome.headers.items()]
+    return _Answer(200, welcome.body, *more, content_type=welcome.content_type.encode())
 
 
 def _ready(form: Form) -> _Answer:

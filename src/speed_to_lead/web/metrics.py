@@ -25,7 +25,7 @@ from speed_to_lead import __version__, flow
 from speed_to_lead.config import Configuration
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.audit import Ledger
-from speed_to_lead.core.metrics import HISTOGRAMS, OTHER, SUM, read_field
+from speed_to_lead.core.metrics import HISTOGRAMS, OTHER, RESPONSES_BY_EVENT, SUM, read_field
 from speed_to_lead.store import Health, Lane, ServerPolicy, StoreUnavailable
 from speed_to_lead.workplace import API_FORM, Workplace
 
@@ -98,6 +98,12 @@ METRICS = (
         "leads_answered_total", "counter", ("team", "in_time"), "First responses; in_time is true or false."
     ),
     Metric("response_time_seconds", "histogram", ("team",), "From receipt to the first response."),
+    Metric(
+        "responses_total",
+        "counter",
+        ("team", "kind"),
+        "Answers told, the first and later ones: acknowledged, attempted, connected, meeting_booked, or automatic.",
+    ),
     Metric("leads_closed_total", "counter", ("team",), "Leads closed without or after an answer."),
     Metric("outbox_depth", "gauge", ("destination",), "Alerts that are not delivered yet."),
     Metric("outbox_due", "gauge", ("destination",), "Those of them whose next attempt is due."),
@@ -159,6 +165,7 @@ class Samples:
             "outcome": {*OUTCOMES},
             "result": {*RESULTS},
             "in_time": {"true", "false"},
+            "kind": {*RESPONSES_BY_EVENT.values()},
         }
         self._values: dict[str, dict[tuple[str, ...], float]] = {metric.name: {} for metric in METRICS}
         self._buckets: dict[str, dict[tuple[str, ...], dict[str, float]]] = {name: {} for name in HISTOGRAMS}

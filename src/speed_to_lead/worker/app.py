@@ -37,10 +37,16 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 #: up to a second later (celery 5.6.3, kombu 5.7.0).
 SWEEP_EVERY = 0.25
 AUDIT_EVERY = 2.0
+#: Form tools that send ids only are asked this soon. An empty look costs two commands.
+FETCH_EVERY = 1.0
+#: And the lists of form tools are compared at night; whose night it is, is looked at this often. A look costs one command.
+RECONCILE_EVERY = 60.0
 #: What is past its age goes a batch at a time: at this pace a million leads are walked in about an hour.
 EXPIRE_EVERY = 5.0
 #: Silence is hours long before it is told. Half a percent of the clock's time: 10,000 leads are walked in two minutes.
 ARRIVALS_EVERY = 10.0
+#: And over the submissions that could not be read.
+BURIALS_EVERY = 5.0
 #: Ticks that nobody took for so long are dropped unread. Celery compares the clock of the host that sent a tick with
 #: that of the host that takes it, so this must be far more than clocks differ by; a tick in vain is cheap.
 TICK_EXPIRES = 300.0
@@ -111,7 +117,10 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.audit": {"queue": "clock"},
             "speed_to_lead.expire": {"queue": "clock"},
             "speed_to_lead.arrivals": {"queue": "clock"},
+            "speed_to_lead.burials": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
+            "speed_to_lead.fetch": {"queue": "deliver"},
+            "speed_to_lead.reconcile": {"queue": "deliver"},
         },
         # No limit: a solo worker runs each message as it comes, so none waits in it. With a limit, a message whose
         # acknowledgement met a server that was away counts for ever, and the worker never takes another one.
@@ -126,9 +135,12 @@ def make_app(settings: Settings) -> Celery:
             "route": _every(1.0, "route_tick"),
             "sweep": _every(SWEEP_EVERY, "sweep"),
             "deliver": _every(1.0, "deliver"),
+            "fetch": _every(FETCH_EVERY, "fetch"),
+            "reconcile": _every(RECONCILE_EVERY, "reconcile"),
             "audit": _every(AUDIT_EVERY, "audit"),
             "expire": _every(EXPIRE_EVERY, "expire"),
             "arrivals": _every(ARRIVALS_EVERY, "arrivals"),
+            "burials": _every(BURIALS_EVERY, "burials"),
         },
         beat_max_loop_interval=SWEEP_EVERY,
         beat_scheduler="celery.beat:Scheduler",  # in memory: ticks of a second need no file to be remembered in

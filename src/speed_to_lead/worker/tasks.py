@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import structlog
@@ -14,6 +14,8 @@ from celery.signals import beat_init, worker_init, worker_shutdown, worker_shutt
 from speed_to_lead import flow, privacy
 from speed_to_lead.arrivals import Watch
 from speed_to_lead.auditor import Auditor
+from speed_to_lead.burials import BurialWatch
+from speed_to_lead.destinations import LIST_LIMIT, get, new_http_client
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
@@ -35,6 +37,8 @@ AUDIT_SECONDS = 0.1
 EXPIRE_SECONDS = 0.1
 #: And one tick of the watch over forms and sources, which ends with the page it is at.
 ARRIVALS_SECONDS = 0.05
+#: And one tick of the watch over dead letters, a thousand of which are read at once.
+BURIALS_SECONDS = 0.05
 #: How long a stopping courier may finish what it holds. Most attempts take less than a second; one that takes longer
 #: is cut off, because platforms kill what has not ended in ten.
 STOP_SECONDS = 7.0
@@ -99,6 +103,9 @@ def sweep(place: Workplace) -> None:
     """Decide every lead whose instant has come."""
 
     def between_batches() -> None:
+        send_hint(
+            app, place.store, "deliver"
+        )  # the alerts of the first five hundred need not wait for the others
         flow.beat(place, "clock")
         place.keep_up()
 
@@ -113,6 +120,43 @@ def deliver(place: Workplace) -> None:
     place.store.operations.hint_taken("deliver")
     couriers().send(flow.destinations_due(place))
     flow.beat(place, "courier")
+
+
+@task("fetch")
+def fetch(place: Workplace) -> None:
+    """Route what has waited long enough for its form tool's answer, and send askers to the tools that are due."""
+    flow.route_overdue(place)
+    askers().send(flow.fetches_due(place))
+
+
+@cache
+def askers() -> Couriers:
+    """This process's askers of form tools: a few for each form, so that a slow tool holds up nobody else's leads."""
+    ask = partial(get, new_http_client())
+
+    def work(form: str, go_on: Callable[[], bool]) -> None:
+        if flow.fetch(workplace(), form, ask, os.environ, go_on):
+            send_hint(app, workplace().store, "route")
+
+    return Couriers(work)
+
+
+@task("reconcile")
+def reconcile(place: Workplace) -> None:
+    """Compare the lists of form tools with what arrived, those of forms whose night it is."""
+    comparers().send(flow.reconciliations_due(place))
+
+
+@cache
+def comparers() -> Couriers:
+    """This process's comparers: one for each form whose list is being read."""
+    ask = partial(get, new_http_client(), limit=LIST_LIMIT)
+
+    def work(form: str, go_on: Callable[[], bool]) -> None:
+        if flow.reconcile_tonight(workplace(), form, ask, os.environ, go_on):
+            send_hint(app, workplace().store, "route")
+
+    return Couriers(work)
 
 
 @task("audit")
@@ -155,6 +199,18 @@ def arrivals_watch() -> Watch:
     return Watch(workplace())
 
 
+@task("burials")
+def burials(_: Workplace) -> None:
+    """Tell of submissions that could not be read: one alert for each form and kind of error."""
+    burial_watch().tick(BURIALS_SECONDS)
+
+
+@cache
+def burial_watch() -> BurialWatch:
+    """This process's watch; it knows what it has counted."""
+    return BurialWatch(workplace())
+
+
 @cache
 def couriers() -> Couriers:
     """This process's couriers."""
@@ -188,8 +244,9 @@ def listener() -> Listener:
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _take_no_more(**_: Any) -> None:
     listener().stop()
-    if couriers.cache_info().currsize:
-        couriers().take_no_more()
+    for threads in (couriers, askers, comparers):
+        if threads.cache_info().currsize:
+            threads().take_no_more()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
@@ -198,6 +255,9 @@ def _finish_deliveries(**_: Any) -> None:
 
 
 def _stop_couriers(seconds: float) -> None:
+    for asking in (askers, comparers):  # what is asked may be asked again: it gets no time of its own
+        if asking.cache_info().currsize:
+            asking().take_no_more()
     if couriers.cache_info().currsize:
         couriers().stop(seconds)
 

@@ -7,7 +7,7 @@ from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.clock import from_ms
 from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
 from speed_to_lead.store.memory.state import State, Waiting, came_as
-from speed_to_lead.store.operations import FORGET_PROCESS_AFTER
+from speed_to_lead.store.operations import FORGET_PROCESS_AFTER, PUT_BACK
 
 
 class MemoryOperations:
@@ -20,13 +20,15 @@ class MemoryOperations:
         """Counts of submissions."""
         counts = self._state.ledger
         return Ledger(
-            received=self._state.added - counts["replayed"],
+            received=self._state.added - sum(counts[name] for name in PUT_BACK),
             leads=counts["leads"],
             touches=counts["touches"],
             duplicates=counts["duplicates"],
             tests=counts["tests"],
             dead_letters=counts["dead_letters"],
-            in_flight=len(self._state.entries) + len(self._state.patient),
+            in_flight=len(self._state.entries)
+            + len(self._state.patient)
+            + sum(one.route_at is not None for one in self._state.fetches.values()),
         )
 
     def counters(self) -> dict[str, int]:

@@ -68,17 +68,15 @@ class MemoryOutbox:
         waiting.next_at = waiting.leased_until = now + lease
         return ClaimedAlert(_counted(waiting), waiting.token, is_in_vain=is_in_vain)
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """Whether the lease and the lead are as they were read; the lease is renewed."""
-        waiting = self._state.alerts.get(claimed.alert.key)
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """Renew the lease, and read the lead."""
+        alert = claimed.alert
+        lead = None if alert.kind.is_about_system else self._state.leads.get(alert.lead_id)
+        waiting = self._state.alerts.get(alert.key)
         if waiting is None or waiting.token != claimed.token:
-            return Result.GONE
-        if lead is not None:
-            kept = self._state.leads.get(lead.id)
-            if kept is None or kept.version != lead.version:
-                return Result.STALE
+            return Result.GONE, lead
         waiting.next_at = waiting.leased_until = leased_until
-        return Result.APPLIED
+        return Result.APPLIED, lead
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
@@ -105,6 +103,19 @@ class MemoryOutbox:
             fallback = settlement.fallback
             self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
         return Result.APPLIED
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """Settle an alert and lease the next of its destination."""
+        settled = self.settle(claimed, settlement)
+        return settled, self.claim(claimed.alert.destination, now, lease, at_once=at_once)
 
     def _note_trouble(self, destination: str, settlement: AlertSettlement) -> None:
         if settlement.result == "delivered":

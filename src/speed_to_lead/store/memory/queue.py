@@ -1,15 +1,33 @@
 """Submissions and dead letters in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.metrics import counts_of_repeated_burial, counts_of_settlement
-from speed_to_lead.core.settlement import REMEMBER_KEY, Admit, Bury, DeadLetter, Drop, Join, Settlement
+from speed_to_lead.core.settlement import (
+    REMEMBER_KEY,
+    Admit,
+    Await,
+    Bury,
+    DeadLetter,
+    Drop,
+    Join,
+    Settlement,
+    Split,
+)
 from speed_to_lead.core.submission import Submission, other_id
-from speed_to_lead.store.contract import GIVEN_BACK_IDLE, Lane, QueueEntry, Result
-from speed_to_lead.store.memory.state import Pending, State, came_as
+from speed_to_lead.store.contract import (
+    BURIALS_AT_ONCE,
+    GIVEN_BACK_IDLE,
+    REPEATS_KEPT,
+    Burial,
+    Lane,
+    QueueEntry,
+    Result,
+)
+from speed_to_lead.store.memory.state import Pending, State, WaitingFetch, came_as
 from speed_to_lead.store.queue import queue_entry, stream_fields
 
 
@@ -24,6 +42,11 @@ class MemoryQueue:
         self._state.added += 1
         fields = {_bytes(name): _bytes(value) for name, value in stream_fields(submission).items()}
         self._state.entries[f"{to_ms(self._state.clock())}-{self._state.added}"] = fields
+
+    def add_many(self, submissions: Sequence[Submission]) -> None:
+        """Store several."""
+        for submission in submissions:
+            self.add(submission)
 
     def take(self, consumer: str, limit: int, lane: Lane = Lane.INCOMING) -> list[QueueEntry]:
         """Entries nobody has taken yet."""
@@ -86,12 +109,34 @@ class MemoryQueue:
         found = {key: self._state.lead_seen(key) for key in keys}
         return {key: lead_id for key, lead_id in found.items() if lead_id is not None}
 
+    def note_repeats(self, said: Sequence[tuple[str, str]], most: int) -> list[int]:
+        """The place of each."""
+        return [self._place(who, key, most) for who, key in said]
+
+    def _place(self, who: str, key: str, most: int) -> int:
+        now = self._state.clock()
+        names, until = self._state.repeats.get(key, ([], now))
+        names = names if until > now else []
+        if who not in names and len(names) < most:
+            names = [*names, who]
+        self._state.repeats[key] = (names, now + REPEATS_KEPT)
+        return names.index(who) + 1 if who in names else most + 1
+
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """The newest dead letters."""
         newest = sorted(
             self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id), reverse=True
         )
         return newest[:limit]
+
+    def buried_since(self, since: datetime, seen: Collection[str]) -> list[Burial]:
+        """Those not seen, oldest first."""
+        letters = sorted(self._state.buried.values(), key=lambda d: (to_ms(d.at), d.submission.id))
+        fresh = [one for one in letters if one.at >= since and one.submission.id not in seen]
+        return [
+            Burial(one.submission.id, one.submission.form, one.error, one.at)
+            for one in fresh[:BURIALS_AT_ONCE]
+        ]
 
     def dead_letter(self, submission_id: str) -> DeadLetter | None:
         """One dead letter."""
@@ -131,7 +176,7 @@ class MemoryQueue:
         entry = queue_entry(came_as(entry_id).encode(), fields, now_ms, pending.deliveries)
         return replace(entry, entry_id=entry_id)
 
-    def _settle(self, settlement: Settlement) -> Result:
+    def _settle(self, settlement: Settlement) -> Result:  # noqa: C901 - one branch for each settlement
         state = self._state
         if not state.waits(settlement.entry_id):
             return Result.SETTLED
@@ -144,6 +189,21 @@ class MemoryQueue:
                 if settlement.lead_id:
                     state.seen[settlement.submission_id] = (settlement.lead_id, state.clock() + REMEMBER_KEY)
                 answer = Result.APPLIED
+            case Split():
+                for part in settlement.parts:
+                    self.add(part)
+                state.ledger["split"] += 1
+                answer = Result.APPLIED
+            case Await():
+                known = settlement.name in state.fetches
+                if known:
+                    state.ledger["duplicates"] += 1
+                    repeated = Drop("", "duplicates", "", form=settlement.submission.form)
+                    state.metrics.update(counts_of_settlement(repeated))
+                else:
+                    waiting = WaitingFetch(settlement.submission, settlement.at, settlement.route_at)
+                    state.fetches[settlement.name] = waiting
+                answer = Result.KNOWN if known else Result.APPLIED
             case Bury():
                 submission = settlement.submission
                 kept = state.buried.get(submission.id)

@@ -12,7 +12,15 @@ from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.reps import Absence, Given
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join, newest_of
 from speed_to_lead.core.storm import Storm
-from speed_to_lead.store.contract import Disabled, Erasure, Result, RunningConfig, ShadowConfig
+from speed_to_lead.core.submission import Submission
+from speed_to_lead.store.contract import (
+    Disabled,
+    Erasure,
+    Reconciliation,
+    Result,
+    RunningConfig,
+    ShadowConfig,
+)
 
 
 def came_as(entry_id: str) -> str:
@@ -42,6 +50,16 @@ class Waiting:
 
 
 @dataclass
+class WaitingFetch:
+    """A submission of ids only; `route_at` None once it was routed by what is known."""
+
+    submission: Submission
+    next_at: datetime
+    route_at: datetime | None
+    attempts: int = 0
+
+
+@dataclass
 class State:
     """Everything, as the keys of the Redis store hold it (`store/keys.py`)."""
 
@@ -51,6 +69,7 @@ class State:
     pending: dict[str, Pending] = field(default_factory=dict)
     added: int = 0
     seen: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    repeats: dict[str, tuple[list[str], datetime]] = field(default_factory=dict)
     buried: dict[str, DeadLetter] = field(default_factory=dict)
     leads: dict[str, Lead] = field(default_factory=dict)
     history: dict[str, list[HistoryEntry]] = field(default_factory=dict)
@@ -75,6 +94,8 @@ class State:
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
+    fetches: dict[str, WaitingFetch] = field(default_factory=dict)
+    reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     config_versions: list[bytes] = field(default_factory=list)
     config_contents: dict[str, bytes] = field(default_factory=dict)
@@ -86,8 +107,8 @@ class State:
     def change(self, change: LeadChange, settlement: Admit | Join | None) -> Result:
         """Write one change of a lead, and what settles the submission that caused it; or refuse both."""
         lead, turn = change.lead, change.rotation
-        people = settlement.people if isinstance(settlement, Admit) else ()
-        company = settlement.company if isinstance(settlement, Admit) else None
+        people = settlement.people if settlement is not None else ()
+        company = settlement.company if settlement is not None else None
         refusal = self._refusal(change, settlement, people)
         if refusal is None and company is not None and self.companies.get(company[0]) != company[1]:
             refusal = Result.STALE
