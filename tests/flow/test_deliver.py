@@ -758,6 +758,26 @@ def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
     )
 
 
+def test_what_repeats_through_the_night_is_one_message_in_the_morning(scene: Scene) -> None:
+    """The last of them, which says how things stand; the others say in the history that they were not sent."""
+    remind = Step("10%", StepTime.parse("10%"), remind=("rep",), repeat=timedelta(minutes=10), times=4)
+    scene = scene.with_rules(rulebook(sla_used=sla(remind, within=timedelta(hours=1))))
+    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
+    quiet = {"ana-slack": Destined("ana-slack", "console", {}, quiet_outside=hours)}
+    scene = replace(scene, place=replace(scene.place, config=replace(scene.place.config, destinations=quiet)))
+    lead_id = scene.submit()
+    scene.route()
+    for minute in (6, 10, 10, 10, 10):
+        scene.live(minute)
+    assert (5, {}) == (scene.events(lead_id).count("alert.held"), scene.heard())
+    scene.later(15)
+    scene.deliver()
+    assert {"ana-slack": ["sla.reminder 10%#5"]} == scene.heard()
+    assert 4 == scene.events(lead_id).count("alert.cancelled")
+    assert [] == scene.waiting()
+    scene.check()
+
+
 def test_a_courier_with_many_alerts_asks_twice_for_each(
     fakeredis_store: RedisStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -799,23 +819,3 @@ def test_what_was_leased_ahead_of_a_stop_is_anybodys_at_once(scene: Scene) -> No
     assert sorted(all_keys(heard)) == sorted(set(all_keys(heard)))
     assert [False] * len(heard) == [message.possible_repeat for message in heard]
     assert [] == scene.waiting()
-
-
-def test_what_repeats_through_the_night_is_one_message_in_the_morning(scene: Scene) -> None:
-    """The last of them, which says how things stand; the others say in the history that they were not sent."""
-    remind = Step("10%", StepTime.parse("10%"), remind=("rep",), repeat=timedelta(minutes=10), times=4)
-    scene = scene.with_rules(rulebook(sla_used=sla(remind, within=timedelta(hours=1))))
-    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
-    quiet = {"ana-slack": Destined("ana-slack", "console", {}, quiet_outside=hours)}
-    scene = replace(scene, place=replace(scene.place, config=replace(scene.place.config, destinations=quiet)))
-    lead_id = scene.submit()
-    scene.route()
-    for minute in (6, 10, 10, 10, 10):
-        scene.live(minute)
-    assert (5, {}) == (scene.events(lead_id).count("alert.held"), scene.heard())
-    scene.later(15)
-    scene.deliver()
-    assert {"ana-slack": ["sla.reminder 10%#5"]} == scene.heard()
-    assert 4 == scene.events(lead_id).count("alert.cancelled")
-    assert [] == scene.waiting()
-    scene.check()

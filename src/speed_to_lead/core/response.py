@@ -68,15 +68,8 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     if response.automatic:
         return LeadChange(changed, (HistoryEntry(now, AUTOMATIC_REPLY, details | {"kind": response.kind}),))
     if not response.kind.stops_clock:
-        if was_passed_on_from(
-            lead, response.by
-        ):  # evidence, and nothing that waits for the rep who has it now
-            details["has_it"] = lead.rep
-            return LeadChange(changed, (HistoryEntry(now, f"lead.{response.kind}", details),))
-        changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
-        if lead.is_open and lead.acknowledged_at is None:  # saying "mine" again and again holds nothing back
-            changed, held = held_back(changed, at)
-            details |= {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
+        changed, further = _taken(lead, changed, response.by, at)
+        details |= further
     elif lead.is_open:
         changed, history = breach_noted(changed, at, now)
         changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=at))
@@ -88,6 +81,20 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
             counters["breaches"] = 1
     entry = HistoryEntry(now, f"lead.{response.kind}", details)
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
+
+
+def _taken(lead: Lead, changed: Lead, by: str, at: datetime) -> tuple[Lead, dict[str, object]]:
+    """The changed lead once somebody said "mine", and what history says of it.
+
+    From a rep who lost the lead it is evidence, and holds back nothing of the rep who has it now; said again, neither.
+    """
+    if was_passed_on_from(lead, by):
+        return changed, {"has_it": lead.rep}
+    changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
+    if not lead.is_open or lead.acknowledged_at is not None:
+        return changed, {}
+    changed, held = held_back(changed, at)
+    return changed, {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
 
 
 def was_passed_on_from(lead: Lead, by: str) -> bool:

@@ -170,7 +170,8 @@ def _who_is_on_it(lead: Lead, team: Team | None) -> str:
         (
             one.by
             for one in reversed(lead.responses)
-            if not one.kind.stops_clock and (one.by == lead.rep or one.by not in lead.reps_before)
+            if not (one.kind.stops_clock or one.automatic)
+            and (one.by == lead.rep or one.by not in lead.reps_before)
         ),
         "",
     )

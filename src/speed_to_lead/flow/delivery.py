@@ -466,15 +466,18 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         message = _digest(place, alert, now)
     elif alert.kind.is_about_system:
         message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-    elif (
-        lead is None
-        or not (lead.is_open or _is_told_all_the_same(place, alert))
-        or _is_said_by_a_later_one(place, alert)
-    ):
+    elif lead is None or not _is_still_told(place, alert, lead):
         return None
     else:
         message = _about(place, alert, lead, now)
     return _Ready(message, began + BEGIN_WITHIN.total_seconds())
+
+
+def _is_still_told(place: Workplace, alert: Alert, lead: Lead) -> bool:
+    """Whether it is to be sent: somebody waits, or is to hear of it all the same; and no later one says it."""
+    if not (lead.is_open or _is_told_all_the_same(place, alert)):
+        return False
+    return not _is_said_by_a_later_one(place, alert)
 
 
 def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
