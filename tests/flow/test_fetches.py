@@ -261,6 +261,23 @@ def test_a_tool_that_does_not_answer_is_told_of_once(
     assert 1 == place.store.operations.counters()["raised:fetches_failing"]
 
 
+def test_an_answer_that_names_nobody_is_asked_for_again(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """A token that may not read the answers gets 200 and none: the lead is routed by its ids, and completed once it may."""
+    add(scene, delivery(7))
+    api.known["7"] = ""
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    assert [] == scene.store.queue.dead_letters(9)
+    assert ["pending"] == [lead.lead.custom["lead_data"] for lead in leads(scene)]
+    api.known["7"] = "ana@example.com"
+    scene.clock.advance(timedelta(minutes=5))
+    ask()
+    assert ["ana@example.com"] == [lead.lead.get("email") for lead in leads(scene)]
+
+
 def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:
     """After a day and a half it is given up; the lead stays, and an alert says what to do."""
     add(scene, delivery(7))
