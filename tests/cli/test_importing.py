@@ -252,3 +252,20 @@ def test_a_server_that_goes_away_in_the_middle(
     finished = running("leads", "import", a_file(tmp_path, lines, "leads.jsonl"))
     assert (2, [2, 2]) == (finished.code, calls)
     assert "2 leads stored before that; import the file again" in finished.err
+
+
+def test_the_source_is_one_of_the_rules_in_use(running: Running, config_dir: Path, tmp_path: Path) -> None:
+    """What is published counts, for the routers go by it; the directory of this shell may be older or newer."""
+    sources = config_dir / "sources.toml"
+    before = sources.read_text()
+    sources.write_text(before + '\n[sources.fair]\nlabel = "A fair"\nmotion = "event"\n')
+    assert running("config", "apply", "--by", "ana", "--wait", "0").code == 0
+    sources.write_text(before + '\n[sources.webinar_2]\nlabel = "A webinar"\nmotion = "event"\n')
+    file = a_file(tmp_path, "email\nana@example.com\n")
+    for options in ((), ("--dry-run",)):
+        taken, refused = (
+            running("leads", "import", file, "--source", source, *options) for source in ("fair", "webinar_2")
+        )
+        assert (0, 2) == (taken.code, refused.code)
+        assert 'has no source "webinar_2"' in refused.err
+        assert "version 1" in refused.err

@@ -9,14 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import Scene
 
 from speed_to_lead import flow
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.core.lead import AlertKind, Lead
+from speed_to_lead.core.routing import Rulebook
+from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.destinations import get
 from speed_to_lead.flow.fetches import GIVE_UP_AFTER
+from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.memory import MemoryStore
 
 FORM = Form(
@@ -276,6 +280,105 @@ def test_an_answer_that_names_nobody_is_asked_for_again(
     scene.clock.advance(timedelta(minutes=5))
     ask()
     assert ["ana@example.com"] == [lead.lead.get("email") for lead in leads(scene)]
+
+
+def use(scene: Scene, rules: Rulebook) -> None:
+    scene.place.config = replace(scene.place.config, rulebook=rules)
+
+
+def incomplete(scene: Scene, ask: Callable[[], None], leadgen_id: int = 7) -> Lead:
+    """The lead of somebody of whom only ids are known, routed after its minute."""
+    add(scene, delivery(leadgen_id), f"ids-{leadgen_id}")
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    return scene.lead(f"ids-{leadgen_id}")
+
+
+def told(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], email: str = "kim@acme.example", leadgen_id: int = 7
+) -> Lead:
+    """The lead after its tool has told who that is."""
+    api.known[str(leadgen_id)] = email
+    scene.clock.advance(timedelta(minutes=5))
+    ask()
+    return scene.lead(f"ids-{leadgen_id}")
+
+
+def test_a_person_who_was_silent_for_too_long_is_somebody_new(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """Their old lead is closed, as for any submission, and the one that was routed without goes on."""
+    use(scene, replace(scene.place.config.rulebook, same_person_within=timedelta(days=30)))
+    old = scene.routed(email="kim@acme.example")
+    scene.clock.advance(timedelta(days=31))
+    own = incomplete(scene, ask)
+    assert own.rep != old.rep
+    own = told(scene, api, ask)
+    before = scene.lead(old.id)
+    assert (True, "kim@acme.example", False, "superseded") == (
+        *(own.is_open, own.lead.get("email")),
+        *(before.is_open, before.closed_reason),
+    )
+    scene.submit(email="kim@acme.example", message="again")
+    scene.route()
+    assert [1, 0] == [len(scene.lead(one.id).touches) for one in (own, old)]
+
+
+@pytest.fixture
+def by_company(scene: Scene) -> None:
+    """Everything goes to one team, whose rule keeps a company with its rep."""
+    rules = rulebook(teams=(team("ana", "ben", rep("cleo", notify=None)),), spellings=SPELLINGS)
+    use(scene, replace(rules, default=replace(rules.default, keep_with=KeepWith.COMPANY)))
+
+
+@pytest.mark.usefixtures("by_company")
+def test_colleagues_go_to_who_has_the_lead_that_is_complete_now(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """Its company is known from then on, though it was not when it was routed."""
+    own = incomplete(scene, ask)
+    told(scene, api, ask)
+    others = [scene.routed(email=f"p{number}@acme.example") for number in range(3)]
+    assert {own.rep} == {lead.rep for lead in others}
+
+
+@pytest.mark.usefixtures("by_company")
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_the_newest_lead_has_the_company(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], is_newer: bool
+) -> None:
+    """By when they came, not by when it was known whose they are."""
+    first = None if is_newer else scene.routed(email="lee@acme.example")
+    own = incomplete(scene, ask)
+    other = first or scene.routed(email="lee@acme.example")
+    assert own.rep != other.rep
+    own = told(scene, api, ask)
+    assert (own.company_before, own.rep != other.rep) == ("" if is_newer else other.id, True)
+    assert (other if is_newer else own).rep == scene.routed(email="pat@acme.example").rep
+
+
+@pytest.mark.usefixtures("by_company")
+def test_a_company_that_another_router_gave_away_meanwhile(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pointer is guarded as a new lead's is: what was decided before is refused, and decided again."""
+    own = incomplete(scene, ask)
+    leads, read = type(scene.store.leads), scene.store.leads.of_companies
+    others: list[Lead] = []
+
+    def read_before(_self: Any, keys: Any) -> dict[str, str]:
+        found = read(keys)
+        if keys and not others:
+            monkeypatch.undo()
+            others.append(scene.routed(email="lee@acme.example"))
+        return found
+
+    monkeypatch.setattr(leads, "of_companies", read_before)
+    own = told(scene, api, ask)
+    assert (1, "kim@acme.example") == (len(others), own.lead.get("email"))
+    assert (others[0].received_at > own.received_at, "") == (True, own.company_before)
+    assert others[0].rep == scene.routed(email="pat@acme.example").rep
 
 
 def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:

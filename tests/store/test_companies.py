@@ -1,9 +1,12 @@
 """A company's newest lead: written with a new lead and guarded like its person, followed, forgotten, and never left over."""
 
+from dataclasses import replace
+
 import pytest
-from tests.store.builders import admit, admitted, new_lead, picture, taken
+from tests.store.builders import admit, admitted, change_of, new_lead, picture, taken
 
 from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.settlement import Join
 from speed_to_lead.store.contract import HeldKind, Result, Store
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -27,6 +30,19 @@ def test_one_decided_on_an_older_lead_of_the_company_is_refused(store: Store, ex
     (result,) = store.queue.settle([admit(entry, lead, company=("acme", expected))])
     assert Result.STALE == result
     assert before == picture(store)
+
+
+@pytest.mark.parametrize(("expected", "result"), [(None, Result.APPLIED), ("other", Result.STALE)])
+def test_the_data_of_a_lead_brings_its_company(store: Store, expected: str | None, result: Result) -> None:
+    """What is told late of a lead that was routed without is guarded and written as with a new lead."""
+    first = admitted(store, "first")
+    entry = taken(store, "late")
+    changed = change_of(replace(first, version=first.version + 1), store.now(), counters={"touches": 1})
+    before = picture(store)
+    (found,) = store.queue.settle([Join(entry.entry_id, changed, company=("acme", expected))])
+    assert found is result
+    assert store.leads.of_companies(["acme"]) == ({"acme": first.id} if result is Result.APPLIED else {})
+    assert (before == picture(store)) == (result is Result.STALE)
 
 
 def test_without_a_rule_there_is_no_key(redis_store: RedisStore) -> None:

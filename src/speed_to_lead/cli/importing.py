@@ -21,16 +21,18 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from speed_to_lead import forms
-from speed_to_lead.cli.connect import opened_store, settings_of_this_shell
+from speed_to_lead.cli.connect import opened_store
 from speed_to_lead.cli.lead_lines import LINE_LIMIT, opened
 from speed_to_lead.cli.lead_rows import Columns, Row, columns_of, csv_rows, json_rows
 from speed_to_lead.cli.output import counted, hint, safe, say, say_facts, say_json, say_table
 from speed_to_lead.cli.rules import JsonOption
-from speed_to_lead.config import ConfigError, Configuration
+from speed_to_lead.cli.rules_in_use import rules_in_use
+from speed_to_lead.config import ConfigError
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.submission import Submission, UnreadableSubmission, keyed_id
+from speed_to_lead.settings import SettingsError
 from speed_to_lead.store import Store, StoreUnavailable
-from speed_to_lead.workplace import API_FORM, read_config
+from speed_to_lead.workplace import API_FORM
 
 #: Rows stored in one round trip.
 STORED_AT_ONCE = 500
@@ -88,7 +90,7 @@ def import_leads(
     ] = "utf-8",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Store nothing and ask no server: what would be, and what would not."),
+        typer.Option("--dry-run", help="Store nothing: what would be, and what would not. Needs no server."),
     ] = False,
     rejected: Annotated[
         Path | None,
@@ -146,22 +148,18 @@ def _format_of(file: str, given: Format | None) -> Format:
 
 
 def _refuse_unknown_source(source: str) -> None:
-    """Stop on a source that sources.toml does not have, where that can be read: every row would be of an unknown one."""
-    rules = _rules_of_this_shell()
-    if rules is not None and rules.rulebook.taxonomy.named(source) is None:
-        known = rules.rulebook.taxonomy.sources
+    """Stop on a source that the rules in use do not have, where they can be read: every row would be of an unknown one."""
+    try:
+        rules = rules_in_use(None)
+    except (ConfigError, SettingsError):
+        return
+    taxonomy = rules.configuration.rulebook.taxonomy
+    if taxonomy.named(source) is None:
+        rules.tell()
         raise typer.BadParameter(
-            f'sources.toml has no source "{safe(source)}"; {nearest_word(source, known)}',
+            f'sources.toml has no source "{safe(source)}"; {nearest_word(source, taxonomy.sources)}',
             param_hint="--source",
         )
-
-
-def _rules_of_this_shell() -> Configuration | None:
-    """The rules in its directory, where they can be read; a dry run asks no server which are in use."""
-    try:
-        return read_config(settings_of_this_shell().config_dir)
-    except ConfigError:
-        return None
 
 
 # --- rows to submissions ---------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ def untold(history: tuple[HistoryEntry, ...]) -> tuple[Told, ...]:
     for entry in history:
         for told in _told_by(entry):
             under_way[told.step, told.destination] = told
-        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up"):
+        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up", "alert.folded"):
             under_way.pop((str(entry.details.get("step")), str(entry.details.get("to"))), None)
     return tuple(under_way.values())
 
@@ -174,7 +174,8 @@ def _told_by(entry: HistoryEntry) -> Iterator[Told]:
     elif isinstance(told, list | tuple):
         for destination in told:
             yield Told(step, str(destination), entry)
-    if entry.event == "alert.given_up" and entry.details.get("fallback"):
+    # A digest that was given up is told to the fallback as a whole, under its own key.
+    if entry.event == "alert.given_up" and entry.details.get("fallback") and "digest" not in entry.details:
         base, _, first = step.partition("~")
         first = first or str(entry.details.get("to"))
         yield Told(f"{base}~{first}", str(entry.details["fallback"]), entry, fallback_for=first)

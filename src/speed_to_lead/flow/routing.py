@@ -352,7 +352,7 @@ def _made_on(settlement: Settlement) -> tuple[str, ...]:
     lead_id = _lead_of(settlement)
     if lead_id is None:
         return ()
-    company = settlement.company if isinstance(settlement, Admit) else None
+    company = settlement.company if isinstance(settlement, (Admit, Join)) else None
     return (lead_id,) if company is None or company[1] is None else (lead_id, company[1])
 
 
