@@ -236,6 +236,54 @@ def test_a_person_with_another_open_lead_keeps_that_one(
     assert (by_id["s2"].is_open, [touch.submission_id for touch in by_id["s2"].touches]) == (True, ["s1"])
 
 
+@pytest.mark.parametrize(
+    ("status", "environment", "says"),
+    [
+        (401, ENVIRONMENT, "has the token in API run out"),
+        (500, ENVIRONMENT, "is something wrong at the tool?"),
+        (200, {}, "the environment variable API is not set"),
+    ],
+)
+def test_a_tool_that_does_not_answer_is_told_of_once(
+    scene: Scene, api: GraphApi, status: int, environment: dict[str, str], says: str
+) -> None:
+    """Within minutes, not when it is given up a day later: its leads reach reps without name or number until then."""
+    place, api.status = scene.place, status
+    place.config = replace(place.config, forms={**place.config.forms, "ads": FORM})
+    asks = partial(get, httpx.Client(transport=httpx.MockTransport(api)))
+    for number in range(3):
+        add(scene, delivery(number), f"s{number}")
+    flow.route(place, "router")
+    told: list[str] = []
+    for second in range(3 * 60):
+        flow.route_overdue(place)
+        for form in flow.fetches_due(place):
+            flow.fetch(place, form, asks, environment)
+        flow.route(place, "router")
+        told = [alert.note for alert, _ in scene.store.outbox.waiting(99) if alert.lead_id == "system"]
+        assert not told or second > 25
+        scene.clock.advance(timedelta(seconds=1))
+    assert [True] == [says in note and 'form "ads"' in note for note in told]
+    assert 1 == place.store.operations.counters()["raised:fetches_failing"]
+
+
+def test_an_answer_that_names_nobody_is_asked_for_again(
+    scene: Scene, api: GraphApi, ask: Callable[[], None]
+) -> None:
+    """A token that may not read the answers gets 200 and none: the lead is routed by its ids, and completed once it may."""
+    add(scene, delivery(7))
+    api.known["7"] = ""
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    assert [] == scene.store.queue.dead_letters(9)
+    assert ["pending"] == [lead.lead.custom["lead_data"] for lead in leads(scene)]
+    api.known["7"] = "ana@example.com"
+    scene.clock.advance(timedelta(minutes=5))
+    ask()
+    assert ["ana@example.com"] == [lead.lead.get("email") for lead in leads(scene)]
+
+
 def use(scene: Scene, rules: Rulebook) -> None:
     scene.place.config = replace(scene.place.config, rulebook=rules)
 
@@ -333,37 +381,6 @@ def test_a_company_that_another_router_gave_away_meanwhile(
     assert (1, "kim@acme.example") == (len(others), own.lead.get("email"))
     assert (others[0].received_at > own.received_at, "") == (True, own.company_before)
     assert others[0].rep == scene.routed(email="pat@acme.example").rep
-
-
-@pytest.mark.parametrize(
-    ("status", "environment", "says"),
-    [
-        (401, ENVIRONMENT, "has the token in API run out"),
-        (500, ENVIRONMENT, "is something wrong at the tool?"),
-        (200, {}, "the environment variable API is not set"),
-    ],
-)
-def test_a_tool_that_does_not_answer_is_told_of_once(
-    scene: Scene, api: GraphApi, status: int, environment: dict[str, str], says: str
-) -> None:
-    """Within minutes, not when it is given up a day later: its leads reach reps without name or number until then."""
-    place, api.status = scene.place, status
-    place.config = replace(place.config, forms={**place.config.forms, "ads": FORM})
-    asks = partial(get, httpx.Client(transport=httpx.MockTransport(api)))
-    for number in range(3):
-        add(scene, delivery(number), f"s{number}")
-    flow.route(place, "router")
-    told: list[str] = []
-    for second in range(3 * 60):
-        flow.route_overdue(place)
-        for form in flow.fetches_due(place):
-            flow.fetch(place, form, asks, environment)
-        flow.route(place, "router")
-        told = [alert.note for alert, _ in scene.store.outbox.waiting(99) if alert.lead_id == "system"]
-        assert not told or second > 25
-        scene.clock.advance(timedelta(seconds=1))
-    assert [True] == [says in note and 'form "ads"' in note for note in told]
-    assert 1 == place.store.operations.counters()["raised:fetches_failing"]
 
 
 def test_what_no_tool_tells_is_told_to_somebody(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:

@@ -140,6 +140,8 @@ def _ask(
                 return attempt
             answer = reading.json_in(replace(submission, body=body))
             answers.append(reading.mapping_in(answer, "the answer"))
+        # As a dead letter it would keep the answer that says nothing, and no replay would ask again.
+        forms.read(asking.with_answers(submission, answers, is_late=False), form)
     except UnreadableSubmission as problem:
         return Attempt(Outcome.REFUSED, str(problem))
     return answers
