@@ -14,9 +14,11 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fakeredis
 import pytest
+import structlog
 from tests.lanes import pytest_collection_modifyitems, pytest_runtest_setup, pytest_xdist_make_scheduler
 from tests.servers import ManualClock, RealServer
 
@@ -31,6 +33,19 @@ __all__ = [
 ]  # pytest finds its hooks here
 
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loggers_keep_no_set_up() -> Iterator[None]:
+    """A logger of ours keeps the set-up of its first line; here it would keep one test's for all that come after."""
+    configure = structlog.configure
+
+    def configured(**given: Any) -> None:
+        configure(**{**given, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", configured)
+        yield
 
 
 @pytest.fixture(scope="session")

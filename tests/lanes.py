@@ -23,7 +23,13 @@ LANES = (
         "chaos/test_short_run.py",
         "ha/test_failover.py",
     ),
-    ("worker/test_deafness.py", "worker/test_shutdown.py", "worker/test_publishing.py", "cli/test_up.py"),
+    (
+        "worker/test_deafness.py",
+        "worker/test_shutdown.py",
+        "worker/test_publishing.py",
+        "cli/test_up.py",
+        "benchmarks/test_burst.py",
+    ),
 )
 #: How nice whoever computes is: the lanes' processes have 0, the checks that run beside all tests 10.
 GIVES_WAY = 5

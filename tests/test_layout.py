@@ -59,6 +59,8 @@ OWNERS: dict[str, set[str]] = {
     "kombu": {"worker"},
     "httpx": {"destinations", "crm"},
     "requests": set(),
+    "apprise": {"destinations"},
+    "jinja2": {"config"},
     "aiohttp": set(),
     "urllib3": set(),
     "smtplib": {"destinations"},

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from benchmarks.chaos.business_time import ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence
-from benchmarks.chaos.rules import DESTINATIONS, recognises_repeats
-from benchmarks.chaos.sink import HEARD, REFUSED, UNKNOWN
+from benchmarks.chaos.rules import DESTINATIONS, GOES_AWAY, recognises_repeats
+from benchmarks.chaos.sink import GONE, HEARD, REFUSED, UNKNOWN
 from benchmarks.chaos.story import Expected, Story
 from benchmarks.chaos.verdict import Check, Tally
 
@@ -68,6 +68,7 @@ def nothing_else_is_heard(evidence: Evidence, tally: Tally) -> None:
             is_true = receipt["type"] == "system.needs_attention" and (
                 evidence.dead_letters or evidence.dead_alerts
             )
+            is_true = is_true or _is_of_the_one_that_goes_away(receipt, evidence)
             if not is_true and not evidence.struck(receipt["started"], receipt["started"], aftermath=90_000):
                 tally.broken(f"{receipt['type']} ({receipt['step']}), with nothing broken", receipt["key"])
             continue
@@ -81,6 +82,16 @@ def nothing_else_is_heard(evidence: Evidence, tally: Tally) -> None:
             tally.broken(f"{name} came under another name: {receipt['key']}", receipt["lead"])
         if receipt["data"].get("is_signed") is False:
             tally.broken(f"{name} came without a good signature", receipt["lead"])
+
+
+def _is_of_the_one_that_goes_away(receipt: Document, evidence: Evidence) -> bool:
+    """Whether it tells that a destination is disabled, and that one said before that it is gone."""
+    return receipt["step"].startswith(f"{GOES_AWAY}.disabled.") and any(
+        other["destination"] == GOES_AWAY
+        and other["answer"] == GONE
+        and other["started"] <= receipt["started"]
+        for other in evidence.receipts
+    )
 
 
 def repeats_are_allowed(evidence: Evidence, tally: Tally) -> None:

@@ -19,14 +19,14 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from benchmarks.chaos.journal import Journal, now_ms
-from benchmarks.chaos.rules import DESTINATIONS, FALLBACK, smtp_port, webhook_secret
+from benchmarks.chaos.rules import DESTINATIONS, FALLBACK, GOES_AWAY, smtp_port, webhook_secret
 
 HEARD, REFUSED, UNKNOWN = "heard", "refused", "unknown"
 
@@ -92,6 +92,8 @@ class Sink:
             if now >= until:
                 # Half of the time it is well; and what it is told to refuse for ever is not the last resort.
                 usable = [way for way in ways if not (destination == FALLBACK and way in _FOR_EVER)]
+                if destination != GOES_AWAY:
+                    usable = [way for way in usable if way != GONE]
                 way = self._dice.choice(usable) if self._dice.random() < 0.5 else ""
                 self._moods[destination] = (now + self._dice.uniform(*MOOD_SECONDS), way)
             return way
@@ -128,6 +130,13 @@ _HTTP_WAYS: Final = (
     "500", "503", "503 later", "503 date", "429", "429 later", "429 fraction", "502", "504", "408",
     "400", "410", "redirect", "reset early", "reset", "hang", "drip head", "drip body", "half", "no http",
 )  # fmt: skip
+GONE: Final = "410"
+#: Those whose answer is in their body, each with its word that it took the alert.
+_IN_BODY: Final[Mapping[str, bytes]] = {
+    "slack": b"ok",
+    "discord": b'{"id":"1183","content":""}',
+    "google_chat": b'{"name":"spaces/a/messages/b"}',
+}
 _SLACK_WAYS: Final = (*_HTTP_WAYS, "not ok", "not ok word", "rate limited", "perhaps", "empty")
 _FOR_EVER: Final = frozenset({"400", "410", "redirect", "not ok", "not ok word", "550"})
 
@@ -142,7 +151,7 @@ _IN_WORDS: Final[Mapping[str, tuple[int, bytes, _Headers, str]]] = {
     "503 later": (503, b"later", (("Retry-After", "2"),), REFUSED),
     "429 later": (429, b"later", (("Retry-After", "5"),), REFUSED),
     "429 fraction": (429, b'{"retry_after": 0.75}', (("Retry-After", "0.75"),), REFUSED),
-    "not ok": (200, b'{"ok":false,"error":"channel_not_found"}', (), REFUSED),
+    "not ok": (200, b'{"ok":false,"error":"invalid_blocks"}', (), REFUSED),
     "not ok word": (403, b"action_prohibited", (), REFUSED),
     "rate limited": (200, b'{"ok":false,"error":"ratelimited"}', (("Retry-After", "1"),), REFUSED),
     "perhaps": (200, b'{"ok":false,"error":"fatal_error"}', (), UNKNOWN),
@@ -173,7 +182,8 @@ class _Http(BaseHTTPRequestHandler):
         kind, _, rest = self.path.lstrip("/").partition("/")
         destination = rest.partition("/")[0]
         sink = self.server.sink
-        way = sink.mood(destination, _SLACK_WAYS if kind == "slack" else _HTTP_WAYS)
+        ways = {"slack": _SLACK_WAYS, "webhook": _HTTP_WAYS}.get(kind, (*_HTTP_WAYS, "empty"))
+        way = sink.mood(destination, ways)
         if way == "reset early":
             _reset(self.connection)
             self.close_connection = True
@@ -185,7 +195,7 @@ class _Http(BaseHTTPRequestHandler):
         if kind == "webhook":
             receipt = _webhook_receipt(destination, body, self.headers)
         else:
-            receipt = _slack_receipt(destination, body)
+            receipt = _people_receipt(destination, body)
         outcome = UNKNOWN
         try:
             outcome = self._answer_as(way, kind)
@@ -197,9 +207,8 @@ class _Http(BaseHTTPRequestHandler):
 
     def _answer_as(self, way: str, kind: str) -> str:
         """Answer in one way; the outcome."""
-        is_slack = kind == "slack"
         if way == "":
-            self._answer(200, b"ok" if is_slack else b'{"taken":true}')
+            self._answer(200, _IN_BODY.get(kind, b'{"taken":true}'))
             return HEARD
         if way in _IN_WORDS:
             status, body, headers, outcome = _IN_WORDS[way]
@@ -213,17 +222,17 @@ class _Http(BaseHTTPRequestHandler):
             self._answer(self.server.sink.roll("301", "302", "307", "308"), b"", ("Location", there))
             return REFUSED
         if way == "drip body":
-            return self._drip_body(is_slack=is_slack)
+            return self._drip_body(is_in_body=kind in _IN_BODY)
         self._break(way)
         return UNKNOWN
 
-    def _drip_body(self, *, is_slack: bool) -> str:
-        """The status of a webhook is its whole answer; Slack's is in the body, which never ends here."""
+    def _drip_body(self, *, is_in_body: bool) -> str:
+        """The status of a webhook is its whole answer; the others' is in the body, which never ends here."""
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
         self.wfile.flush()
         with contextlib.suppress(OSError):  # nobody listens to the end of it
             self._drip(b" " * 12, pause=0.5)
-        return UNKNOWN if is_slack else HEARD
+        return UNKNOWN if is_in_body else HEARD
 
     def _break(self, way: str) -> None:
         """No answer, or none that anybody could read."""
@@ -270,11 +279,18 @@ def _webhook_receipt(destination: str, body: bytes, headers: Any) -> _Receipt:
     return _Receipt(destination, key, said["type"], data.get("lead_id") or "", data.get("step") or "", data)
 
 
-def _slack_receipt(destination: str, body: bytes) -> _Receipt:
-    """Slack is told no key: which alert it is stands in the small print, for people."""
-    blocks = json.loads(body)["blocks"]
-    small = " ".join(element["text"] for block in blocks for element in block.get("elements", ()))
-    return _by_small_print(destination, small)
+def _people_receipt(destination: str, body: bytes) -> _Receipt:
+    """Chats are told no key: which alert it is stands in the small print, for people."""
+    texts = [text for text in _texts_in(json.loads(body)) if _SYSTEM_SMALL_PRINT.search(text)]
+    return _by_small_print(destination, texts[-1] if texts else "")
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts_in(inner)
 
 
 def _by_small_print(destination: str, text: str) -> _Receipt:
@@ -401,4 +417,7 @@ def _bound_pair(sink: Sink) -> tuple[_Server, _Server]:
 
 
 #: Kinds of destination the sink can play; a test compares them with those that stand in the rules.
-PLAYED: Final[Mapping[str, Callable[..., object]]] = {"webhook": _Http, "slack": _Http, "email": _Smtp}
+PLAYED: Final[Mapping[str, Callable[..., object]]] = {
+    **dict.fromkeys(("webhook", "slack", "discord", "google_chat"), _Http),
+    "email": _Smtp,
+}

@@ -17,6 +17,7 @@ import structlog
 
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.lead import Alert, AlertKind
+from speed_to_lead.core.submission import FIELDS_GIVEN
 from speed_to_lead.store import Result
 from speed_to_lead.store.contract import Burial
 from speed_to_lead.workplace import Workplace
@@ -34,8 +35,8 @@ ASKED_AGAIN = timedelta(minutes=1)
 OVERLAP = timedelta(seconds=30)
 #: A process that starts looks so far back: what was buried while nobody watched is told, too.
 LOOK_BACK = timedelta(minutes=5)
-#: Kinds counted at once; of more, the rest is one kind.
-MOST_KINDS = 200
+#: Kinds counted at once; of more, the rest is one kind: nobody reads two hundred alerts.
+MOST_KINDS = 20
 _DIGITS = re.compile(r"\d+")
 _UNKNOWN_FORM = "it names a form that intake.toml does not have"
 
@@ -118,8 +119,12 @@ class BurialWatch:
 
 
 def _name_of(form: str, error: str) -> str:
-    """The kind's name: numbers aside, so that one mistake at many places is one kind."""
-    return hashlib.blake2b(f"{form}\0{_DIGITS.sub('#', error)}".encode(), digest_size=6).hexdigest()
+    """The kind's name: numbers and the sender's words aside, so that one mistake at many places is one kind.
+
+    Else whoever sends junk with other names each time makes an alert of each.
+    """
+    ours = error.partition(FIELDS_GIVEN)[0]
+    return hashlib.blake2b(f"{form}\0{_DIGITS.sub('#', ours)}".encode(), digest_size=6).hexdigest()
 
 
 def _in_words(kind: _Kind) -> str:

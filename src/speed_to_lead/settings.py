@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from speed_to_lead.address import sentinel_address
 from speed_to_lead.core.access import ApiKey, keys_in
+from speed_to_lead.core.answer import secrets_of
 
 #: Where `speed-to-lead up` notes the address of the server it started, inside the data directory.
 ADDRESS_FILE = "redis-url"
@@ -75,6 +76,18 @@ class Settings(BaseSettings):
     fallback_destination: str = Field(
         "console", description="Destination that hears what no other one could be told."
     )
+    link_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets that sign the answer link in alerts, separated by commas: the first signs, all count. Without: no links.",
+    )
+    slack_signing_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="Signing secrets of the Slack app whose buttons are pressed, separated by commas. Without: no buttons.",
+    )
+    pagerduty_webhook_secrets: SecretStr = Field(
+        SecretStr(""),
+        description="Secrets of PagerDuty's webhook subscription (v3), separated by commas.",
+    )
     deadman_url: SecretStr = Field(
         SecretStr(""),
         description="Address outside that the watchdog POSTs to while all is well, and that calls for help when it stops.",
@@ -99,6 +112,12 @@ class Settings(BaseSettings):
     @classmethod
     def _well_written(cls, value: SecretStr) -> SecretStr:
         keys_in(value.get_secret_value())  # its errors name the entry by its number, never what stands there
+        return value
+
+    @field_validator("link_secrets", "slack_signing_secrets", "pagerduty_webhook_secrets")
+    @classmethod
+    def _not_to_be_guessed(cls, value: SecretStr) -> SecretStr:
+        secrets_of(value.get_secret_value())
         return value
 
     @field_validator("deadman_url")

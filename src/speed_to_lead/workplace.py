@@ -12,11 +12,12 @@ import structlog
 
 from speed_to_lead import __version__
 from speed_to_lead.config import ConfigError, Configuration, load_config
+from speed_to_lead.core.answer import secrets_of as secrets_of_setting
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.submission import Form
 from speed_to_lead.crm import Lookups
-from speed_to_lead.destinations import KINDS, Channel, new_http_client, open_channel
+from speed_to_lead.destinations import KINDS, Channel, follows_leads, new_http_client, open_channel
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.publication import Follower, Load, Unusable, Usable
 from speed_to_lead.settings import NO_SERVER, Settings, SettingsError, load_settings, split_keys
@@ -34,6 +35,7 @@ API_FORM = Form(name="api", provider="generic", auth="none")
 class Workplace:
     """Store, rules, and `channel`, which gives the way to a destination by its name. `lookups` asks whose leads are.
 
+    `link_secrets` sign the links by which an alert is answered, `takes_presses`: Slack's buttons come back to us.
     Rules and channel change together, and only in `keep_up`: whoever calls that decides when.
     """
 
@@ -44,6 +46,8 @@ class Workplace:
     public_url: str = ""
     follower: Follower | None = None
     shadow: ShadowRouter | None = None
+    link_secrets: tuple[bytes, ...] = ()
+    takes_presses: bool = False
     lookups: Lookups = field(default_factory=lambda: Lookups(os.environ))
 
     def keep_up(self, *, wait: bool = False) -> None:
@@ -59,6 +63,11 @@ class Workplace:
         # The channel first: a courier that looks between the two finds every destination of either config.
         self.channel = usable.channel
         self.config = usable.config
+
+    def follows_leads(self, destination: str) -> bool:
+        """Whether what that destination was told of a lead can be brought up to date there."""
+        known = self.config.destinations.get(destination)
+        return known is not None and follows_leads(known)
 
     def form(self, name: str) -> Form | None:
         """The form of that name, or None."""
@@ -114,6 +123,8 @@ def open_workplace(settings: Settings, needs: Callable[[], Collection[str]] = tu
         settings.public_url,
         follower,
         ShadowRouter(store.shadow, load, API_FORM),
+        secrets_of_setting(settings.link_secrets.get_secret_value()),
+        bool(settings.slack_signing_secrets.get_secret_value()),
     )
 
 

@@ -241,6 +241,11 @@ def test_responders_answer_what_they_hear_of(journal: Journal) -> None:
 #: Ways that answer at once. The slow ones are the same to a sender: it hears nothing.
 QUICK = [
     *[("head", way) for way in sink._HTTP_WAYS if way not in ("hang", "drip head", "drip body")],
+    *[
+        (name, way)
+        for name in ("beta-chat", "triage-desk")
+        for way in ("empty", "410", "429 fraction", "half")
+    ],
     *[("alpha-chat", way) for way in sink._SLACK_WAYS if way not in ("hang", "drip head", "drip body")],
     *[("gamma-mail", way) for way in sink._MAIL_WAYS if way not in ("hang", "drip", "hang before")],
     *[(name, "") for name in rules.DESTINATIONS],

@@ -102,3 +102,25 @@ def test_an_hour_planted_in_the_shipped_shifts_is_found(run: Run, tmp_path: Path
         in inbound
     )
     assert "teams.enterprise" in enterprise
+
+
+def test_an_address_that_can_never_work(run: Run, config_dir: Path) -> None:
+    """What is set here is looked at: a retired connector is a mistake with its reason; what is not set here is none."""
+    (config_dir / "alerts.toml").write_text(
+        (config_dir / "alerts.toml").read_text()
+        + '[destinations.chat]\ntype = "teams"\nurl_env = "TEAMS_URL"\n'
+    )
+    arguments = ("config", "check", "--config", str(config_dir))
+    assert run(*arguments).code == 0
+    retired = {"TEAMS_URL": "https://x.webhook.office.com/webhookb2/SECRET"}
+    finished = run(*arguments, env=retired)
+    assert finished.code == 1
+    assert (
+        "alerts.toml: destinations.chat: environment variable TEAMS_URL holds the address of an"
+        in finished.out
+    )
+    assert "Workflows" in finished.out
+    assert "SECRET" not in finished.out
+    (mistake,) = run(*arguments, "--json", env=retired).json["mistakes"]
+    assert "destinations.chat" == mistake["place"]
+    assert run(*arguments, env={"TEAMS_URL": "https://a.logic.azure.com/workflows/x?sig=SECRET"}).code == 0

@@ -2,7 +2,10 @@
 
 import os
 import subprocess
+import threading
 import time
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from speed_to_lead.core.audit import Ledger
 from speed_to_lead.core.settlement import Await
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import ServerPolicy
+from speed_to_lead.store.contract import Disabled
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.web.metrics import PREFIX, Scrape, read_store
 
@@ -89,6 +93,95 @@ def test_alerts_test(run: Run, config_dir: Path) -> None:
         bad.code,
         "refuses the message, and would each time: environment variable MANAGERS_" in bad.out,
     ) == (1, True)
+
+
+def test_a_disabled_destination_is_told_of_and_redriving_enables_it(running: Running) -> None:
+    """`alerts list` and `doctor` name it with its reason; whoever redrives its alerts means to try it again."""
+    running.routed(received_at=running.ago(minutes=20))
+    flow.sweep(running.place)
+    flow.deliver(running.place, "sdr-managers")  # its variables are not set, so its alerts are given up
+    now = running.place.store.now()
+    outbox = running.place.store.outbox
+    outbox.disable("sdr-managers", Disabled(now, now + timedelta(hours=1), "HTTP 410 Gone"))
+    assert "sdr-managers is sent nothing until" in running("alerts", "list").err
+    disabled = running("alerts", "list", "--json").json["disabled"]
+    assert {"sdr-managers": "HTTP 410 Gone"} == {name: one["why"] for name, one in disabled.items()}
+    assert 'destination "sdr-managers" is disabled since' in running("doctor").out
+    running("alerts", "redrive", "--all-dead")
+    assert {} == outbox.disabled(["sdr-managers"])
+
+
+def _answered(status: int, body: bytes, port: int = 0) -> tuple[ThreadingHTTPServer, list[tuple[str, bytes]]]:
+    """A server that answers every POST so, and what it was sent."""
+    heard: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    return server, heard
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "code", "words"),
+    [
+        ("slack", 200, b'{"ok":true,"channel":"C1","ts":"1.1"}', 0, ["took the message: ok", "Bringing it up to date"]),
+        ("slack", 200, b'{"ok":false,"error":"not_in_channel"}', 1, ["not_in_channel", "A_TOKEN", "Make a new one"]),
+        ("teams", 202, b"", 0, ["the workflow was started", "runs of the workflow"]),
+        ("discord", 429, b'{"retry_after":2.5}', 1, ["wants fewer messages", "asks to wait 2 s"]),
+        ("google_chat", 400, b"{}", 1, ["refuses the message, and would each time: HTTP 400", "A_URL"]),
+        ("pagerduty", 202, b"", 0, ["took the message", "Bringing it up to date", "resolved already"]),
+        ("opsgenie", 202, b"", 0, ["took the message", "closed already"]),
+        ("sms", 201, b'{"sid":"SM1","status":"queued"}', 0, ["queued", "Twilio's log"]),
+        ("sms", 500, b"", 1, ["gave no answer, so the message may have arrived or not: HTTP 500"]),
+        ("webhook", 503, b"", 1, ["was not reached; alerts would be tried again: HTTP 503", "HTTPS_PROXY"]),
+    ],
+)  # fmt: skip
+def test_alerts_test_says_what_came_back(
+    run: Run, config_dir: Path, kind: str, status: int, body: bytes, code: int, words: list[str]
+) -> None:
+    """A sample of a real alert, the answer in plain words, and what to do; what can be brought to an end is."""
+    server, heard = _answered(status, body)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    options = {
+        "slack": f'token_env = "A_TOKEN"\nchannel = "C1"\nbase_url = "{url}"',
+        "pagerduty": f'routing_key_env = "A_TOKEN"\nbase_url = "{url}"',
+        "opsgenie": f'key_env = "A_TOKEN"\nbase_url = "{url}"',
+        "sms": 'to = "+15551234567"\nfrom = "Sales"\naccount_sid_env = "A_SID"\nauth_token_env = "A_TOKEN"\n'
+        f'base_url = "{url}"',
+        "webhook": 'url_env = "A_URL"\nsecret_env = "A_SECRET"',
+    }.get(kind, 'url_env = "A_URL"')
+    alerts = config_dir / "alerts.toml"
+    alerts.write_text(f'{alerts.read_text()}\n[destinations.mine]\ntype = "{kind}"\n{options}\n')
+    env = {"A_URL": url, "A_TOKEN": "t0ken", "A_SID": "AC" + "0" * 32, "A_SECRET": "whsec_" + "QUJD" * 8}
+    finished = run("alerts", "test", "mine", "--config", str(config_dir), env=env)
+    server.shutdown()
+    server.server_close()
+    assert code == finished.code
+    assert [] == [word for word in words if word not in finished.out]
+    follows = kind in ("slack", "pagerduty", "opsgenie") and code == 0
+    assert 1 + follows == len(heard)
+    if kind != "webhook":  # which tells programs, by references
+        assert b"Sam" in heard[0][1]
+        assert b"Example" in heard[0][1]
+
+
+def test_alerts_test_tells_no_more_than_the_destination_may_know(run: Run, config_dir: Path) -> None:
+    """With `detail = "minimal"` the sample is as spare as an alert would be."""
+    alerts = config_dir / "alerts.toml"
+    alerts.write_text(f'{alerts.read_text()}\n[destinations.mine]\ntype = "console"\ndetail = "minimal"\n')
+    finished = run("alerts", "test", "mine", "--config", str(config_dir))
+    assert "Test of mine: Deadline missed: a lead, overdue by 60 s" in finished.out
+    assert "Sam" not in finished.out
 
 
 def test_status_is_well(running: Running) -> None:

@@ -297,3 +297,20 @@ def test_a_running_clock_does_not_move(published: Running, config_dir: Path) -> 
     )
     assert (after.deadline - after.received_at).total_seconds() == 600
     assert after.config_digest != before.config_digest
+
+
+def test_templates_are_published_with_the_rest(published: Running, config_dir: Path, tmp_path: Path) -> None:
+    """Another wording is another version, which workers load and `config show` gives back as files."""
+    (config_dir / "templates").mkdir()
+    (config_dir / "templates" / "breached.txt").write_text("Late: {{ whoo }}")
+    refused = published("config", "apply")
+    assert (1, True) == (refused.code, "templates/breached.txt: line 1: the word" in refused.out)
+    (config_dir / "templates" / "breached.txt").write_text("Late: {{ who }}")
+    assert published("config", "apply", "--wait", "0").code == 0
+    live = published.place.store.configs.current()
+    texts = published.place.store.configs.texts(live.digest) if live else None
+    assert live is not None
+    assert texts is not None
+    assert (2, b"Late: {{ who }}") == (live.number, texts["templates/breached.txt"])
+    assert published("config", "show", "live", "--to", str(tmp_path / "copy")).code == 0
+    assert "Late: {{ who }}" == (tmp_path / "copy" / "templates" / "breached.txt").read_text()

@@ -17,7 +17,7 @@ PROVIDERS = {
 
 KINDS = {
     "console": KindOptions(),
-    "slack": KindOptions(required=("url_env",)),
+    "slack": KindOptions(ways=(("url_env",), ("token_env", "channel"))),
     "webhook": KindOptions(required=("url_env", "secret_env")),
     "email": KindOptions(required=("to",), optional=("from", "smtp_url_env")),
 }

@@ -156,3 +156,11 @@ def test_any_two_texts_can_be_compared(old: str, new: str) -> None:
     """Something is said exactly where they differ, whatever they are."""
     found: list[Change] = differences({"slas.toml": old.encode()}, {"slas.toml": new.encode()})
     assert (old != new) is bool(found)
+
+
+def test_a_template_is_named_by_what_it_words() -> None:
+    """Which wording came, went or changed; its lines say how."""
+    old = {"templates/breached.txt": b"Late", "templates/moved.txt": b"x"}
+    new = {"templates/breached.txt": b"Too late", "templates/reminder.txt": b"y"}
+    expected = ['template "breached" changed', 'template "moved" removed', 'template "reminder" added']
+    assert expected == [str(change) for change in differences(old, new)]

@@ -121,7 +121,7 @@ def test_intake_and_alerts_may_be_missing(config: ConfigDirectory) -> None:
         'teams.toml: teams.inbound.reps[1] "ana": notify: destination "desk" is unknown; expected "console"',
         (
             'slas.toml: slas.fast.steps[2] "late": alert: destination "desk" is unknown; '
-            'expected "console", "manager" or "rep"'
+            'expected "console", "manager", "rep" or "team"'
         ),
     ]
 

@@ -125,9 +125,9 @@ ONLY_THE_LOADER_SAYS = (
     'country "G8"', 'subdivision "EGN"', 'calendar "allways"', 'destination "', "is twice in this team",
     "ends before it starts", "two steps are named", "has the same name", 'team "inbond"', 'SLA "fats"', 'motion "',
     "is a label or alias", "no source is named like", "does not fit", "selects nothing", "signs nothing", "longer than a day",
-    "when_nobody: team", "names this team itself", "match does not ask for",
+    "an hour is the most", "when_nobody: team", "names this team itself", "match does not ask for",
     "the date ", "the number inf", "the number nan", 'calendar "londn"',
-    'received.weekday "', 'flags "', "received.hour is never", "touches is always a number", 'email_kind "',
+    'received.weekday "', 'flags "', "received.hour is never", "keeps no list", "the name that typeform has", "touches is always a number", 'email_kind "',
 )  # fmt: skip
 #: What a schema says of these all the same.
 BUT_THESE = ('motion "inbund"', '"thurs" is not', 'the source "unknown" is built in', 'destination of type "')

@@ -242,3 +242,29 @@ def test_a_score_that_nobody_can_have_is_told(
     found = [warning for warning in warnings(config) if "score" in warning]
     assert [why] * (why is not None) == [text.rpartition("; ")[2] for text in found]
     assert all("it can never match: it asks that the score is" in text for text in found)
+
+
+def test_a_step_that_never_comes_is_told(config: ConfigDirectory) -> None:
+    """Its calendar is closed at every instant it could stand at; one that comes at times is no news."""
+    config.replace("slas.toml", 'name = "late"', 'name = "late", only_when = "never-then"')
+    config.append(
+        "teams.toml", '[calendars.never-then]\ntimezone = "UTC"\nhours = { wed = ["03:00-03:10"] }\n'
+    )
+    config.replace("slas.toml", 'respond_within = "5m"', 'respond_by = "close_of_business"')
+    (told,) = (one for one in warnings(config) if "never comes" in one)
+    assert told == (
+        'slas.toml: slas.fast: step "late" never comes to leads of team "inbound": calendar "never-then" is closed each '
+        "time; move the step, or name another calendar in only_when"
+    )
+    config.replace("slas.toml", 'only_when = "never-then"', 'only_when = "always"')
+    assert not [one for one in warnings(config) if "never comes" in one]
+
+
+def test_a_level_that_a_team_does_not_have_is_told(config: ConfigDirectory) -> None:
+    """Its highest hears instead, which is seldom what was meant."""
+    config.replace("slas.toml", '["manager", "desk"]', '["level:1", "level:3"]')
+    expected = (
+        'slas.toml: slas.fast: step "late" names "level:3", but team "inbound" has 1, so "managers" hears; add levels '
+        "to the team, or name a destination"
+    )
+    assert [expected] == warnings(config)

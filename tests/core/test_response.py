@@ -57,7 +57,7 @@ def test_a_response_stops_the_clock(kind: ResponseKind) -> None:
 def test_acknowledged_stops_no_clock() -> None:
     """Whoever says "mine" has said so once, and the clock runs on."""
     change = responded(lead(), response(ResponseKind.ACKNOWLEDGED, 2))
-    assert (LeadState.OPEN, lead().next_at, after(2)) == (
+    assert (LeadState.OPEN, lead().deadline, after(2)) == (
         change.lead.state, change.lead.next_at, change.lead.acknowledged_at,
     )  # fmt: skip
     assert (change.load, change.counters) == ({}, {})

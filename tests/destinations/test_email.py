@@ -157,7 +157,7 @@ class TestDelivery:
             ),
             (
                 {"ana@sales.example": "550 no", "bo@sales.example": "553 no"},
-                Attempt(Outcome.REFUSED, "none of 2 recipients accepted: SMTP 550"),
+                Attempt(Outcome.REFUSED, "none of 2 recipients accepted: SMTP 550", is_gone=True),
             ),
         ],
     )
@@ -279,7 +279,7 @@ class TestLogin:
         ("password", "expected"),
         [
             ("p%40ss%2Fword", Attempt(Outcome.DELIVERED, "1 of 1 recipients accepted")),
-            ("wrong", Attempt(Outcome.REFUSED, "AUTH: SMTP 535")),
+            ("wrong", Attempt(Outcome.REFUSED, "AUTH: SMTP 535", is_gone=True)),
         ],
     )
     def test_over_starttls(

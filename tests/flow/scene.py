@@ -27,6 +27,7 @@ from speed_to_lead.store.contract import (
     Outbox,
     Privacy,
     Queue,
+    Reconciliations,
     Reps,
     Shadow,
     Store,
@@ -71,6 +72,10 @@ class TimedStore:
     @property
     def fetches(self) -> Fetches:
         return self.within.fetches
+
+    @property
+    def reconciliations(self) -> Reconciliations:
+        return self.within.reconciliations
 
     @property
     def audit(self) -> Audit:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.flow.scene import (
+    DELIVERED,
     NOT_DELIVERED,
     REFUSED,
     UNKNOWN,
@@ -21,11 +22,14 @@ from tests.flow.scene import (
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Outcome
+from speed_to_lead.core.answer import Asked, read_token
+from speed_to_lead.core.calendar import Calendar, Span
+from speed_to_lead.core.delivery import MAX_ATTEMPTS, PATIENCE, Attempt, Outcome, Trouble
+from speed_to_lead.core.delivery import Destination as Destined
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.flow import delivery
-from speed_to_lead.store.contract import StoreUnavailable
+from speed_to_lead.store.contract import AlertSettlement, StoreUnavailable
 from speed_to_lead.store.outbox import UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -282,16 +286,16 @@ def test_a_courier_frozen_for_longer_than_its_lease_sends_nothing_another_one_ha
     """Frozen before its last look: that one finds the lease gone, whatever it believes of the time."""
     scene.submit()
     scene.route()
-    read = type(scene.store.leads).get
+    confirm = type(scene.store.outbox).confirm
 
-    def frozen(self: Any, wanted: str) -> Any:
+    def frozen(self: Any, *given: Any) -> Any:
         scene.clock.advance(LEASE_OVER)
         patch.undo()
         scene.deliver()
-        return read(self, wanted)
+        return confirm(self, *given)
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(type(scene.store.leads), "get", frozen)
+    patch.setattr(type(scene.store.outbox), "confirm", frozen)
     flow.deliver(scene.place, "ana-slack")
     assert {"ana-slack": ["lead.assigned 0%"]} == scene.heard()
     assert _alert_counters(scene) == {"alerts_delivered": 1}
@@ -300,7 +304,7 @@ def test_a_courier_frozen_for_longer_than_its_lease_sends_nothing_another_one_ha
 def test_a_store_that_takes_seconds_for_every_answer_delays_alerts_and_stops_none(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four answers until the send, three seconds each: sent once, and noted while the lease lasts."""
+    """Three answers until the send, three seconds each: sent once, and noted while the lease lasts."""
     lead_id = scene.submit()
     scene.route()
     passed = [0.0]
@@ -319,7 +323,7 @@ def test_a_store_that_takes_seconds_for_every_answer_delays_alerts_and_stops_non
         (outbox, "claim"),
         (outbox, "confirm"),
         (outbox, "settle"),
-        (type(scene.store.leads), "get"),
+        (outbox, "settle_and_claim"),
         (type(scene.place.store), "now"),
     ):
         monkeypatch.setattr(kind, name, slow(getattr(kind, name)))
@@ -346,7 +350,7 @@ def test_outages_before_the_send_count_as_no_attempt(scene: Scene, monkeypatch: 
                     patch.undo()
 
             patch.setattr(delivery, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=sleep))
-            patch.setattr(type(scene.store.leads), "get", _away)
+            patch.setattr(type(scene.store.outbox), "confirm", _away)
             patch.setattr(type(scene.store.outbox), "settle", _away)
             with pytest.raises(StoreUnavailable):
                 flow.deliver(scene.place, "ana-slack")
@@ -364,11 +368,8 @@ def test_a_store_that_goes_away_while_delivering_gives_nothing_up(
     """StoreUnavailable is not the destination's fault: the alert keeps its key and is delivered once the lease ends."""
     lead_id = scene.submit()
     scene.route()
-    target, name = (
-        (type(scene.store.leads), "get")
-        if moment == "reading the record"
-        else (type(scene.store.outbox), "settle")
-    )
+    target = type(scene.store.outbox)
+    name = "confirm" if moment == "reading the record" else "settle"
     with monkeypatch.context() as patch:
         patch.setattr(target, name, _away)
         patch.setattr(delivery, "NOTE_SECONDS", 0.0)
@@ -652,3 +653,146 @@ def test_a_courier_asks_for_the_time_anew_when_its_machine_has_slept(monkeypatch
     assert server[0] == clock.at(100.15)
     clock.at(100.4)
     assert len(asked) == 3
+
+
+def test_a_rate_limit_delays_all_alerts_of_its_destination_and_no_other(scene: Scene) -> None:
+    """One attempt learns it; the others wait for the time it named, without being tried, and lose nothing."""
+    ana, ben = scene.people["ana-slack"], scene.people["ben-slack"]
+    ana.answers = [Attempt(Outcome.RATE_LIMITED, "429", timedelta(seconds=30))]
+    for _ in range(6):
+        scene.submit()
+    scene.route()
+    scene.deliver()
+    assert (1, 3) == (len(ana.heard), len(ben.heard))
+    scene.later(0.5)
+    scene.deliver()
+    assert (4, 3) == (len(ana.heard), len(ben.heard))
+    assert [] == scene.dead_alerts()
+
+
+def test_nobody_waits_long_for_a_destination_that_takes_nothing(scene: Scene) -> None:
+    """After minutes in vain its alerts are told to the fallback at once; one at a time still finds out if it is back."""
+    ana = scene.people["ana-slack"]
+    ana.always = UNKNOWN
+    scene.routed()
+    for _ in range(6):
+        scene.live(0.8)
+    for _ in range(10):
+        scene.submit()
+    scene.route()
+    scene.forget()
+    hung = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert hung is not None
+    scene.deliver()
+    scene.later(0.1)  # couriers count on from what the server said, so what they decide is milliseconds ahead
+    scene.deliver()
+    assert "ana-slack" not in scene.heard()
+    assert 2 <= scene.heard()["managers"].count("lead.assigned 0%~ana-slack")
+    ana.always = DELIVERED
+    scene.store.outbox.settle(hung, AlertSettlement("returned", scene.clock.now))
+    scene.deliver()
+    assert 1 == len(ana.heard)
+    assert not scene.store.outbox.in_trouble("ana-slack", scene.clock.now)
+
+
+def test_where_the_fallback_is_in_trouble_too_everybody_is_tried(scene: Scene) -> None:
+    """When our own network was away, an alert must not be given up to somebody who cannot hear it either."""
+    long_ago = scene.clock.now - PATIENCE
+    for name in ("ana-slack", "managers", "console"):
+        scene.store.outbox.add(Alert("", "system", name, AlertKind.TEST, long_ago), long_ago)
+        claimed = scene.store.outbox.claim(name, long_ago, flow.LEASE, at_once=4)
+        assert claimed is not None
+        trouble = Trouble(long_ago, long_ago)
+        again = AlertSettlement("retry", scene.clock.now + timedelta(days=1), trouble=trouble)
+        scene.store.outbox.settle(claimed, again)
+    scene.submit()
+    scene.submit()
+    scene.submit()
+    scene.route()
+    hung = scene.store.outbox.claim("ana-slack", scene.clock.now, flow.LEASE, at_once=4)
+    assert hung is not None
+    scene.deliver()
+    assert 1 <= len(scene.people["ana-slack"].heard)
+    assert "managers" not in scene.heard()
+
+
+def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene) -> None:
+    """A reminder waits as data, and is no attempt; who was answered meanwhile is no news; a breach does not wait."""
+    hours = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("10:00-18:00"),)))
+    quiet = {"ana-slack": Destined("ana-slack", "console", {}, quiet_outside=hours)}
+    config = replace(scene.place.config, destinations=quiet)
+    at_night = replace(scene, place=replace(scene.place, config=config))
+    first = at_night.routed()
+    assert [] == scene.people["ana-slack"].heard
+    assert ["lead.routed", "alert.held"] == at_night.events(first.id)
+    assert [f"{first.id}:0%:ana-slack"] == at_night.waiting()
+    at_night.later(61)
+    at_night.deliver()
+    assert [(f"{first.id}:0%:ana-slack", False)] == [
+        (one.key, one.possible_repeat) for one in scene.people["ana-slack"].heard
+    ]
+
+
+def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
+    """For its lead and rep, the same on every attempt; buttons only where presses come back."""
+    scene.people["ana-slack"].answers = [NOT_DELIVERED]
+    secrets = (b"a secret of the links",)
+    scene.place.link_secrets, scene.place.takes_presses = secrets, True
+    lead = scene.routed()
+    scene.later(1)
+    scene.deliver()
+    first, second = scene.people["ana-slack"].heard
+    assert first.url == second.url
+    token = first.url.removeprefix("https://leads.example.com/answer/")
+    assert Asked(lead.id, "ana") == read_token(token, secrets, scene.clock.now)
+    assert ("answer:acknowledged", "I'm on it", f"{lead.id} ana") == first.buttons[0]
+    scene.place.link_secrets, scene.place.takes_presses = (), False
+    scene.forget()
+    scene.routed()
+    scene.routed()
+    assert ("https://leads.example.com/v1/leads/", ()) == (
+        scene.people["ana-slack"].heard[0].url[:35],
+        scene.people["ana-slack"].heard[0].buttons,
+    )
+
+
+def test_a_courier_with_many_alerts_asks_twice_for_each(
+    fakeredis_store: RedisStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One exchange reads and confirms, one notes and leases the next; the last note finds nothing, and that is the end."""
+    scene = new_scene(fakeredis_store, clock)
+    for _ in range(20):
+        scene.submit()
+    scene.route()
+    asked: list[int] = []
+    server = fakeredis_store.server
+    run = type(server)._run_once
+
+    def counted(self: Any, *given: Any) -> Any:
+        asked.append(1)
+        return run(self, *given)
+
+    flow.deliver(
+        scene.place, "ana-slack", iter([True, True, False]).__next__
+    )  # the scripts are known from here on
+    monkeypatch.setattr(type(server), "_run_once", counted)
+    before = len(scene.people["ana-slack"].heard)
+    flow.deliver(scene.place, "ana-slack")
+    heard = len(scene.people["ana-slack"].heard)
+    assert heard > before + 1 > 2
+    assert 2 * (heard - before) - 1 == len(asked)  # the first note leases nothing, and is asked alone
+
+
+def test_what_was_leased_ahead_of_a_stop_is_anybodys_at_once(scene: Scene) -> None:
+    """The next courier finds it due, with no attempt counted, and nobody hears anything twice."""
+    for _ in range(20):
+        scene.submit()
+    scene.route()
+    assert 3 == flow.deliver(scene.place, "ana-slack", iter([True, True, True, False]).__next__)
+    assert {0} == {alert.attempts for alert, _ in scene.store.outbox.waiting(9)}
+    scene.deliver()
+
+    heard = scene.people["ana-slack"].heard
+    assert sorted(all_keys(heard)) == sorted(set(all_keys(heard)))
+    assert [False] * len(heard) == [message.possible_repeat for message in heard]
+    assert [] == scene.waiting()

@@ -13,13 +13,15 @@ from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import Scene
 
 from speed_to_lead import flow
-from speed_to_lead.core.lead import Lead
+from speed_to_lead.auditor import Auditor
+from speed_to_lead.core.lead import AlertKind, Lead
 from speed_to_lead.core.routing import Rulebook
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.submission import Form, Submission
 from speed_to_lead.destinations import get
 from speed_to_lead.flow.fetches import GIVE_UP_AFTER
 from speed_to_lead.spellings import SPELLINGS
+from speed_to_lead.store.memory import MemoryStore
 
 FORM = Form(
     "ads", "meta", "none", source="demo_request", api_token_env="API", api_url="https://graph.test/v1"
@@ -73,6 +75,17 @@ def ask(scene: Scene, api: GraphApi) -> Callable[[], None]:
         assert place.store.operations.ledger().difference == 0
 
     return tick
+
+
+def lose_alert(scene: Scene, key: str) -> None:
+    """Damage the store as nothing of ours does."""
+    within = scene.store.within  # type: ignore[attr-defined]
+    if isinstance(within, MemoryStore):
+        del within.leads._state.alerts[key]
+    else:
+        server = within.server
+        server.client.hdel(server.keys.alerts, key)
+        server.client.zrem(server.keys.outbox(key.rpartition(":")[2]), key)
 
 
 def add(scene: Scene, body: bytes, submission_id: str = "s1") -> None:
@@ -148,6 +161,34 @@ def test_a_lead_is_routed_without_and_completed_later(
     scene.place.store.queue.add(Submission("s3", "demo", scene.clock(), b'{"email": "ana@example.com"}'))
     ask()
     assert [touch.submission_id for touch in leads(scene)[0].touches] == ["s3"]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_who_hears_that_a_lead_is_complete_hears_it_once(
+    scene: Scene, api: GraphApi, ask: Callable[[], None], *, is_lost: bool
+) -> None:
+    """The auditor knows the alert again by its step: delivered it is not told again; lost, it is told under its own key."""
+    add(scene, delivery(7))
+    ask()
+    scene.clock.advance(timedelta(seconds=61))
+    ask()
+    scene.deliver()
+    api.known["7"] = "ana@example.com"
+    scene.clock.advance(timedelta(minutes=2))
+    ask()
+    (key,) = [name for name in scene.waiting() if ":completed:" in name]
+    if is_lost:
+        lose_alert(scene, key)
+    else:
+        scene.deliver()
+    auditor = Auditor(scene.place)
+    for _ in range(2):
+        auditor.tick(1e9)
+        scene.clock.advance(timedelta(seconds=6))
+    assert ({"alert_lost": 1} if is_lost else {}) == auditor.acted_on
+    assert ([key] if is_lost else []) == scene.waiting()
+    found = [alert.kind for alert, _ in scene.store.outbox.waiting(99)]
+    assert ([AlertKind.REMINDER] if is_lost else []) == found
 
 
 def test_the_same_delivery_is_one_lead(scene: Scene, api: GraphApi, ask: Callable[[], None]) -> None:

@@ -133,15 +133,23 @@ def test_an_answer_stops_the_clock_and_every_alert_on_its_way(scene: Scene) -> N
     assert scene.store.operations.counters()["answered_in_time"] == 1
 
 
-def test_an_acknowledgement_stops_nothing(scene: Scene) -> None:
-    """An acknowledgement ("mine") is noted, and the ladder goes on."""
+def test_an_acknowledgement_holds_the_ladder_back_and_stops_nothing(scene: Scene) -> None:
+    """An acknowledgement ("mine") holds back the reminder and the next rep, not the breach; then the ladder goes on."""
     lead = scene.routed()
 
+    scene.live(5)
     scene.respond(lead.id, ResponseKind.ACKNOWLEDGED)
     scene.forget()
-    scene.live(6)
+    scene.live(1)
+    assert scene.heard() == {}
+    scene.live(4)
+    assert scene.heard() == {"managers": ["sla.breached 100%"]}
+    scene.forget()
+    scene.live(5)
 
-    assert scene.heard() == {"ana-slack": ["sla.reminder 60%"]}
+    told = ["lead.reassigned 100%.held"]
+    assert scene.heard() == {"ana-slack": told, "ben-slack": told}
+    assert scene.lead(lead.id).rep == "ben"
 
 
 def test_a_closed_lead_is_left_alone(scene: Scene) -> None:

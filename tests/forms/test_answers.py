@@ -52,6 +52,63 @@ def test_names_and_titles_tell_the_field_in_seven_languages(field: str, names: l
             assert payload["custom"] == {}
 
 
+@pytest.mark.parametrize(
+    ("field", "titles_of_it"),
+    [
+        ("email", ["Ihre geschäftliche E-Mail-Adresse*", "Company email", "Adresse mail professionnelle", "E-postadress", "Służbowy e-mail", "メールアドレス"]),
+        ("phone", ["Company phone", "Work phone", "Teléfono móvil", "Contact no.", "Tél.", "Direct line", "Durchwahl", "電話番号"]),
+        ("name", ["Prénom et nom", "Name, Vorname", "Vorname & Nachname", "First & Last Name", "Contact Person Name?", "För- och efternamn", "Imię i nazwisko", "お名前"]),
+        ("first_name", ["Name (First)", "name-first", "Förnamn", "Imię"]),
+        ("last_name", ["Name (Last)", "name-last", "Efternamn", "Nazwisko"]),
+        ("company", ["Name Ihres Unternehmens", "Nom de votre entreprise", "Business name", "Where do you work?", "Företag", "Nazwa firmy", "会社名"]),
+        ("title", ["Role", "Role in company", "Rolle im Unternehmen", "Stanowisko", "役職"]),
+        ("employees", ["How many employees does your company have?", "Size of your company", "Antal anställda", "従業員数"]),
+        ("industry", ["What industry is your company in?", "Bransch"]),
+        ("website", ["Company domain", "Site da empresa", "Hemsida"]),
+        ("landing_page", ["Seiten-URL", "URL de la page"]),
+        ("message", ["Wie können wir helfen?", "Comment pouvons-nous vous aider ?", "¿En qué podemos ayudarle?", "Hoe kunnen we helpen?", "Question / comment", "Meddelande", "お問い合わせ内容"]),
+    ],
+)  # fmt: skip
+def test_what_real_forms_ask(field: str, titles_of_it: list[str]) -> None:
+    """As people write their questions, in ten languages."""
+    assert dict.fromkeys(titles_of_it, field) == {title: titles.field_named(title) for title in titles_of_it}
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "How did you hear about us?", "Comment avez-vous entendu parler de nous ?", "Wie haben Sie von uns gehört?", "Address",
+        "Company address", "Company owner", "Company type", "Company description", "Company registration number",
+        "What does your company do?", "Which products does your company use?", "Is your company based in the US?",
+        "First name of your manager", "Accountant's email", "Confirm email", "Secondary email", "Invoice email", "Partner company",
+        "Email provider", "Email frequency", "How many emails do you send?", "Which phone system do you use?",
+        "Phone extension", "Country code", "Country of interest", "Preferred city", "Event city", "Ort der Veranstaltung",
+        "Website traffic", "Do you have a website?", "Job posting URL", "Landing page type", "Industry experience",
+    ],
+)  # fmt: skip
+def test_what_is_about_a_field_is_not_that_field(title: str) -> None:
+    """A wrong field is worse than a custom one: it may route the lead to somebody else, or call another person."""
+    assert titles.field_named(title) is None
+
+
+def test_an_address_of_somebody_else_comes_last() -> None:
+    """Even where the form calls it an e-mail field and asks for it first; where it is the only one, it is who can be answered."""
+    boss = Answer("boss@example.com", title="Your manager's email", sort=Sort.EMAIL)
+    own = Answer("kim@example.com", title="Where may we write?", sort=Sort.EMAIL)
+    assert payload_of([boss, own], FORM, BY_NAME) == {
+        "email": "kim@example.com",
+        "custom": {"Your manager's email": "boss@example.com"},
+    }
+    assert payload_of([boss], FORM, BY_NAME) == {"email": "boss@example.com", "custom": {}}
+    assert "phone" not in placed(Answer("030 1", title="Manager's phone", sort=Sort.PHONE))
+
+
+def test_what_a_captcha_adds_is_no_answer() -> None:
+    """A kilobyte of letters, by any of their names."""
+    names = ("g-recaptcha-response", "h-captcha-response", "cf-turnstile-response")
+    assert {"email": "ana@example.com"} == placed(*(Answer("0.abc" * 100, name) for name in names))
+
+
 @pytest.mark.parametrize("name", ["Datenschutz", "Privacy policy", "gdpr-agreement", "J'accepte", "Acepto la política", "Accetto", "Toestemming", "Consentimento", "I agree"])  # fmt: skip
 def test_a_ticked_box_is_a_consent(name: str) -> None:
     """The one field that a plain yes can answer by its title."""

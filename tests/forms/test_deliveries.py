@@ -527,3 +527,25 @@ def test_damaged_deliveries_give_a_lead_or_a_reason(name: str) -> None:
             submission = Submission("s1", "demo", NOW, bytes(body), CONTENT_TYPES[RECORDED[name].suffix])
             reason = reason_or_none(submission, provider)
             assert "does not know" not in reason, reason
+
+
+def test_tally_tells_a_matrix_in_words_and_a_field_without_a_type() -> None:
+    """The ids of rows and columns say nothing; a label says what it is without a type."""
+    fields = [
+        {"label": "Contact Person Name?", "value": "Ana Ruiz"},
+        {"label": "Email Address?", "value": "ana@example.com"},
+        {
+            "key": "q", "label": "How good are we?", "type": "MATRIX", "value": {"r1": ["c1"], "r2": ["c1", "c2"], "r3": []},
+            "rows": [{"id": "r1", "text": "Support"}, {"id": "r2", "text": "Price"}, {"id": "r3", "text": "Docs"}],
+            "columns": [{"id": "c1", "text": "Good"}, {"id": "c2", "text": "Fair"}],
+        },
+    ]  # fmt: skip
+    lead = read_as("tally.json", json.dumps({"data": {"fields": fields}}).encode()).lead
+    assert lead.fields == {"name": "Ana Ruiz", "email": "ana@example.com"}
+    assert lead.custom == {"How good are we?": "Support: Good; Price: Good, Fair"}
+
+
+def test_what_else_webflow_tells_is_counted_only() -> None:
+    """A publication has no answers, and is no dead letter."""
+    body = {"triggerType": "site_publish", "payload": {"siteId": "62749158efef318abc8d5a0f"}}
+    assert read_as("webflow.json", json.dumps(body).encode()).is_test

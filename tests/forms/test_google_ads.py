@@ -148,3 +148,15 @@ def test_nobody_to_answer(submission: Callable[..., Submission]) -> None:
     """A lead without address and number is a dead letter."""
     with pytest.raises(UnreadableSubmission, match="nobody to answer"):
         read(submission({"user_column_data": [{"column_id": "CITY", "string_value": "Berlin"}]}), FORM)
+
+
+def test_yes_is_no_company(submission: Callable[..., Submission]) -> None:
+    """A question of one's own that mentions a field is not answered by it."""
+    columns = [
+        {"column_id": "EMAIL", "string_value": "ana@example.com"},
+        {"column_id": "own_a_company?", "string_value": "Yes"},
+        {"column_id": "Company address", "string_value": "1 Main Street"},
+    ]
+    lead = read(submission({"lead_id": "1", "user_column_data": columns}), FORM).lead
+    assert lead.fields == {"email": "ana@example.com"}
+    assert lead.custom == {"own_a_company?": "Yes", "Company address": "1 Main Street"}

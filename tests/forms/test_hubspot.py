@@ -52,6 +52,7 @@ def test_a_legacy_contact(
         ),
         same_submission_key="62515.51.22222222-bbbb-4bbb-8bbb-000000000002",
         submitted_at=datetime(2023, 4, 2, 15, 8, 43, tzinfo=UTC),
+        listed_as="22222222-bbbb-4bbb-8bbb-000000000002",
     )
     assert expected == read(submission(sample("hubspot")), FORM)
 

@@ -90,7 +90,12 @@ def test_a_conversation(submission: Callable[..., Submission], item: dict[str, A
         ("ping", {"type": "ping", "message": "something something interzen"}),
         ("ping", None),
         ("conversation.admin.replied", {"user": {"email": "ana@example.com"}}),
-        ("contact.user.tag.created.x", {"email": "ana@example.com"}),
+        ("contact.lead.tag.created", {"type": "contact_tag", "contact": {"email": "ana@example.com"}}),
+        ("contact.user.tag.created", {"email": "ana@example.com"}),
+        ("user.tag.created", {"user": {"email": "ana@example.com"}}),
+        ("contact.lead.updated", {"email": "ana@example.com"}),
+        ("conversation.admin.closed", {"user": {"email": "ana@example.com"}}),
+        ("conversation_part.tag.created", {"user": {"email": "ana@example.com"}}),
         ("contact.lead.created", {"id": "1", "email": None}),
     ],
 )

@@ -120,6 +120,7 @@ def test_the_lead(submission: Callable[..., Submission], sample: Callable[[str],
         ),
         "1a2b3c-4.1686182358881.CREATED",
         datetime(2023, 6, 7, 23, 59, 18, tzinfo=UTC),
+        listed_as="1a2b3c-4.1686182358000",
     )
     assert expected == read(answered(submission(sample("linkedin")), RESPONSE, LEAD_FORM), FORM)
 
@@ -207,3 +208,33 @@ def test_selectors(submission: Callable[..., Submission], sample: Callable[[str]
     form = Form("li", "linkedin", "none", fields=fields, api_token_env="API")
     lead = read(answered(submission(sample("linkedin")), RESPONSE, LEAD_FORM), form).lead
     assert [lead.get(name) for name in fields] == ["green", "Ana", "SPONSORED"]
+
+
+def test_what_stands_beside_the_answers(
+    submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]
+) -> None:
+    """Hidden fields, ticked boxes and the campaign are the lead's; a question is called what people read, not its name."""
+    asked = {"questionId": 1, "name": "q1_internal", "question": {"localized": {"en_US": "Favourite colour"}}}
+    lead_form = {
+        "hiddenFields": [{"name": "utm_source", "value": "li"}, {"name": "wave", "value": "7"}],
+        "content": {"questions": [asked, {"questionId": 2, "predefinedField": "WORK_EMAIL"}]},
+    }
+    response = {
+        "leadMetadataInfo": {"sponsoredLeadMetadataInfo": {"campaign": {"id": "urn:li:sponsoredCampaign:9", "name": "Spring"}}},
+        "formResponse": {
+            "answers": [text(1, "green"), text(2, "ana@example.com")],
+            "consentResponses": [{"consentId": 5, "accepted": True}, {"consentId": 6, "accepted": False}],
+        },
+    }  # fmt: skip
+    lead = read(answered(submission(sample("linkedin")), response, lead_form), FORM).lead
+    assert lead.fields == {
+        "email": "ana@example.com",
+        "utm_source": "li",
+        "consent": True,
+        "campaign": "Spring",
+    }
+    assert lead.custom == {**URNS, "Favourite colour": "green", "wave": "7", "consent 6": False}
+    form = Form("li", "linkedin", "none", fields={"title": "q1_internal"}, api_token_env="API")
+    assert (
+        read(answered(submission(sample("linkedin")), response, lead_form), form).lead.get("title") == "green"
+    )

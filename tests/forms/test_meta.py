@@ -203,3 +203,39 @@ def test_selectors(submission: Callable[..., Submission], sample: Callable[[str]
     form = Form("ads", "meta", "none", fields=fields, api_token_env="API")
     lead = read(answered(submission(sample("meta")), ANSWER), form).lead
     assert [lead.get(name) for name in fields] == ["crm, routing", "12312312312", "Spring"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "0", "changes": [{"field": "leadgen", "value": {"leadgen_id": "444444444444", "page_id": "444444444444"}}]},
+        {"id": "1", "messaging": [{"sender": {"id": "2"}, "message": {"text": "Hello"}}]},
+    ],
+)  # fmt: skip
+def test_what_brings_nobody(submission: Callable[..., Submission], entry: dict[str, Any]) -> None:
+    """The webhook page's own "Test" button, and a message to the page: nobody is asked for, and nothing is broken."""
+    assert read(submission({"object": "page", "entry": [entry]}), FORM).is_test
+
+
+def test_yes_is_no_company(
+    submission: Callable[..., Submission], sample: Callable[[str], dict[str, Any]]
+) -> None:
+    """A question that mentions a field is not answered by it; the boxes under the form are kept."""
+    answer = {
+        "field_data": [
+            {"name": "email", "values": ["ana@example.com"]},
+            {"name": "do_you_run_a_company?", "values": ["yes"]},
+            {"name": "first_name_of_your_manager", "values": ["Lee"]},
+            {"name": "wie_viele_mitarbeiter_haben_sie?", "values": ["11-50"]},
+        ],
+        "custom_disclaimer_responses": [
+            {"checkbox_key": "newsletter", "is_checked": "1"},
+            {"checkbox_key": "calls", "is_checked": ""},
+        ],
+    }
+    lead = read(answered(submission(sample("meta")), answer), FORM).lead
+    assert lead.fields == {"email": "ana@example.com", "employees": "11-50"}
+    assert lead.custom == {
+        **IDS, "do_you_run_a_company?": "yes", "first_name_of_your_manager": "Lee",
+        "disclaimer.newsletter": True, "disclaimer.calls": False,
+    }  # fmt: skip

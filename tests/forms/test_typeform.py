@@ -262,3 +262,81 @@ def test_what_is_no_form_response_is_refused_in_words(
     """The text says which part is wrong."""
     with pytest.raises(UnreadableSubmission, match=text):
         read(submission(body), FORM)
+
+
+def asking(*asked: dict[str, Any]) -> dict[str, Any]:
+    """A response to these questions, each with its answer under "said"."""
+    questions = [{**question, "id": f"q{number}"} for number, question in enumerate(asked)]
+    said = [
+        {
+            **question["said"],
+            "field": {name: question[name] for name in ("id", "type", "ref") if name in question},
+        }
+        for question in questions
+    ]
+    return {"form_response": {"token": "t", "definition": {"fields": questions}, "answers": said}}
+
+
+def test_the_parts_of_contact_info_and_of_an_address(submission: Callable[..., Submission]) -> None:
+    """Their questions stand inside a group, with keys of Typeform's own and refs that nobody chose."""
+    parts = {
+        "first_name": ("Ana", "Nombre"), "last_name": ("Ruiz", "Segundo"), "company": ("Example SL", "Organización"),
+        "phone_number": ("+34 600 000 000", "Móvil"), "email": ("ana@example.com", "Correo"), "city": ("Madrid", "Pueblo"),
+        "state": ("MD", "Estado/Provincia"), "country": ("Spain", "Nación"), "address": ("Calle 1", "Dirección"),
+    }  # fmt: skip
+    inner = [
+        {"id": key, "subfield_key": key, "title": title, "type": "short_text"}
+        for key, (_, title) in parts.items()
+    ]
+    answers = [
+        {"type": "text", "text": said, "field": {"id": key, "type": "short_text", "ref": f"01GRC8GR2017M6WW347T86VV{place:02}"}}
+        for place, (key, (said, _)) in enumerate(parts.items())
+    ]  # fmt: skip
+    group = {"id": "g", "type": "contact_info", "title": "About you", "properties": {"fields": inner}}
+    body = {"form_response": {"token": "t", "definition": {"fields": [group]}, "answers": answers}}
+    lead = read(submission(body), FORM).lead
+    assert lead.fields == {
+        "first_name": "Ana", "last_name": "Ruiz", "company": "Example SL", "phone": "+34 600 000 000",
+        "email": "ana@example.com", "city": "Madrid", "region": "MD", "country": "Spain",
+    }  # fmt: skip
+    assert lead.custom == {"Dirección": "Calle 1"}
+
+
+def test_a_custom_answer_has_the_name_a_person_understands(submission: Callable[..., Submission]) -> None:
+    """Its ref where somebody chose it, else its title; a second of that title, its ref again."""
+    given = "7a6b5c4d-1111-2222-3333-44445555666"
+    lead = read(
+        submission(
+            asking(
+                {"type": "email", "title": "E-mail", "said": {"type": "email", "email": "ana@example.com"}},
+                {
+                    "ref": f"{given}0",
+                    "title": "*How did you\n hear of us?*",
+                    "said": {"type": "text", "text": "Radio"},
+                },
+                {
+                    "ref": f"{given}1",
+                    "title": "How did you hear of us?",
+                    "said": {"type": "text", "text": "TV"},
+                },
+                {"ref": "plan", "title": "Which plan?", "said": {"type": "text", "text": "pro"}},
+                {"ref": f"{given}2", "said": {"type": "text", "text": "untitled"}},
+            )
+        ),
+        FORM,
+    ).lead
+    assert lead.custom == {
+        "How did you hear of us?": "Radio", f"{given}1": "TV", "plan": "pro", f"{given}2": "untitled",
+    }  # fmt: skip
+
+
+def test_the_address_of_a_manager_is_not_the_leads(submission: Callable[..., Submission]) -> None:
+    """Unless it is the only one there is."""
+    boss = {
+        "type": "email",
+        "title": "Your manager's e-mail",
+        "said": {"type": "email", "email": "boss@example.com"},
+    }
+    own = {"type": "email", "title": "And yours?", "said": {"type": "email", "email": "kim@example.com"}}
+    assert read(submission(asking(boss, own)), FORM).lead.get("email") == "kim@example.com"
+    assert read(submission(asking(boss)), FORM).lead.get("email") == "boss@example.com"

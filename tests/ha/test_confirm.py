@@ -181,11 +181,7 @@ def test_what_was_read_is_confirmed_only_as_it_was_read(confirmed: RedisStore) -
     assert claimed is not None
 
     until = now + LEASE
-    assert (leads.confirm(lead), outbox.confirm(claimed, lead, until)) == (Result.APPLIED, Result.APPLIED)
-    assert outbox.confirm(claimed, None, until) is Result.APPLIED
-    assert outbox.confirm(replace(claimed, token="another courier's"), lead, until) is Result.GONE
-    assert (leads.confirm(following(lead)), outbox.confirm(claimed, following(lead), until)) == (
-        Result.STALE,
-        Result.STALE,
-    )
+    assert (leads.confirm(lead), outbox.confirm(claimed, until)) == (Result.APPLIED, (Result.APPLIED, lead))
+    assert outbox.confirm(replace(claimed, token="another courier's"), until)[0] is Result.GONE
+    assert leads.confirm(following(lead)) is Result.STALE
     assert leads.confirm(replace(lead, id="nobody")) is Result.STALE

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -140,11 +141,15 @@ def everything_at(url: str, smtp: str) -> tuple[dict[str, Destination], dict[str
     for kind in KINDS:
         options, values = WORKING[kind]
         named = {value: f"{kind}_{value}".upper() for value in values if value != "SMTP_URL"}
+        given = {key: named.get(str(value), value) for key, value in options.items()}
         destinations[kind] = Destination(
-            kind, kind, {key: named.get(str(value), value) for key, value in options.items()}
+            kind, kind, given | ({"base_url": f"{url}/{kind}"} if "base_url" in given else {})
         )
         for name, variable in named.items():
-            environment[variable] = f"{url}/{kind}" if values[name].startswith("http") else values[name]
+            scheme = values[name].partition("://")[0]
+            is_address = scheme in ("http", "https", "json")
+            at = url.replace("http", scheme) if scheme == "json" else url  # as Apprise writes it
+            environment[variable] = f"{at}/{kind}" if is_address else values[name]
     return destinations, environment
 
 
@@ -195,7 +200,8 @@ def test_only_what_config_names_is_called(
             message = compose(alert, lead, None, lead.source, f"{place.public_url}/leads/{lead.id}", clock())
             place.channel(name).send(message, clock())
     wait_until(lambda: _Mailbox.heard > 0, "mail arrived")
-    assert {path.strip("/") for path in heard} == {kind for kind in KINDS if "url_env" in WORKING[kind][0]}
+    by_http = {kind for kind in KINDS if {"url_env", "base_url"} & set(WORKING[kind][0])}
+    assert by_http == {re.split("[/?]", path)[1] for path in heard}
     assert ELSEWHERE not in repr(called)
     hosts = {what if kind == "look up" else what[0] for kind, what in called}
     assert hosts <= {"127.0.0.1", None}

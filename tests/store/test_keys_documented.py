@@ -16,12 +16,22 @@ import speed_to_lead
 from speed_to_lead import flow
 from speed_to_lead.core.assignment import WhenNobody
 from speed_to_lead.core.audit import Finding
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.rules import KeepWith
 from speed_to_lead.core.settlement import Await
+from speed_to_lead.core.storm import DigestTerms
 from speed_to_lead.spellings import SPELLINGS
-from speed_to_lead.store.contract import ConfigVersion, Erasure, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import (
+    AlertSettlement,
+    ConfigVersion,
+    Disabled,
+    Erasure,
+    Reconciliation,
+    RunningConfig,
+    ShadowConfig,
+)
 from speed_to_lead.store.keys import Keys
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -75,11 +85,18 @@ def used_keys(store: RedisStore) -> set[str]:
     scene.route()
     look()
     (destination, *_) = flow.destinations_due(scene.place)
+    claimed = store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
+    assert claimed is not None
+    refused = Trouble(scene.clock(), scene.clock())
+    store.outbox.settle(claimed, AlertSettlement("retry", scene.clock(), trouble=refused))
+    store.outbox.note_sent(destination, DigestTerms(1, timedelta(minutes=1)), scene.clock())
+    look()
     store.outbox.claim(destination, scene.clock(), flow.LEASE, at_once=4)
     plain = rulebook(spellings=SPELLINGS)
     by_company = replace(plain, default=replace(plain.default, keep_with=KeepWith.COMPANY))
     scene.with_rules(by_company).routed(email="lee@acme.example")
     store.leads.quarantine(lead.id, "damaged")
+    store.outbox.disable(destination, Disabled(scene.clock(), scene.clock() + timedelta(hours=1), "gone"))
     store.operations.beat("router@host:1", scene.clock())
     store.operations.claim_hint("route")
     told = Alert(lead.id, "audit.overdue.2026-01-05", "console", AlertKind.CONTRADICTION, scene.clock())
@@ -88,6 +105,8 @@ def used_keys(store: RedisStore) -> set[str]:
     store.configs.publish(ConfigVersion(1, "d", "ana", scene.clock()), {})
     store.shadow.begin(ShadowConfig("s1", "d", "ana", scene.clock()), {})
     store.shadow.note("s1", {"leads": 1}, ["{}"])
+    now = scene.clock()
+    store.reconciliations.note(None, Reconciliation("demo", now, now))
     store.configs.note_running("host:1", RunningConfig(1, "d"))
     entry, now = taken(store), store.now()
     store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])

@@ -30,6 +30,7 @@ from tests.store.builders import (
 )
 
 from speed_to_lead.core.assignment import RotationChange
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, Lead, LeadState
 from speed_to_lead.core.settlement import Bury, Drop, Join, Seen
 from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Lane, QueueEntry, Result
@@ -223,7 +224,7 @@ class TwoStores(RuleBasedStateMachine):
             self.same(self.memory.leads.mend_index(*arguments), self.server.leads.mend_index(*arguments))
         self.quarantined.discard(lead.id)
 
-    @rule(seconds=st.integers(1, 40))
+    @rule(seconds=st.integers(1, 140))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -231,7 +232,10 @@ class TwoStores(RuleBasedStateMachine):
     def claim(self, destination: str, at_once: int) -> None:
         memory = self.memory.outbox.claim(destination, self.now, LEASE, at_once=at_once)
         server = self.server.outbox.claim(destination, self.now, LEASE, at_once=at_once)
-        self.same(memory and memory.alert, server and server.alert)
+        self.same(memory and (memory.alert, memory.is_in_vain), server and (server.alert, server.is_in_vain))
+        self.same(
+            self.memory.outbox.destinations_due(self.now), self.server.outbox.destinations_due(self.now)
+        )
         if memory and server:
             self.claims.append((memory, server))
 
@@ -240,14 +244,17 @@ class TwoStores(RuleBasedStateMachine):
         data=st.data(),
         result=st.sampled_from(["delivered", "cancelled", "retry", "dead"]),
         fallback=st.booleans(),
+        rest=st.sampled_from([None, 0, 30]),
     )
-    def settle_alert(self, data: st.DataObject, result: str, fallback: bool) -> None:
+    def settle_alert(self, data: st.DataObject, result: str, fallback: bool, rest: int | None) -> None:
         """A courier's word, perhaps long after its lease passed to another."""
         memory, server = data.draw(st.sampled_from(self.claims))
         at = self.now + timedelta(seconds=20) if result == "retry" else self.now
         other = new_alert(self.now, memory.alert.lead_id, memory.alert.step, "fallback") if fallback else None
         line = change_of(self.versions[0], self.now).history[0] if self.versions else None
-        settlement = AlertSettlement(result, at, memory.alert.unknown_attempts, line, other)
+        until = self.now + timedelta(seconds=rest) if rest else None
+        trouble = Trouble(self.now, self.now, until) if result == "retry" and rest is not None else None
+        settlement = AlertSettlement(result, at, memory.alert.unknown_attempts, line, other, trouble)
         self.same(
             self.memory.outbox.settle(memory, settlement), self.server.outbox.settle(server, settlement)
         )

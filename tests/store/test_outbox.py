@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from tests.servers import wait_until
 from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
 
-from speed_to_lead.core.lead import Alert, HistoryEntry
-from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Result, Store
+from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
+from speed_to_lead.core.storm import DigestTerms, Storm, digest_of, folded
+from speed_to_lead.store.contract import AlertSettlement, ClaimedAlert, Disabled, Result, Store
 from speed_to_lead.store.outbox import UNREADABLE_PAUSE, UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -151,26 +154,65 @@ def test_lease_that_ends_without_word_is_an_unknown_attempt(store: Store, now: d
 
 
 def test_confirming_renews_the_lease_of_whoever_has_it(store: Store, now: datetime) -> None:
-    """Just before the send the lease begins anew; a former courier's, or one of a lead that has changed, does not."""
+    """Just before the send the lease begins anew, and the lead is read; a former courier's lease does not."""
     lead = admitted(store)
     store.outbox.add(new_alert(now), now)
     former = claim(store, now)
     held = claim(store, now + LEASE)
     later, last = now + LEASE + MINUTE, now + LEASE + 2 * MINUTE
     before = picture(store)
-    assert [
-        store.outbox.confirm(former, lead, last),
-        store.outbox.confirm(held, replace(lead, version=lead.version + 1), last),
-    ] == [Result.GONE, Result.STALE]
+    assert Result.GONE == store.outbox.confirm(former, last)[0]
     assert before == picture(store)
-    assert store.outbox.confirm(held, lead, later) == Result.APPLIED
+    assert (Result.APPLIED, lead) == store.outbox.confirm(held, later)
     assert [(held.alert, later)] == store.outbox.waiting(9)
     almost = later - timedelta(milliseconds=1)
     store.outbox.add(new_alert(now, step="other"), now)
     assert store.outbox.claim("managers", almost, LEASE, at_once=1) is None
-    assert store.outbox.confirm(held, None, last) == Result.APPLIED
+    assert (Result.APPLIED, lead) == store.outbox.confirm(held, last)
     assert store.outbox.settle(held, AlertSettlement("delivered", later)) == Result.APPLIED
-    assert store.outbox.confirm(held, None, last) == Result.GONE
+    assert Result.GONE == store.outbox.confirm(held, last)[0]
+
+
+def test_confirming_knows_a_lead_that_is_not_there(store: Store, now: datetime) -> None:
+    """Removed meanwhile, or none at all where the alert is about the system."""
+    store.outbox.add(new_alert(now, "removed"), now)
+    store.outbox.add(replace(new_alert(now, step="test"), kind=AlertKind.TEST), now)
+    claimed = [claim(store, now) for _ in range(2)]
+    assert [(Result.APPLIED, None)] * 2 == [store.outbox.confirm(one, now + LEASE) for one in claimed]
+
+
+@pytest.mark.parametrize("result", ["delivered", "retry"])
+def test_settling_and_claiming_at_once_is_both_in_turn(store: Store, now: datetime, result: str) -> None:
+    """The next of the same destination is leased, within its limit; a settlement that is refused leases all the same."""
+    for number in range(3):
+        store.outbox.add(new_alert(now, step=f"s{number}"), now + number * timedelta(milliseconds=1))
+    for step in ("s1", "s2"):
+        store.outbox.add(new_alert(now, step=step, destination="other"), now)
+    # A server that was just started knows no scripts yet, and would be asked for the two in the other order.
+    store.outbox.settle(claim(store, now, "other"), AlertSettlement("delivered", now))
+    first, soon = claim(store, now), now + timedelta(seconds=1)
+    settlement = AlertSettlement(result, now + MINUTE)
+    settled, second = store.outbox.settle_and_claim(first, settlement, soon, LEASE, at_once=1)
+    assert second is not None
+    assert (Result.APPLIED, replace(new_alert(now, step="s1"), attempts=1)) == (settled, second.alert)
+    assert (Result.STALE, None) == store.outbox.settle_and_claim(first, settlement, soon, LEASE, at_once=1)
+    _, third = store.outbox.settle_and_claim(second, settlement, soon, LEASE, at_once=1)
+    assert third is not None
+    assert "s2" == third.alert.step
+    assert (Result.APPLIED, None) == store.outbox.settle_and_claim(third, settlement, soon, LEASE, at_once=1)
+
+
+def test_settling_and_claiming_passes_over_what_is_not_there(redis_store: RedisStore) -> None:
+    """An entry whose document is lost is taken out, and the one behind it is leased."""
+    now = redis_store.now().replace(microsecond=0)
+    for number in range(2):
+        redis_store.outbox.add(new_alert(now, step=f"s{number}"), now)
+    first = claim(redis_store, now)
+    redis_store.server.client.zadd(redis_store.server.keys.outbox("managers"), {"lost": 1})
+    done = AlertSettlement("delivered", now)
+    _, second = redis_store.outbox.settle_and_claim(first, done, now, LEASE, at_once=1)
+    assert second is not None
+    assert "s1" == second.alert.step
 
 
 def test_dead_alert_is_kept_with_its_fallback_added_once(store: Store, now: datetime) -> None:
@@ -260,3 +302,173 @@ def test_unreadable_alert_stops_nobody_and_dies_loudly(redis_store: RedisStore) 
         redis_store.operations.counters()["alerts_dead"],
         redis_store.operations.health().dead_alerts,
     ) == (1, 1)
+
+
+def test_a_destination_is_disabled_once_and_enabled_again(store: Store, now: datetime) -> None:
+    """The first to say so is the one who tells people; it is found by its name, and among all that ever had an alert."""
+    disabled = Disabled(now, now + timedelta(hours=1), "HTTP 410 Gone")
+    assert {} == store.outbox.disabled()
+    assert store.outbox.add(new_alert(now), now) == Result.APPLIED
+    assert store.outbox.disable("managers", disabled) == Result.APPLIED
+    assert store.outbox.disable("managers", replace(disabled, why="again")) == Result.KNOWN
+    assert {"managers": disabled} == store.outbox.disabled() == store.outbox.disabled(["managers", "desk"])
+    assert {} == store.outbox.disabled(["desk"])
+    assert store.outbox.enable("managers") == Result.APPLIED
+    assert store.outbox.enable("managers") == Result.GONE
+    assert {} == store.outbox.disabled(["managers"])
+
+
+def test_a_disabled_destination_is_tried_again_after_its_time(redis_store: RedisStore) -> None:
+    """It ends by the server's own clock, whatever becomes of the process that wrote it."""
+    now = redis_store.now()
+    redis_store.outbox.disable("managers", Disabled(now, now + timedelta(milliseconds=30), "gone"))
+    wait_until(lambda: not redis_store.outbox.disabled(["managers"]), "it is enabled again")
+
+
+def in_trouble(store: Store, now: datetime, rest: timedelta | None = None, count: int = 4) -> None:
+    """So many alerts are due, and the destination has failed the first of them at `now`."""
+    for number in range(count):
+        store.outbox.add(new_alert(now, step=f"s{number}"), now + number * timedelta(milliseconds=1))
+    failed = claim(store, now)
+    trouble = Trouble(now, now, now + rest if rest else None)
+    settlement = AlertSettlement("retry", now + timedelta(seconds=1), trouble=trouble)
+    assert store.outbox.settle(failed, settlement) == Result.APPLIED
+
+
+def test_a_destination_that_asked_for_rest_gets_nothing_until_then(store: Store, now: datetime) -> None:
+    """None of its alerts is leased, nor counted as due; then one at a time, until one is delivered."""
+    in_trouble(store, now, rest=MINUTE)
+    store.outbox.add(new_alert(now, step="other", destination="b"), now)
+    almost = now + MINUTE - timedelta(milliseconds=1)
+    assert store.outbox.claim("managers", almost, LEASE, at_once=9) is None
+    assert store.outbox.destinations_due(almost) == {"b": 1}
+    assert store.outbox.destinations_due(now + MINUTE) == {"b": 1, "managers": 4}
+    first = claim(store, now + MINUTE)
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is None
+    store.outbox.settle(first, AlertSettlement("delivered", now + MINUTE))
+    assert ["s2", "s3"] == [claim(store, now + MINUTE).alert.step for _ in range(2)]
+
+
+def test_the_longest_rest_counts(store: Store, now: datetime) -> None:
+    """Whoever hears of a shorter one later does not shorten it; a rest that is over ends no trouble."""
+    in_trouble(store, now, rest=MINUTE)
+    store.outbox.add(new_alert(now, step="s8"), now)
+    claimed = claim(store, now + MINUTE)
+    shorter = Trouble(now + MINUTE, now + MINUTE, now + timedelta(seconds=50))
+    store.outbox.settle(claimed, AlertSettlement("retry", now + 9 * MINUTE, trouble=shorter))
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is not None
+    assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is None
+
+
+def test_after_minutes_of_trouble_all_but_one_are_in_vain(store: Store, now: datetime) -> None:
+    """One finds out whether it takes anything; the others need not wait for that. A delivery ends it."""
+    in_trouble(store, now)
+    assert [False, False] == [claim(store, now + PATIENCE - LEASE).is_in_vain for _ in range(2)]
+    later = now + PATIENCE + LEASE
+    assert store.outbox.in_trouble("managers", later)
+    probe, *others = [claim(store, later) for _ in range(3)]
+    assert [False, True, True] == [one.is_in_vain for one in (probe, *others)]
+    store.outbox.settle(probe, AlertSettlement("delivered", later))
+    assert not store.outbox.in_trouble("managers", later)
+    assert claim(store, later).is_in_vain is False
+
+
+def test_an_old_trouble_is_forgotten(store: Store, now: datetime) -> None:
+    """Nothing was tried for a while: what was so then says nothing about now, and a new failure begins anew."""
+    in_trouble(store, now, rest=MINUTE)
+    almost, over = now + TROUBLE_LASTS - timedelta(milliseconds=1), now + TROUBLE_LASTS
+    assert (True, False) == tuple(store.outbox.in_trouble("managers", at) for at in (almost, over))
+    assert [False, False] == [claim(store, over).is_in_vain for _ in range(2)]
+    again = claim(store, over)
+    store.outbox.settle(again, AlertSettlement("retry", over, trouble=Trouble(over, over)))
+    assert not store.outbox.in_trouble("managers", over)
+
+
+TERMS = DigestTerms(2, MINUTE)
+
+
+def test_alerts_of_a_time_are_counted(store: Store, now: datetime) -> None:
+    """From the first on; where more came than may, that stands for as long again, for what waits is to be folded."""
+    assert store.outbox.storm("managers") is None
+    assert [1, 2] == [store.outbox.note_sent("managers", TERMS, now).count for _ in range(2)]
+    assert Storm(now + MINUTE, 1) == store.outbox.note_sent("managers", TERMS, now + MINUTE)
+    for _ in range(2):
+        store.outbox.note_sent("managers", TERMS, now + MINUTE)
+    over = store.outbox.note_sent("managers", TERMS, now + 2 * MINUTE)
+    assert (Storm(now + MINUTE, 4), over) == (over, store.outbox.storm("managers"))
+    assert Storm(now + 3 * MINUTE, 1) == store.outbox.note_sent("managers", TERMS, now + 3 * MINUTE)
+    assert (None, now + 2 * MINUTE) == (Storm(now, 2).held_until(TERMS), over.held_until(TERMS))
+
+
+def test_a_digest_takes_the_place_of_its_alerts_in_one_piece(store: Store, now: datetime) -> None:
+    """They are gone, it is there, each lead's history says so, and counting begins anew; delivered, that stands there too."""
+    admitted(store, "lead1")
+    alerts = [new_alert(now, "lead1", f"s{number}") for number in range(3)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    store.outbox.note_sent("managers", TERMS, now)
+    due = store.outbox.due("managers", now, 9)
+    assert alerts == due
+    digest = digest_of("managers", due, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in due}
+    assert Result.APPLIED == store.outbox.fold(digest, lines, now)
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert store.outbox.storm("managers") is None
+    assert [digest] == [alert for alert, _ in store.outbox.waiting(9)]
+    claimed = claim(store, now)
+    assert digest.members == claimed.alert.members
+    details = {"step": digest.step, "to": "managers", "attempt": 1}
+    store.outbox.settle(
+        claimed, AlertSettlement("delivered", now, history=HistoryEntry(now, "alert.delivered", details))
+    )
+    told = [
+        (line.event, line.details["step"])
+        for line in store.leads.history("lead1")
+        if "digest" in line.details
+    ]
+    steps = ["s0", "s1", "s2"]
+    assert [
+        *(("alert.folded", step) for step in steps),
+        *(("alert.delivered", step) for step in steps),
+    ] == told
+    assert 3 == store.operations.counters()["alerts_folded"]
+
+
+def test_a_storm_is_over_with_its_last_digest(store: Store, now: datetime) -> None:
+    """Until then what is not folded yet is still held back."""
+    alerts = [new_alert(now, step=f"s{number}") for number in range(2)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    counted = store.outbox.note_sent("managers", TERMS, now)
+    for number, alert in enumerate(alerts):
+        assert counted == store.outbox.storm("managers")
+        digest = digest_of("managers", [alert], now + number * MINUTE)
+        line = {alert.key: folded(alert, digest, now)}
+        assert Result.APPLIED == store.outbox.fold(digest, line, now, is_last=number == 1)
+    assert store.outbox.storm("managers") is None
+
+
+def test_a_digest_takes_nothing_that_is_under_way(store: Store, now: datetime) -> None:
+    """One of them is in a courier's hands, or was settled: nothing is done, and all stay what they were."""
+    alerts = [new_alert(now, step=f"s{number}") for number in range(3)]
+    for alert in alerts:
+        store.outbox.add(alert, now)
+    digest = digest_of("managers", alerts, now)
+    lines = {alert.key: folded(alert, digest, now) for alert in alerts}
+    first = claim(store, now)
+    before = picture(store)
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert before == picture(store)
+    store.outbox.settle(first, AlertSettlement("delivered", now))
+    assert Result.STALE == store.outbox.fold(digest, lines, now)
+    assert ["s1", "s2"] == [alert.step for alert in store.outbox.due("managers", now, 9)]
+
+
+def test_a_destination_that_is_disabled_rests_no_more(store: Store, now: datetime) -> None:
+    """What it does not get is given up at once, for others to hear; that does not wait for a rest it asked for."""
+    in_trouble(store, now, rest=MINUTE)
+    soon = now + timedelta(milliseconds=9)
+    assert store.outbox.claim("managers", soon, LEASE, at_once=9) is None
+    store.outbox.disable("managers", Disabled(now, now + timedelta(hours=1), "HTTP 410 Gone"))
+    assert {"managers": 3} == store.outbox.destinations_due(soon)
+    assert store.outbox.claim("managers", soon, LEASE, at_once=9) is not None

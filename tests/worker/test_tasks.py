@@ -173,3 +173,16 @@ def test_form_tools_are_asked_by_threads_of_their_own(
     assert done == ["overdue", {"ads": 2}]
     assert tasks.app.conf.task_routes["speed_to_lead.fetch"] == {"queue": "deliver"}
     assert tasks.app.conf.beat_schedule["fetch"]["schedule"].run_every == timedelta(seconds=1)
+
+
+def test_lists_of_form_tools_are_compared_by_threads_of_their_own(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each minute it is looked whose night it is; the tick itself asks no tool."""
+    sent: list[object] = []
+    monkeypatch.setattr(tasks.flow, "reconciliations_due", lambda place: {"ads": 1})
+    monkeypatch.setattr(tasks, "comparers", lambda: SimpleNamespace(send=sent.append))
+    tasks.reconcile()
+    assert sent == [{"ads": 1}]
+    assert tasks.app.conf.task_routes["speed_to_lead.reconcile"] == {"queue": "deliver"}
+    assert tasks.app.conf.beat_schedule["reconcile"]["schedule"].run_every == timedelta(minutes=1)

@@ -9,7 +9,7 @@
     operate.py  doctor/       is anything late, lost or set up wrong?
     keys.py                   who may use it over HTTP
     connect.py                settings and server, and every failure as one sentence
-    importing.py              leads of a file into the queue
+    importing.py  intake.py   leads of a file, or of a tool's own list, into the queue
     lead_lines.py  lead_rows.py  output.py   leads in, text and JSON out
 
 A module is imported when its command is called, so that `config explain` starts in half a second.
@@ -62,6 +62,9 @@ _PLACES = {
         "leads", "app", "Show, import, respond, reassign, close; export or erase a person.", _LEADS
     ),
     "reps": _Place("reps", "app", "Who is available; set somebody away, or back.", _LEADS),
+    "intake": _Place(
+        "intake", "app", "Compare what a form's tool has with what arrived; take in what did not.", _LEADS
+    ),
     "dead-letters": _Place(
         "dead_letters", "app", "Submissions that could not be read: show, replay, discard.", _LEADS
     ),

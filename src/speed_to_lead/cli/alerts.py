@@ -1,6 +1,7 @@
 """`alerts`: what is under way, what was given up, and whether a destination can be reached at all."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,10 +13,13 @@ from speed_to_lead.cli.output import counted, hint, safe, say, say_json, say_tab
 from speed_to_lead.cli.rules import ConfigOption, JsonOption
 from speed_to_lead.cli.rules_in_use import rules_in_use
 from speed_to_lead.config.mistakes import hint as nearest_word
+from speed_to_lead.config.templates import SAMPLE, SPARSE
 from speed_to_lead.core.clock import to_iso, to_ms
-from speed_to_lead.core.delivery import Attempt, Outcome
+from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.lead import Alert, AlertKind
-from speed_to_lead.core.message import compose_system
+from speed_to_lead.core.message import Message, compose_system
+from speed_to_lead.core.wording import Detail, Wording, plainly
+from speed_to_lead.destinations import follows_leads
 from speed_to_lead.store import Result
 from speed_to_lead.workplace import channels
 
@@ -44,10 +48,23 @@ def list_alerts(
         found = (
             [(one.alert, one.at) for one in store.outbox.dead(limit)] if dead else store.outbox.waiting(limit)
         )
+        disabled = store.outbox.disabled()
     label = "given_up_at" if dead else "next_attempt_at"
     if as_json:
-        say_json({"alerts": [_as_json(alert) | {label: to_iso(at)} for alert, at in found]})
+        say_json(
+            {
+                "alerts": [_as_json(alert) | {label: to_iso(at)} for alert, at in found],
+                "disabled": {
+                    name: {"since": to_iso(one.at), "until": to_iso(one.until), "why": one.why}
+                    for name, one in disabled.items()
+                },
+            }
+        )
         return
+    for name, one in disabled.items():
+        hint(
+            f"{name} is sent nothing until {to_iso(one.until)}: it refused for ever at {to_iso(one.at)}: {safe(one.why)}."
+        )
     if not found:
         hint(
             "No alert was given up."
@@ -79,6 +96,8 @@ def redrive(
         now = store.now()
         keys = [key] if key is not None else [one.alert.key for one in store.outbox.dead(AT_ONCE)]
         redriven = [one for one in keys if store.outbox.redrive(one, now) is not Result.GONE]
+        for destination in dict.fromkeys(one.rpartition(":")[2] for one in redriven):
+            store.outbox.enable(destination)  # whoever asks for another try means it
     if key is not None and not redriven:
         raise NotFound(
             f'no alert "{safe(key)}" was given up; `speed-to-lead alerts list --dead` shows those that were'
@@ -97,7 +116,9 @@ def send_test(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a test message to a destination, now and directly, and say what came back. Needs no server.
+    """Send a sample of a real alert to a destination, now and directly, and say what came back. Needs no server.
+
+    Where what was sent can be brought up to date (a bot's message, an incident), it is, to the end: nothing stays open.
 
     It is the destination of --config; else of the version that is live, where a server is set, answers, and has one; else of
     the directory.
@@ -105,39 +126,95 @@ def send_test(
     settings_of_this_shell()
     used = rules_in_use(config)
     used.tell()
-    destinations = used.configuration.destinations
+    rules = used.configuration
+    destinations = rules.destinations
     known = destinations.get(destination)
     if known is None:
         raise NotFound(
             f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, destinations)}'
         )
     now = datetime.now(UTC)
-    alert = Alert(
-        "test", f"test-{to_ms(now)}", destination, AlertKind.TEST, now, note="Sent by hand; nobody waits."
-    )
-    message = compose_system(alert, f"This is a test of the destination {destination}")
-    attempt = channels(destinations, os.environ)(destination).send(message, now)
+    message = _sample(destination, rules.wording, known.detail, now)
+    channel = channels(destinations, os.environ)(destination)
+    attempt = channel.send(message, now)
+    ended: Attempt | None = None
+    if attempt.outcome is Outcome.DELIVERED and follows_leads(known):
+        over = replace(
+            message,
+            headline=f"Over: {message.headline}",
+            kind=AlertKind.MOVED,
+            is_over=True,
+            handle=attempt.handle,
+        )
+        ended = channel.send(over, now)
     if as_json:
+        then = {"then": {"outcome": ended.outcome.value, "detail": ended.detail}} if ended else {}
         say_json(
             {
                 "destination": destination,
                 "type": known.type,
+                "detail_told": known.detail.value,
                 "outcome": attempt.outcome.value,
                 "detail": attempt.detail,
-                "key": alert.key,
+                "key": message.key,
+                **then,
                 "config": used.as_json(),
             }
         )
     else:
         say(_verdict(destination, known.type, attempt))
-    if attempt.outcome is not Outcome.DELIVERED:
+        if ended is not None:
+            say(f"Bringing it up to date: {_verdict(destination, known.type, ended)}")
+        if advice := _advice(known, attempt):
+            say(advice)
+    if attempt.outcome is not Outcome.DELIVERED or (ended and ended.outcome is not Outcome.DELIVERED):
         raise typer.Exit(1)
+
+
+def _sample(destination: str, wording: Wording, detail: Detail, now: datetime) -> Message:
+    """What a missed deadline looks like there, by an invented lead."""
+    words = SAMPLE if detail is Detail.FULL else SPARSE
+    said = wording.say(AlertKind.BREACHED, words) or plainly(AlertKind.BREACHED, words)
+    alert = Alert("test", f"test-{to_ms(now)}", destination, AlertKind.TEST, now)
+    return replace(
+        compose_system(alert, f"Test of {destination}: {said.headline}"),
+        facts=said.facts,
+        note="\n".join(
+            filter(None, (said.note, "This is a test, sent by hand, about nobody: nobody waits."))
+        ),
+    )
 
 
 def _verdict(destination: str, kind: str, attempt: Attempt) -> str:
     detail = f": {attempt.detail}" if attempt.detail else ""
     wait = f" (asks to wait {attempt.retry_after.total_seconds():.0f} s)" if attempt.retry_after else ""
     return f"{destination} ({kind}) {_IN_WORDS[attempt.outcome]}{detail}{wait}."
+
+
+def _advice(known: Destination, attempt: Attempt) -> str:
+    """What to do, or where to look, after such an answer."""
+    named = [str(name) for key, name in known.options.items() if key.endswith("_env")]
+    variables = f" ({', '.join(named)})" if named else ""
+    if attempt.outcome is Outcome.DELIVERED:
+        return _TO_BE_SEEN.get(known.type, "")
+    if attempt.is_gone:
+        return f"It refuses every message: it was deleted, or its secret{variables} is not valid any more. Make a new one there."
+    if attempt.outcome is Outcome.REFUSED:
+        return f"Compare what alerts.toml and the environment{variables} say with what {known.type} shows."
+    if attempt.outcome is Outcome.NOT_DELIVERED:
+        return "Can this machine reach it? A proxy is taken from HTTPS_PROXY."
+    return ""
+
+
+#: Where "taken" is not yet "arrived": where to look.
+_TO_BE_SEEN = {
+    "teams": "Is it in Teams? If not, the runs of the workflow in Power Automate say why.",
+    "email": "Is it in the mailbox? If not, look among the spam, and at the bounces of the sender's mailbox.",
+    "sms": "Is it on the phone? If not, Twilio's log of messages says why.",
+    "apprise": "Is it there? Apprise does not tell more than that it was sent.",
+    "pagerduty": "There is an incident now, resolved already; the integration's service decides whom it called.",
+    "opsgenie": "There is an alert now, closed already; the integration's team decides whom it called.",
+}
 
 
 def _as_json(alert: Alert) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`config`: is what ops wrote right, and what would it do? It needs no server, but for what is live and leads that came."""
 
+import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -24,9 +25,11 @@ from speed_to_lead.cli.shadow import shadow
 from speed_to_lead.cli.simulate import simulate
 from speed_to_lead.config import ConfigError, Configuration, findings_of
 from speed_to_lead.config.deadlines import Wait
+from speed_to_lead.config.mistakes import Mistake
 from speed_to_lead.config.shifts import TeamGap
 from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.message import span_text
+from speed_to_lead.destinations import new_http_client, why_unusable
 
 app = new_group("Check the rules, see where a lead would go and why, and publish them.")
 app.command("explain")(explain)
@@ -60,6 +63,7 @@ def check(
     directory = directory_of_rules(config)
     try:
         configuration = read_rules(directory, now)
+        _refuse_unusable(configuration)
     except ConfigError as error:
         tell_mistakes(directory, error, as_json=as_json)
         raise typer.Exit(1 if directory.is_dir() else 2) from None
@@ -107,6 +111,21 @@ def check(
     say(f"config is good: {parts} (digest {configuration.rulebook.digest}){doubts}")
     if known is not None and (line := known.line(directory)):
         say(f"not live: {line}")
+
+
+def _refuse_unusable(configuration: Configuration) -> None:
+    """Raise ConfigError where a variable that a destination names is set here to what can never work.
+
+    One that is not set here may be where the couriers run; `doctor` says which those are.
+    """
+    with new_http_client() as http:
+        mistakes = [
+            Mistake("alerts.toml", f"destinations.{destination.name}", why)
+            for destination in configuration.destinations.values()
+            if (why := why_unusable(destination, http, os.environ))
+        ]
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
 def _gap_as_json(gap: TeamGap) -> dict[str, Any]:

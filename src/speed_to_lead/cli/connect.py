@@ -171,6 +171,7 @@ def sentence_of(error: Exception) -> str | None:
             | ImpossibleChange()
             | UnusableInput()
             | NotFound()
+            | flow.NoList()
             | NobodyNamed()
             | UnusableKeys()
             | Unusable()

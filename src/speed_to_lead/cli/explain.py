@@ -27,7 +27,7 @@ from speed_to_lead.config import Configuration
 from speed_to_lead.config.mistakes import hint as nearest_word
 from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.clock import from_iso, from_ms, to_iso, to_ms
-from speed_to_lead.core.escalation import destination_of
+from speed_to_lead.core.escalation import destinations_of
 from speed_to_lead.core.lead import PlannedStep
 from speed_to_lead.core.lookup import LookedUp, Question, question_of
 from speed_to_lead.core.message import span_text
@@ -346,7 +346,7 @@ def _tell(explanation: Explanation, line: LeadLine) -> None:
         [
             (
                 step.name,
-                f"{when(step.at, team.calendar)}  {step_in_words(step, lambda to: destination_of(to, team, rep_id))}",
+                f"{when(step.at, team.calendar)}  {step_in_words(step, lambda to: ', '.join(destinations_of(to, team, rep_id)) or None)}",
             )
             for step in route.steps
         ],

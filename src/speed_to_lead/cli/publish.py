@@ -450,4 +450,5 @@ def _write(texts: Mapping[str, bytes], directory: Path) -> None:
         )
     directory.mkdir(parents=True, exist_ok=True)
     for name, raw in texts.items():
+        (directory / name).parent.mkdir(exist_ok=True)  # templates
         (directory / name).write_bytes(raw)

@@ -13,6 +13,8 @@ from difflib import unified_diff
 from itertools import zip_longest
 from typing import Any
 
+from speed_to_lead.config.templates import DIRECTORY as TEMPLATES
+
 #: What one entry of a section is called; another section's entries are called as the section is.
 _NOUNS = {
     "sources": "source",
@@ -26,6 +28,7 @@ _NOUNS = {
     "destinations": "destination",
     "default": "the default",
     "keep": "retention",
+    "templates": "template",
 }
 #: A value is shown up to this length.
 SHOWN = 160
@@ -70,6 +73,10 @@ def text_differences(
 
 def _of_file(file: str, old: bytes | None, new: bytes | None) -> Iterator[Change]:
     if old == new:
+        return
+    if file.startswith(TEMPLATES):
+        kind = "added" if old is None else "removed" if new is None else "changed"
+        yield Change(file, "templates", kind, file.removeprefix(TEMPLATES).removesuffix(".txt"))
         return
     before, after = _parsed(old), _parsed(new)
     if before is None or after is None:

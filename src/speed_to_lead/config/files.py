@@ -10,6 +10,8 @@ from typing import Any
 
 from speed_to_lead.config.mistakes import Names, Notes, hint
 from speed_to_lead.config.table import Table
+from speed_to_lead.config.templates import DIRECTORY, Templates, read_templates
+from speed_to_lead.config.templates import FILES as TEMPLATES
 
 #: The sections of every file that may be there, in the order in which their mistakes are told.
 SECTIONS = {
@@ -58,6 +60,7 @@ class Files:
     contents: Mapping[str, Mapping[str, Any]]
     unreadable: frozenset[str]
     digest: str
+    templates: Templates = Templates()  # noqa: RUF009 - a frozen value
 
     def table(self, name: str, notes: Notes) -> Table | None:
         """The file as a table, None where there is nothing to read."""
@@ -88,8 +91,9 @@ def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
     contents: dict[str, Mapping[str, Any]] = {}
     unreadable: set[str] = set()
     where = str(source) if isinstance(source, Path) else "this version"
+    templates = read_templates(texts, notes)
     for name in texts:
-        if name not in SECTIONS:
+        if name not in SECTIONS and not name.startswith(DIRECTORY):
             notes.add(name, "", f"this file is unknown, so nothing would read it; {hint(name, SECTIONS)}")
     for name in sorted(SECTIONS):
         if name in texts:
@@ -102,19 +106,22 @@ def read_files(source: Path | Mapping[str, bytes], notes: Notes) -> Files:
         elif name in REQUIRED:
             notes.add(name, "", f"there is no such file in {where}; {REQUIRED[name]}")
             unreadable.add(name)
-    return Files(contents, frozenset(unreadable), digest_of(texts))
+    return Files(contents, frozenset(unreadable), digest_of(texts), templates)
 
 
 def texts_in(directory: Path, notes: Notes) -> dict[str, bytes | None] | None:
     """What is meant as config in a directory, by the names of the files; None for one that cannot be read, and for no directory."""
     names = _toml_files(directory, notes)
-    return None if names is None else {name: bytes_of(directory / name, name, notes) for name in names}
+    if names is None:
+        return None
+    names += _template_files(directory, notes)
+    return {name: bytes_of(directory / name, name, notes) for name in names}
 
 
 def digest_of(texts: Mapping[str, bytes | None]) -> str:
     """The name of exactly this content: the same for a directory and for what was published of it."""
     digest = hashlib.sha256()
-    for name in sorted(texts.keys() & SECTIONS.keys()):
+    for name in sorted(name for name in texts if name in SECTIONS or name in TEMPLATES):
         raw = texts[name] or b""
         digest.update(f"{name}\0{len(raw)}\0".encode() + raw)
     return digest.hexdigest()[:16]
@@ -136,6 +143,22 @@ def _toml_files(directory: Path, notes: Notes) -> list[str] | None:
     else:
         return sorted(entry.name for entry in found if not entry.name.startswith("."))
     return None
+
+
+def _template_files(directory: Path, notes: Notes) -> list[str]:
+    """Sorted names of whatever lies among the templates, as `templates/breached.txt`. Editors' dot files are not meant."""
+    try:
+        found = [entry.name for entry in (directory / DIRECTORY).iterdir() if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        notes.add(
+            DIRECTORY,
+            "",
+            f"the templates cannot be read ({error.strerror}); let the program's user read them",
+        )
+        return []
+    return [f"{DIRECTORY}{name}" for name in sorted(found)]
 
 
 def bytes_of(path: Path, name: str, notes: Notes) -> bytes | None:

@@ -44,7 +44,7 @@ def findings_of(configuration: Configuration, now: datetime) -> Findings:
         *hopeless_detections(rulebook.taxonomy),
         *gap_warnings(rulebook, gaps),
         *deadline_warnings(rulebook, waits, now),
-        *ladder_warnings(rulebook),
+        *ladder_warnings(rulebook, now),
         *hopeless_rules(rulebook.rules, rulebook.taxonomy),
         *form_warnings(configuration),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from speed_to_lead.config.conditions import field_hint
 from speed_to_lead.config.mistakes import Names, hint, one_of, quoted
 from speed_to_lead.config.shapes import (
+    API_FORMS,
     AUTHS,
     ENVIRONMENT_NAME,
     FORM,
@@ -72,6 +73,7 @@ def _read_form(
     verify_token = read_environment_name(table, "verify_token_env")
     api_token = read_environment_name(table, "api_token_env")
     api_url, wait = _read_address(table), _read_wait(table)
+    api_forms = _read_api_forms(table, provider)
     rate_limit = _read_rate(table)
     honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
     if provider is None or auth is None:
@@ -90,7 +92,33 @@ def _read_form(
         wait,
         rate_limit=rate_limit,
         honeypot=honeypot,
+        api_forms=api_forms,
     )
+
+
+def _read_api_forms(table: Table, provider: str | None) -> tuple[str, ...]:
+    """What the tool itself calls the form: it becomes part of what its API is asked, so it is nothing but a name."""
+    known = API_FORMS.get(provider or "")
+    expected = (
+        f'the name that {provider} has for the form, such as "{known[1]}", or a list of them' if known else ""
+    )
+    names = table.texts("api_forms", expected or "the names that the tool has for the form")
+    if not names:
+        return ()
+    if known is None:
+        if provider is not None:
+            table.mistake(
+                f"api_forms: {provider} keeps no list that can be asked for; those that do: {', '.join(API_FORMS)}"
+            )
+        return ()
+    for name in names:
+        if not known[0].fullmatch(name):
+            table.wrong("api_forms", name, expected)
+    if not table.meant("api_token_env"):
+        table.mistake(
+            "api_forms needs api_token_env, the name of the variable that holds the token for that API"
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def _read_address(table: Table) -> str | None:

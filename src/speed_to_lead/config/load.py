@@ -17,6 +17,7 @@ from speed_to_lead.config.scoring import read_scoring
 from speed_to_lead.config.slas import read_slas
 from speed_to_lead.config.sources import read_audit_terms, read_taxonomy
 from speed_to_lead.config.teams import read_calendars, read_teams
+from speed_to_lead.config.templates import Templates
 from speed_to_lead.core.arrivals import AuditTerms
 from speed_to_lead.core.assignment import Team
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE, Taxonomy
@@ -40,6 +41,7 @@ class Configuration:
     destinations: Mapping[str, Destination]
     retention: Retention = Retention()  # noqa: RUF009 - a frozen value
     audit: AuditTerms = AuditTerms()  # noqa: RUF009 - a frozen value
+    wording: Templates = Templates()  # noqa: RUF009 - a frozen value
 
 
 def load_config(
@@ -59,7 +61,7 @@ def load_config(
     names = _AllNames.of(files)
     taxonomy, audit = _read_taxonomy(files, notes, names)
     calendars, teams = _read_teams(files, notes, names, now)
-    slas = _read_slas(files, notes, names)
+    slas = _read_slas(files, notes, names, calendars)
     rules, default = _read_rules(files, notes, names, taxonomy)
     routing = files.table("routing.toml", notes)
     reception = read_reception(routing, calendars, names.calendars) if routing else Reception()
@@ -69,7 +71,9 @@ def load_config(
     scoring = read_scoring(points, names.sources, taxonomy) if points else ()
     intake, alerts = files.table("intake.toml", notes), files.table("alerts.toml", notes)
     forms = read_forms(intake, names.sources, providers) if intake else {}
-    destinations = read_destinations(alerts, kinds) if alerts else {CONSOLE.name: CONSOLE}
+    destinations = (
+        read_destinations(alerts, kinds, calendars, names.calendars) if alerts else {CONSOLE.name: CONSOLE}
+    )
     if alerts is None and any('destination "' in mistake.problem for mistake in notes.found):
         where = source if isinstance(source, Path) else "this version"
         why = f"there is no such file in {where}, so the only destination is {CONSOLE.name}"
@@ -87,7 +91,7 @@ def load_config(
     impossible = tuple(impossible_deadlines(rulebook, now))
     if impossible:
         raise ConfigError(impossible)
-    return Configuration(rulebook, forms, destinations, retention, audit)
+    return Configuration(rulebook, forms, destinations, retention, audit, files.templates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,11 @@ def _read_teams(
     return calendars, read_teams(file, calendars, names.calendars, names.destinations, names.teams)
 
 
-def _read_slas(files: Files, notes: Notes, names: _AllNames) -> dict[str, SLA]:
+def _read_slas(
+    files: Files, notes: Notes, names: _AllNames, calendars: Mapping[str, Calendar]
+) -> dict[str, SLA]:
     file = files.table("slas.toml", notes)
-    return read_slas(file, names.destinations) if file else {}
+    return read_slas(file, names.destinations, calendars, names.calendars) if file else {}
 
 
 def _read_rules(

@@ -15,6 +15,7 @@ from speed_to_lead.config.shapes import Schema, Shape, text
 from speed_to_lead.core.attribution import UNKNOWN_SOURCE
 from speed_to_lead.core.conditions import OPERATORS
 from speed_to_lead.core.delivery import KindOptions
+from speed_to_lead.core.wording import Detail
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: Beside the config's files, which name them in their first line.
@@ -106,7 +107,7 @@ def _names(configuration: Configuration) -> dict[str, list[str]]:
         "team": sorted(rulebook.teams),
         "sla": sorted(rulebook.slas),
         "destination": destinations,
-        "target": [*shapes.ROLES, *destinations],
+        "target": [*shapes.ROLES, *(f"level:{number}" for number in range(1, 10)), *destinations],
         "form": sorted(configuration.forms),
         "rule": [rule.name for rule in (*rulebook.rules, rulebook.default)],
     }
@@ -119,7 +120,7 @@ def _definitions(
     words = ("source", "calendar", "team", "sla", "destination", "target", "form", "rule")
     known: dict[str, Schema] = {word: {"enum": names[word]} if word in names else text() for word in words}
     if "target" not in names:  # completed all the same
-        known["target"] = {"anyOf": [{"enum": list(shapes.ROLES)}, text()]}
+        known["target"] = {"anyOf": [{"enum": [*shapes.ROLES, "level:1", "level:2"]}, text()]}
     return known | {"provider": {"enum": list(providers)}}
 
 
@@ -185,14 +186,20 @@ def _destinations(kinds: Mapping[str, KindOptions]) -> Schema:
         Shape(
             {
                 "type": {"const": kind},
+                "detail": shapes.choice(Detail, "how much it is told of the person; full when left out"),
+                **shapes.QUIET,
                 **{
                     key: shapes.environment_name("the name of the environment variable that holds it")
                     if key.endswith("_env")
                     else _TEXTS
-                    for key in (*takes.required, *takes.optional)
+                    for key in takes.every
                 },
             },
             required=("type", *takes.required),
+            more={
+                "dependentRequired": {"quiet_breaches": ["quiet_outside"], "digest_within": ["digest_over"]}
+            }
+            | ({"oneOf": [{"required": list(way)} for way in takes.ways]} if takes.ways else {}),
         ).schema()
         for kind, takes in kinds.items()
     ]

@@ -17,7 +17,14 @@ from speed_to_lead.core.lookup import LONGEST_WAIT
 from speed_to_lead.core.lookup import LOOKUP as TO_LOOKUP
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.rules import KeepWith
-from speed_to_lead.core.sla import CLOSE_OF_BUSINESS, DURATION, PERCENT, Clock
+from speed_to_lead.core.sla import (
+    CLOSE_OF_BUSINESS,
+    DURATION,
+    MOST_REPEATS,
+    PERCENT,
+    REPEAT_TIMES,
+    Clock,
+)
 from speed_to_lead.core.submission import LEAD_FIELDS
 
 Schema = dict[str, Any]
@@ -27,10 +34,11 @@ SOURCE_NAME = re.compile(r"[a-z0-9_]+")
 REP_ID = re.compile(r"[A-Za-z0-9._-]+")
 #: Of a rep: only what leads may name them by.
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-STEP_NAME = re.compile(r"(?!reassigned-|sooner-|handed-out$|quarantined$)[^:~\s]{1,64}")
+STEP_NAME = re.compile(r"(?!reassigned-|sooner-|moved-|handed-out$|quarantined$)[^:~\s]{1,64}")
 #: It stands in traces and in `owner_from`.
 LOOKUP_NAME = FORM_NAME
 #: How long a look-up is waited for.
@@ -44,7 +52,9 @@ RATE = re.compile(r"([1-9][0-9]{0,5})\s*/\s*([smh])")
 TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 #: The targets of steps that are no destinations of their own.
-ROLES = ("rep", "manager")
+ROLES = ("rep", "manager", "team")
+#: Besides them: a level of the team's escalation.
+LEVEL_TARGET = re.compile(r"level:[1-9]")
 #: Form tools that sign nothing, so that a secret would refuse everything: their forms need a token, or to say that they ask
 #: for no proof.
 UNSIGNED = frozenset(
@@ -61,8 +71,29 @@ UNSIGNED = frozenset(
         "zapier",
     )
 )
+#: What form tools that can be asked what was sent to a form call it themselves, each with an example.
+API_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "calendly": (
+        re.compile(r"https?://[^\s?#]+/(?:organizations|users|routing_forms)/[A-Za-z0-9-]{1,64}"),
+        "https://api.calendly.com/organizations/AAAAAAAAAAAAAAAA",
+    ),
+    "hubspot": (re.compile(r"[A-Za-z0-9-]{1,64}"), "78c2891f-ebdd-44c0-bd94-15c012bbbfbf"),
+    "jotform": (re.compile(r"[0-9]{1,24}"), "231234567890123"),
+    "linkedin": (
+        re.compile(r"urn:li:(?:sponsoredAccount|organization):[0-9]{1,24}"),
+        "urn:li:sponsoredAccount:522529623",
+    ),
+    "meta": (re.compile(r"[0-9]{1,24}"), "1234567890123456"),
+    "tally": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "nP9995"),
+    "typeform": (re.compile(r"[A-Za-z0-9_-]{1,64}"), "lT4Z3j"),
+    "webflow": (
+        re.compile(r"[A-Za-z0-9-]{1,64}(?:/[A-Za-z0-9-]{1,64})?"),
+        "580e63e98c9a982ac9b8b741/580e63fc8c9a982ac9b8b745",
+    ),
+}
 AUTHS = ("signature", "standard-webhooks", "token", "none")
 MOST_WEIGHT = 100
+MOST_LEVELS = 9
 MOST_OPEN = 1_000_000
 #: How another team is named where a word could stand too.
 TO_TEAM = "team:"
@@ -166,8 +197,16 @@ def _word_or_team(description: str, *words: str) -> Schema:
     return _described({"anyOf": [{"enum": [str(word) for word in words]}, team]}, description)
 
 
-_TARGETS = texts('"rep", "manager" or destinations', name_of("target"))
+_TARGETS = texts('"rep", "manager", "team", "level:2" or destinations', name_of("target"))
 CONDITIONS = {"$ref": "#/$defs/conditions"}
+
+#: What any destination may have, whatever its type.
+QUIET = {
+    "quiet_outside": name_of("calendar", "while this calendar is closed it hears of breaches only"),
+    "quiet_breaches": flag("it does not hear of breaches either, until the calendar opens"),
+    "digest_over": whole_number(1, 1000, "more alerts than this within digest_within become one digest"),
+    "digest_within": _described(_DURATION_TEXT, "1m when left out, an hour at most"),
+}
 
 # --- sources.toml ----------------------------------------------------------------------------------------------
 
@@ -244,6 +283,7 @@ REP = Shape(
             "leads may name the rep by it (owner_from); nothing is sent to it",
             "ana@example.com",
         ),
+        "slack_id": exactly(SLACK_ID, "the rep's member id in Slack: whose press on a button it was"),
         "notify": name_of("destination", "where this rep hears of leads; the manager does when left out"),
         "weight": whole_number(
             1, MOST_WEIGHT, "the share of a round robin: 2 is twice 1, which it is when left out"
@@ -270,6 +310,10 @@ TEAM = Shape(
     {
         "calendar": name_of("calendar", "the hours SLAs count for this team"),
         "manager": name_of("destination", "who hears of breaches"),
+        "levels": texts(
+            "whom steps call level:1, level:2 and so on; the manager alone when left out",
+            name_of("destination"),
+        ),
         "assignment": choice(Assignment, "how leads are shared out; round_robin when left out"),
         "match": {
             "type": "object",
@@ -305,10 +349,16 @@ STEP = Shape(
         "remind": _described(_TARGETS, "it is still waiting"),
         "alert": _described(_TARGETS, "it is late"),
         "reassign": flag("the lead goes to another rep of the team"),
+        "only_when": name_of("calendar", "the step is left out where this calendar is closed at its instant"),
+        "repeat": _described(_DURATION_TEXT, "it comes again every 15m, say, until the lead is answered"),
+        "times": whole_number(1, MOST_REPEATS, f"how often it comes again at most; {REPEAT_TIMES} when left out"),
         "name": exactly(STEP_NAME, "a name for the step; the text of `at` when left out"),
     },
     required=("at",),
-    more={"anyOf": [{"required": [deed]} for deed in ("tell", "remind", "alert", "reassign")]},
+    more={
+        "anyOf": [{"required": [deed]} for deed in ("tell", "remind", "alert", "reassign")],
+        "dependentRequired": {"times": ["repeat"]},
+    },
 )  # fmt: skip
 SLA_TABLE = Shape(
     {
@@ -320,6 +370,10 @@ SLA_TABLE = Shape(
             "16:00",
         ),
         "clock": choice(Clock, "elapsed: every minute counts; business: the team calendar's open time only"),
+        "hold": _described(
+            _DURATION_TEXT,
+            "how long an acknowledgement holds back reminders and re-assignment; 10m when left out",
+        ),
         "steps": {**listed(STEP, "who hears of it, and when"), "minItems": 1},
     },
     more={
@@ -421,16 +475,19 @@ FORM = Shape(
             "Meta: the environment variable with the word it sends at set-up"
         ),
         "api_token_env": environment_name(
-            "tools that send ids only: the environment variable with the token for their API"
+            "the environment variable with the token for the tool's API: tools that send ids only, and api_forms"
         ),
         "api_url": {
-            **text("tools that send ids only: the address of their API, where it is not the tool's own"),
+            **text("the address of that API, where it is not the tool's own"),
             "pattern": r"^https?://[^\s?#]+$",
         },
         "wait_for_data": {
             **_DURATION_TEXT,
             "description": "tools that send ids only: how long a lead waits for its data; 60s where left out",
         },
+        "api_forms": texts(
+            "what the tool calls this form (or these): its list is compared with what arrived, every night"
+        ),
         "honeypot": text("a field of the form that people do not see; whoever fills it in is flagged"),
         "rate_limit": written(
             RATE.pattern,
@@ -449,7 +506,10 @@ FORM = Shape(
         },
     },
     required=("provider",),
-    more={"oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR]},
+    more={
+        "oneOf": [{"required": ["secret_env"]}, {"required": ["token_env"]}, _OPEN_DOOR],
+        "dependentRequired": {"api_forms": ["api_token_env"]},
+    },
 )  # fmt: skip
 
 # --- retention.toml --------------------------------------------------------------------------------------------

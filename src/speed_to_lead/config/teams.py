@@ -8,7 +8,17 @@ from typing import Any
 from speed_to_lead.config.calendars import read_calendar, read_date
 from speed_to_lead.config.conditions import DETECTION_FIELDS
 from speed_to_lead.config.mistakes import Names, hint, nearest, quoted
-from speed_to_lead.config.shapes import ADDRESS, MOST_OPEN, MOST_WEIGHT, REP, REP_ID, TEAM, TO_TEAM
+from speed_to_lead.config.shapes import (
+    ADDRESS,
+    MOST_LEVELS,
+    MOST_OPEN,
+    MOST_WEIGHT,
+    REP,
+    REP_ID,
+    SLACK_ID,
+    TEAM,
+    TO_TEAM,
+)
 from speed_to_lead.config.table import Table, described
 from speed_to_lead.core.assignment import Assignment, Match, Team, WhenNobody, match_of
 from speed_to_lead.core.calendar import Calendar
@@ -68,9 +78,21 @@ def _read_team(
     when_nobody, overflow = _read_when_nobody(name, table, teams)
     unmatched = _read_when_no_match(name, table, way, teams)
     match = _read_match(table, way, known, rep_tables)
+    levels = _read_levels(table, destinations)
     if calendar is None or manager is None:
         return None
-    return Team(name, calendar, manager, way, known, match, when_nobody, overflow, unmatched)
+    return Team(name, calendar, manager, way, known, match, when_nobody, overflow, unmatched, levels)
+
+
+def _read_levels(table: Table, destinations: Names) -> tuple[str, ...]:
+    levels = table.texts("levels", "destinations, from the first level of escalation to the last") or ()
+    for level in levels:
+        problem = destinations.problem_with(level)
+        if problem is not None:
+            table.mistake(f"levels: {problem}")
+    if len(levels) > MOST_LEVELS:
+        table.mistake(f"levels has {len(levels)} destinations; {MOST_LEVELS} at most")
+    return levels
 
 
 def _read_when_nobody(name: str, table: Table, teams: Names) -> tuple[WhenNobody, str]:
@@ -238,7 +260,17 @@ def _read_rep(
         *(rep_id, name or rep_id, calendar, notify, weight or 1, max_open, away),
         *(max_a_day, cooldown, attributes),
         email=email,
+        slack_id=_read_slack_id(table),
     )
+
+
+def _read_slack_id(table: Table) -> str | None:
+    slack_id = table.text("slack_id", 'a member id of Slack, such as "U2CERLKJA"')
+    if slack_id is not None and SLACK_ID.fullmatch(slack_id) is None:
+        table.mistake(
+            f'slack_id {quoted(slack_id)} is no member id of Slack; expected one such as "U2CERLKJA"'
+        )
+    return slack_id
 
 
 def _read_cooldown(table: Table) -> timedelta | None:

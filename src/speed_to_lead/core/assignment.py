@@ -76,7 +76,8 @@ class Team:
     """Reps who share leads; `manager` is the destination that hears of breaches.
 
     `overflow` is the team that gets what nobody here is available for (OTHER_TEAM), `unmatched` the one that gets what
-    nobody here has the attributes for; "" for whoever is here.
+    nobody here has the attributes for; "" for whoever is here. `levels` are the destinations of `level:1`, `level:2`, …;
+    the manager alone where there are none.
     """
 
     name: str
@@ -88,9 +89,15 @@ class Team:
     when_nobody: WhenNobody = WhenNobody.NEXT_ON_SHIFT
     overflow: str = ""
     unmatched: str = ""
+    levels: tuple[str, ...] = ()
     _last_line_up: "tuple[datetime, _LineUp | None] | None" = field(
         default=None, init=False, repr=False, compare=False
     )
+
+    def level(self, number: int) -> str:
+        """The destination of that level of escalation, from 1; the highest there is where it has fewer."""
+        levels = self.levels or (self.manager,)
+        return levels[min(number, len(levels)) - 1]
 
     def line_up(self, now: datetime) -> "_LineUp | None":
         """Who could get a lead at `now` where only shifts and leave matter; None where a rep has a cap or a cooldown."""

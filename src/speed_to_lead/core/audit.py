@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from speed_to_lead.core.assignment import Team
-from speed_to_lead.core.lead import HANDED_OUT, Alert, AlertKind, HistoryEntry, Lead
+from speed_to_lead.core.lead import COMPLETED, HANDED_OUT, Alert, AlertKind, HistoryEntry, Lead
 
 #: The clock sweeps every second; a lead this much past its instant is not late by a tick, it was missed.
 OVERDUE_AFTER = timedelta(seconds=30)
@@ -161,7 +161,7 @@ def untold(history: tuple[HistoryEntry, ...]) -> tuple[Told, ...]:
     for entry in history:
         for told in _told_by(entry):
             under_way[told.step, told.destination] = told
-        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up"):
+        if entry.event in ("alert.delivered", "alert.cancelled", "alert.given_up", "alert.folded"):
             under_way.pop((str(entry.details.get("step")), str(entry.details.get("to"))), None)
     return tuple(under_way.values())
 
@@ -174,7 +174,8 @@ def _told_by(entry: HistoryEntry) -> Iterator[Told]:
     elif isinstance(told, list | tuple):
         for destination in told:
             yield Told(step, str(destination), entry)
-    if entry.event == "alert.given_up" and entry.details.get("fallback"):
+    # A digest that was given up is told to the fallback as a whole, under its own key.
+    if entry.event == "alert.given_up" and entry.details.get("fallback") and "digest" not in entry.details:
         base, _, first = step.partition("~")
         first = first or str(entry.details.get("to"))
         yield Told(f"{base}~{first}", str(entry.details["fallback"]), entry, fallback_for=first)
@@ -280,13 +281,16 @@ _PUT_IN_AGAIN = "Its place among the alerts was lost and found again by the audi
 def _alert_again(lead: Lead, told: Told, team: Team | None) -> Alert:
     """The lost alert under the same key: decided when it was decided, and said again from the record."""
     details = told.entry.details
-    step = lead.step(told.step.partition("~")[0])
+    name = told.step.partition("~")[0]
+    step = lead.step(name)
     rep = team.rep(lead.rep) if team is not None else None
     is_for_rep = rep is not None and rep.notify == told.destination
     had_it = (team.rep(one) for one in lead.reps_before) if team is not None else ()
     is_for_rep |= any(one is not None and one.notify == told.destination for one in had_it)
-    if told.step.partition("~")[0] == HANDED_OUT:
+    if name == HANDED_OUT:
         kind = AlertKind.ASSIGNED
+    elif name == COMPLETED:
+        kind = AlertKind.REMINDER
     elif step is None or (step.reassign and is_for_rep):  # a step no ladder knows: somebody passed it on
         kind = AlertKind.REASSIGNED
     elif step.alert and not is_for_rep:

@@ -3,13 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
-from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, PlannedStep
+from speed_to_lead.core.lead import COMPLETED, Alert, HistoryEntry, Lead, LeadChange, PlannedStep
 from speed_to_lead.core.response import close_lead
 from speed_to_lead.core.routing import Rulebook, alerts_on_receipt
 from speed_to_lead.core.submission import DATA_PENDING, GenericLead, ParsedSubmission
 
-#: The step of the alert to the rep who hears who the lead is; no step of a ladder is named so.
-COMPLETED = "completed"
 #: Why an incomplete lead is closed whose person turns out to have another one open: two reps would answer.
 SAME_PERSON = "same_person"
 
@@ -39,11 +37,10 @@ def completed(lead: Lead, parsed: ParsedSubmission, rulebook: Rulebook, now: dat
         alerts = tuple(
             replace(alert, note=_KNOWN_NOW) for alert in alerts_on_receipt(changed, (told,), team, now)
         )
-    entry = HistoryEntry(
-        now,
-        "lead.completed",
-        {"fields": sorted(parsed.lead.fields), "told": [alert.destination for alert in alerts]},
-    )
+    details: dict[str, object] = {"fields": sorted(parsed.lead.fields)}
+    if alerts:  # by step and destination the auditor knows each again
+        details |= {"step": COMPLETED, "told": [alert.destination for alert in alerts]}
+    entry = HistoryEntry(now, "lead.completed", details)
     return LeadChange(changed, (entry,), alerts, counters={"touches": 1})
 
 

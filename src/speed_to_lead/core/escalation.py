@@ -10,7 +10,7 @@ from datetime import datetime
 
 from speed_to_lead.core.assignment import Pick, Tally, Team, assign
 from speed_to_lead.core.attribution import facts_of
-from speed_to_lead.core.clock import to_iso
+from speed_to_lead.core.clock import MILLISECOND, to_iso
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, PlannedStep
 from speed_to_lead.core.meanings import PLAIN_MEANINGS, Meanings
@@ -20,6 +20,8 @@ from speed_to_lead.core.reps import Rep
 _STRENGTH = (AlertKind.BREACHED, AlertKind.REASSIGNED, AlertKind.REMINDER, AlertKind.ASSIGNED)
 
 
+#: How a step names a level of its team's escalation; no destination's name holds a colon.
+LEVEL = "level:"
 _NOBODY_LEFT = "Nobody else in the team can take it."
 
 
@@ -125,6 +127,36 @@ def _decide_steps(
     return alerts, history
 
 
+def held_back(lead: Lead, since: datetime) -> tuple[Lead, tuple[str, ...]]:
+    """The lead with its reminders and re-assignments held back until `hold` after `since`, and the names of those steps.
+
+    Alerts are not: a manager hears of a breach whoever says "mine". A step that does both is parted, and the part that
+    waits gets a name of its own, because a step has one key. They stay in order, a millisecond apart: one alert comes
+    of them, which names the others.
+    """
+    until = since + lead.hold
+    waiting = [
+        step
+        for step in lead.steps
+        if step.name not in lead.steps_done and step.at < until and (step.remind or step.reassign)
+    ]
+    steps = {step.name: step for step in lead.steps}
+    held: list[str] = []
+    for before_last, whole in zip(reversed(range(len(waiting))), waiting, strict=True):
+        name = whole.name
+        if whole.tell or whole.alert:
+            steps[name] = whole._replace(remind=(), reassign=False)
+            name = f"{name}.held"
+            while name in steps:
+                name += "'"
+        steps[name] = whole._replace(name=name, at=until - before_last * MILLISECOND, tell=(), alert=())
+        held.append(name)
+    if not held:
+        return lead, ()
+    changed = replace(lead, steps=tuple(sorted(steps.values(), key=lambda step: step.at)))
+    return replace(changed, next_at=first_instant(changed)), tuple(held)
+
+
 def breach_noted(lead: Lead, at: datetime, now: datetime) -> tuple[Lead, tuple[HistoryEntry, ...]]:
     """The lead with its breach, and the line of history it adds, where it waited open until `at` and that is late.
 
@@ -163,8 +195,7 @@ def alerts_of_step(
     ):
         for target in targets:
             home = passed.team if passed is not None and passed.rep and target == "rep" else team
-            destination = destination_of(target, home, lead.rep)
-            if destination is not None:
+            for destination in destinations_of(target, home, lead.rep):
                 wanted[destination] = _stronger(kind, wanted.get(destination))
     notes: dict[str, str] = {}
     if passed is not None and passed.rep is not None:
@@ -195,11 +226,25 @@ def told_of_loss(before: str | None, team: Team | None, now_theirs: Rep) -> tupl
     return destination, f"{name} need not answer it any more: {now_theirs.name} has it now."
 
 
+def destinations_of(target: str, team: Team | None, rep_id: str | None) -> tuple[str, ...]:
+    """The destinations a step's target means: those of `destination_of`, and for `team` each rep's own, once.
+
+    A team of which no rep has a `notify` is heard of by its manager.
+    """
+    if target == "team":
+        theirs = dict.fromkeys(rep.notify for rep in team.reps if rep.notify) if team is not None else {}
+        return tuple(theirs) or destinations_of("manager", team, rep_id)
+    found = destination_of(target, team, rep_id)
+    return () if found is None else (found,)
+
+
 def destination_of(target: str, team: Team | None, rep_id: str | None) -> str | None:
-    """The destination a step's target means: `rep`, `manager`, or a destination by its own name.
+    """The one destination a step's target means: `rep`, `manager`, `level:N`, or a destination by its own name.
 
     A rep without a `notify` (or a lead without a rep) is heard of by the manager: somebody must be.
     """
+    if target.startswith(LEVEL):
+        return team.level(int(target.removeprefix(LEVEL))) if team is not None else None
     if target not in ("rep", "manager"):
         return target
     if team is None:

@@ -6,13 +6,16 @@ written in one piece by the store, which refuses it where the record has moved o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from speed_to_lead.core.assignment import RotationChange
 from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.submission import GenericLead
+
+#: How long an acknowledgement holds back reminders and re-assignment, unless the SLA says otherwise.
+HOLD = timedelta(minutes=10)
 
 
 class LeadState(StrEnum):
@@ -50,6 +53,7 @@ class AlertKind(StrEnum):
     BREACHED = "sla.breached"
     REASSIGNED = "lead.reassigned"
     NURTURED = "lead.nurtured"
+    MOVED = "lead.moved"  # nobody is called: what was said before is brought up to date
     QUARANTINED = "system.lead_quarantined"
     STAGE_SILENT = "system.stage_silent"
     STAGE_BACK = "system.stage_back"
@@ -59,18 +63,28 @@ class AlertKind(StrEnum):
     CONTRADICTION = "system.contradiction"
     FORM_SILENT = "system.form_silent"
     SOURCE_QUIET = "system.source_quiet"
+    DESTINATION_DISABLED = "system.destination_disabled"
     SIGNATURES_REFUSED = "system.signatures_refused"
     DEAD_LETTERS = "system.dead_letters"
+    WEBHOOK_MISSED = "system.webhook_missed"
     TEST = "system.test"
+    DIGEST = "system.digest"  # several alerts in one (core/storm.py)
 
     @property
     def is_about_system(self) -> bool:
         """Whether it tells of the system itself rather than of a lead."""
         return self.value.startswith("system.")
 
+    @property
+    def calls_somebody(self) -> bool:
+        """Whether it calls somebody about a lead: only such an alert may be kept for the morning, or be one of many."""
+        return not self.is_about_system and self is not AlertKind.MOVED
+
 
 #: The step of the alert to the rep who gets a lead that waited for one; no step of a ladder is named so.
 HANDED_OUT = "handed-out"
+#: The step of the alert to the rep who hears who a lead is that was routed without its data; no step is named so.
+COMPLETED = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,7 @@ class Lead:
     `next_at` is the instant of the first step still to come, None once the ladder is done or the clock stopped.
     `steps_done` names the steps decided so far, the skipped ones too. `reps_before` are the reps who had the
     lead and lost it; the lead never returns to them. `touches_dropped` counts the older touches no longer held.
+    `hold` is how long an acknowledgement holds back reminders and re-assignment.
     `company_before` is the lead that was its company's newest when it came, kept only where a rule asks who has a company.
     `looked_up` is what the look-up of its rule said of its owner, so that nobody asks again.
     `traceparent` names the span that routed it, so that what is done hours later joins its trace; "" where none was.
@@ -152,6 +167,7 @@ class Lead:
     trace: tuple[str, ...] = ()
     traceparent: str = ""
     company_before: str = ""
+    hold: timedelta = HOLD
     looked_up: LookedUp | None = None
 
     @property
@@ -180,6 +196,7 @@ class Alert:
 
     It holds references and instants, no personal data: what it says is rendered from the lead's record when
     it is sent. `note` is an extra sentence for the reader (a fallback says which destination could not be reached).
+    `members` are the keys of the alerts that a digest stands for.
     `fallback_for` names the destination this one stands in for. `rep` is the rep at the time of the decision.
     """
 
@@ -196,6 +213,7 @@ class Alert:
     fallback_for: str = ""
     attempts: int = 0
     unknown_attempts: int = 0
+    members: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

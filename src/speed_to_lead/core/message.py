@@ -1,11 +1,19 @@
 """What an alert says: composed from the lead's record at the moment of sending, so it is never out of date."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from speed_to_lead.core.assignment import Team
-from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.core.lead import Alert, AlertKind, Lead
+from speed_to_lead.core.wording import Detail, Wording, plainly, span_text, words_of
+
+__all__ = ["Message", "compose", "compose_digest", "compose_system", "span_text"]
+
+#: Leads of a digest are told together: a destination may have room for ten facts, and seven hundred characters in each.
+_LEADS_A_FACT = 5
+#: How much of a name a line of a digest has room for, in UTF-16 units: one long name must not push out other leads.
+_NAME_LIMIT, _REP_LIMIT = 25, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,10 @@ class Message:
     `facts` are (label, value) pairs in reading order. `key` is the alert's name and the same on every attempt;
     `possible_repeat` says that an earlier attempt may have arrived. `deadline`, `url` and the lead's own
     fields are empty for messages about the system. `traceparent` is the trace it belongs to, for a receiver of our own.
+    `members` are the keys of the alerts a digest stands for. `buttons` are what a reader may answer in place, each with its
+    action, its words and what comes back of a press.
+    `is_over`: nobody need do anything any more; `is_acknowledged`: somebody said "mine". `handle` is what the destination
+    calls the message it has of this lead, "" where it has none or gives no names.
     """
 
     key: str
@@ -34,40 +46,54 @@ class Message:
     url: str = ""
     possible_repeat: bool = False
     traceparent: str = ""
+    buttons: tuple[tuple[str, str, str], ...] = ()
+    members: tuple[str, ...] = ()
+    is_over: bool = False
+    is_acknowledged: bool = False
+    handle: str = ""
+
+    @property
+    def matter(self) -> str:
+        """What everything about one matter has in common: the lead, or the part of the system; "" where it is by itself."""
+        if self.lead_id:
+            return self.lead_id
+        trouble = _TROUBLES.get(self.kind)
+        return f"system:{self.step.rsplit('.', 2)[0]}:{trouble}" if trouble else ""
+
+
+#: The system's troubles that have an end, each by what tells of it and of its end.
+_TROUBLES = {
+    AlertKind.STAGE_SILENT: "silent",
+    AlertKind.STAGE_BACK: "silent",
+    AlertKind.STAGE_LATE: "late",
+    AlertKind.STAGE_IN_TIME: "late",
+}
+_ENDS = frozenset((AlertKind.STAGE_BACK, AlertKind.STAGE_IN_TIME))
 
 
 def compose(
-    alert: Alert, lead: Lead, team: Team | None, source_label: str, url: str, now: datetime
+    alert: Alert,
+    lead: Lead,
+    team: Team | None,
+    source_label: str,
+    url: str,
+    now: datetime,
+    handle: str = "",
+    wording: Wording | None = None,
+    detail: Detail = Detail.FULL,
 ) -> Message:
     """The message of one alert about one lead, as things stand at `now`. `url` is the lead's page, or "".
 
-    The rep named is the one who has the lead now; times are told as spans, and as an instant in the team's
-    own time zone.
+    `handle` is what the destination calls the message it has of the lead already, `detail` how much it is told of the person.
     """
-    rep = team.rep(lead.rep) if team else None
-    rep_name = rep.name if rep else (lead.rep or "nobody")
-    person = lead.lead.display_name or str(lead.lead.get("email") or lead.lead.get("phone") or "somebody")
-    company = str(lead.lead.get("company") or "")
-    who = f"{person} ({company})" if company else person
-    facts = [("Who", who), ("Source", source_label)]
-    if not lead.is_nurtured:
-        facts += [
-            ("Waiting", span_text((lead.answered_at or lead.closed_at or now) - lead.received_at)),
-            ("Belongs to", f"{rep_name}, team {lead.team}"),
-            ("Answer by", _deadline_text(lead, team, now)),
-        ]
-    for label, name in (("E-mail", "email"), ("Phone", "phone"), ("Asked", "message")):
-        value = lead.lead.get(name)
-        if value:
-            facts.append((label, str(value)))
-    if alert.skipped_steps:
-        facts.append(("Steps missed", ", ".join(alert.skipped_steps)))
+    words = words_of(alert, lead, team, source_label, now, detail)
+    said = (wording.say(alert.kind, words) if wording is not None else None) or plainly(alert.kind, words)
     return Message(
         key=alert.key,
         kind=alert.kind,
-        headline=_headline(alert, lead, who, rep_name, now),
-        facts=tuple(facts),
-        note=alert.note,
+        headline=said.headline,
+        facts=said.facts,
+        note="\n".join(filter(None, (said.note, alert.note))),
         lead_id=lead.id,
         step=alert.step,
         team=lead.team,
@@ -80,6 +106,9 @@ def compose(
         url=url,
         possible_repeat=alert.unknown_attempts > 0,
         traceparent=lead.traceparent,
+        is_over=not lead.is_open and not lead.is_nurtured,
+        is_acknowledged=lead.acknowledged_at is not None,
+        handle=handle,
     )
 
 
@@ -97,50 +126,53 @@ def compose_system(alert: Alert, headline: str) -> Message:
         step=alert.step,
         late_seconds=alert.late_seconds,
         possible_repeat=alert.unknown_attempts > 0,
+        is_over=alert.kind in _ENDS,
     )
 
 
-def span_text(span: timedelta) -> str:
-    """A span as a person says it: "40 s", "6 min", "3 h 20 min", "2 d 4 h". Never negative."""
-    seconds = max(int(span.total_seconds()), 0)
-    if seconds < 120:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 120:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+def compose_digest(
+    alert: Alert,
+    leads: Sequence[Lead],
+    teams: Mapping[str, Team],
+    url: str,
+    now: datetime,
+    detail: Detail = Detail.FULL,
+) -> Message:
+    """The message of a digest: how many, the oldest, and each lead by itself. `url` is the list of leads, or "".
+
+    `alert.members` are all in it, also those whose record is gone. `detail` is how much is told of the persons.
+    """
+    oldest, told = "", dict[str, str]()
+    for lead in sorted(leads, key=lambda lead: lead.received_at):
+        words = words_of(alert, lead, teams.get(lead.team), "", now, detail)
+        who, waiting = words["person"] or words["who"], words["waiting"]
+        oldest = oldest or (f"{_short(who, _NAME_LIMIT)}, waiting {waiting}" if waiting else "")
+        due = words["due"] if waiting else "to nurture"
+        told[lead.id] = f"{_short(who, _NAME_LIMIT)}, {due}, {_short(words['rep'], _REP_LIMIT)} has it"
+    count = len(alert.members)
+    lines = [f"{words} ({lead_id})" for lead_id, words in told.items()]
+    groups = [lines[start : start + _LEADS_A_FACT] for start in range(0, len(lines), _LEADS_A_FACT)]
+    return Message(
+        key=alert.key,
+        kind=alert.kind,
+        headline=f"{count} alerts at once" if count > 1 else "An alert that waited",
+        facts=(
+            ("Alerts", str(count)),
+            ("Oldest", oldest or next(iter(told.values()), "")),
+            *(("Leads", "\n".join(group)) for group in groups),
+        ),
+        decided_at=alert.decided_at,
+        step=alert.step,
+        late_seconds=alert.late_seconds,
+        note=alert.note if alert.fallback_for else "",
+        url=url,
+        possible_repeat=alert.unknown_attempts > 0,
+        members=alert.members,
+    )
 
 
-def _headline(alert: Alert, lead: Lead, who: str, rep_name: str, now: datetime) -> str:
-    due = _due_text(lead, now)
-    match alert.kind:
-        case AlertKind.NURTURED:
-            return f"To nurture: {who}"
-        case AlertKind.ASSIGNED:
-            return f"New lead for {rep_name}: {who}, {due}"
-        case AlertKind.REMINDER:
-            return f"Still waiting: {who}, {due}, {rep_name} has it"
-        case AlertKind.REASSIGNED:
-            return f"Passed on to {rep_name}: {who}, {due}"
-        case AlertKind.BREACHED:
-            return f"Deadline missed: {who}, {due}, {rep_name} has it"
-        case _:
-            return f"{alert.kind}: {who}, {due}, {rep_name} has it"
-
-
-def _due_text(lead: Lead, now: datetime) -> str:
-    """How urgent it is still: an alert that was long under way must not call for an answer already given."""
-    if lead.state is not LeadState.OPEN:
-        return f"{lead.state} meanwhile"
-    left = lead.deadline - now
-    return f"{span_text(left)} left" if left > timedelta(0) else f"overdue by {span_text(-left)}"
-
-
-def _deadline_text(lead: Lead, team: Team | None, now: datetime) -> str:
-    at = team.calendar.local_text(lead.deadline) if team else to_iso(lead.deadline)
-    left = lead.deadline - now
-    return f"{at} (in {span_text(left)})" if left > timedelta(0) else f"{at} ({span_text(-left)} ago)"
+def _short(text: str, most: int) -> str:
+    """The text on one line and cut with "…"; no pair is split."""
+    line = " ".join(text.split())
+    encoded = line.encode("utf-16-le", "replace")
+    return line if len(encoded) <= 2 * most else encoded[: 2 * most - 2].decode("utf-16-le", "ignore") + "…"

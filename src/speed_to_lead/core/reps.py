@@ -79,6 +79,7 @@ class Rep:
 
     `max_open` caps open leads, `max_a_day` those given on one day of their calendar's time zone; `cooldown` is the
     least time between two; `is_counted`: they have one of these in another team. `attributes` are what they have (languages, territories) for teams that assign by it.
+    `slack_id` says whose press on a button it was.
     `email` is only what leads may name them by.
     """
 
@@ -94,6 +95,7 @@ class Rep:
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     is_counted: bool = False
     email: str | None = None
+    slack_id: str | None = None
     _last_presence: tuple[datetime, Presence] | None = field(
         default=None, init=False, repr=False, compare=False
     )

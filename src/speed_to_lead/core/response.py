@@ -4,10 +4,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from speed_to_lead.core.assignment import Team
+from speed_to_lead.core.answer import Asked
+from speed_to_lead.core.assignment import Tally, Team, assign
 from speed_to_lead.core.clock import to_iso, to_ms
-from speed_to_lead.core.escalation import breach_noted, told_of_loss
-from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadChange, LeadState, Response
+from speed_to_lead.core.escalation import (
+    alerts_of_step,
+    breach_noted,
+    facts_of_record,
+    given_to,
+    held_back,
+    told_of_loss,
+)
+from speed_to_lead.core.lead import (
+    Alert,
+    AlertKind,
+    HistoryEntry,
+    Lead,
+    LeadChange,
+    LeadState,
+    PlannedStep,
+    Response,
+)
+from speed_to_lead.core.meanings import PLAIN_MEANINGS, Meanings
 
 #: Other people's clocks run a little ahead of ours; an answer from further in the future is a mistake.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -42,8 +60,12 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     load: dict[str, int] = {}
     counters: dict[str, int] = {}
     history: tuple[HistoryEntry, ...] = ()
+    details: dict[str, object] = {"by": response.by, "at": to_iso(response.at), "via": response.via}
     if not response.kind.stops_clock:
         changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
+        if lead.is_open and lead.acknowledged_at is None:  # saying "mine" again and again holds nothing back
+            changed, held = held_back(changed, at)
+            details |= {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
     elif lead.is_open:
         changed, history = breach_noted(changed, at, now)
         changed = _stopped(replace(changed, state=LeadState.ANSWERED, answered_at=at))
@@ -53,9 +75,7 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
             counters["answered_in_time"] = 1
         if history:
             counters["breaches"] = 1
-    entry = HistoryEntry(
-        now, f"lead.{response.kind}", {"by": response.by, "at": to_iso(response.at), "via": response.via}
-    )
+    entry = HistoryEntry(now, f"lead.{response.kind}", details)
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
 
 
@@ -114,6 +134,40 @@ def reassign_lead(
     entry = HistoryEntry(now, "lead.reassigned", details)
     load = {rep_id: 1} | ({lead.rep: -1} if lead.rep else {})
     return LeadChange(changed, (entry,), alerts, load)
+
+
+def pass_on(
+    lead: Lead,
+    teams: Mapping[str, Team],
+    tally: Tally,
+    asked: Asked,
+    by: str,
+    now: datetime,
+    meanings: Meanings = PLAIN_MEANINGS,
+) -> LeadChange | None:
+    """The open lead with whoever is next in its team, who is told; None where it has left the rep who was asked.
+
+    So the same press told twice passes a lead on once. Raises ImpossibleChange where nobody waits or nobody else can.
+    """
+    if asked.rep != (lead.rep or "") and asked.rep in lead.reps_before:
+        return None
+    if not lead.is_open:
+        raise ImpossibleChange(f"the lead is {lead.state}, so there is no answer to pass on")
+    team = teams.get(lead.team)
+    if team is None:
+        raise ImpossibleChange(f'team "{lead.team}" is no longer in the config')
+    facts = facts_of_record(lead, meanings)
+    pick = assign(team, teams, tally, facts, now, had_it=lead.reps_before, instead_of=lead.rep)
+    if pick.rep is None or pick.rep.id == lead.rep:
+        raise ImpossibleChange("nobody else can take it now")
+    changed = replace(given_to(lead, pick), version=lead.version + 1)
+    step = PlannedStep(f"reassigned-{len(changed.reps_before)}", now, reassign=True)
+    alerts = alerts_of_step(changed, step, team, now, passed=pick)
+    told = [alert.destination for alert in alerts]
+    details = {"from": lead.rep, "to": pick.rep.id, "by": by, "step": step.name, "told": told}
+    load = {pick.rep.id: 1} | ({lead.rep: -1} if lead.rep else {})
+    entry = HistoryEntry(now, "lead.reassigned", details | {"because": list(pick.reasons)})
+    return LeadChange(changed, (entry,), alerts, load, pick.rotation)
 
 
 def _same(new: Response, known: Response) -> bool:

@@ -29,7 +29,7 @@ from speed_to_lead.core.owner import NOTHING_EARLIER, Earlier, keep_with, owner_
 from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.rules import KeepWith, Match, Rule, Rules
 from speed_to_lead.core.scoring import NO_SCORE, Points, Scoring, score_line
-from speed_to_lead.core.sla import SLA, deadline_of, planned_steps
+from speed_to_lead.core.sla import SLA, deadline_of, planned_steps, steps_left_out
 from speed_to_lead.core.submission import Form, GenericLead, ParsedSubmission
 from speed_to_lead.core.values import folded
 
@@ -188,15 +188,10 @@ def route_of(
         f'{what}: team "{team.name}", SLA "{sla.name}"',
         f'deadline is {to_iso(deadline)} ({team.calendar.local_text(deadline)}): SLA "{sla.name}", calendar "{team.calendar.name}"',
     )
-    return Route(
-        attribution,
-        match.rule,
-        team,
-        sla,
-        deadline,
-        planned_steps(sla, team.calendar, received_at, deadline),
-        trace,
-    )
+    steps = planned_steps(sla, team.calendar, received_at, deadline)
+    if not sla.is_plain:
+        trace += steps_left_out(sla, steps)
+    return Route(attribution, match.rule, team, sla, deadline, steps, trace)
 
 
 def _nurturing(
@@ -334,6 +329,7 @@ def new_lead(
         team=team.name,
         rep=pick.rep.id if pick.rep else None,
         sla=route.sla.name,
+        hold=route.sla.hold,
         deadline=route.deadline,
         steps=route.steps,
         config_digest=rulebook.digest,

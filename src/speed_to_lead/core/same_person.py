@@ -89,6 +89,7 @@ def _due_sooner(
     changed = replace(
         lead,
         sla=route.sla.name,
+        hold=route.sla.hold,
         deadline=route.deadline,
         steps=steps,
         steps_done=(*lead.steps_done, *(step.name for step in begun)),

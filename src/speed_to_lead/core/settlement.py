@@ -183,8 +183,20 @@ class Reading:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Under what the same submission may be known."""
+        return (self.submission.id, *(one.key for one in self.seen))
+
+    @cached_property
+    def seen(self) -> tuple[Seen, ...]:
+        """Under what the same submission is known from now on, besides its id."""
         key = self.key
-        return (self.submission.id, *((key.key,) if key else ()))
+        return (*((key,) if key else ()), *self.named_in_list)
+
+    @cached_property
+    def named_in_list(self) -> tuple[Seen, ...]:
+        """What the tool's own list calls it, where its webhook has another key: so both are one, whichever comes first."""
+        if self.parsed is None or self.form is None or not self.parsed.listed_as or not self.form.api_forms:
+            return ()
+        return (Seen(named_key(self.form.name, f"listed as {self.parsed.listed_as}"), REMEMBER_KEY),)
 
     @cached_property
     def other_id(self) -> str:
@@ -337,7 +349,7 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
     asked = submission.headers.get(FETCH_HEADER)
     if asked == "late" and (found := _completion(reading, parsed, facts, rulebook, now)) is not None:
         return found
-    for name in (submission.id, key.key):
+    for name in reading.names:
         if name in facts.hoped_for:
             return None
         if name in facts.known:
@@ -347,7 +359,7 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
     lead_id = reading.lead_id(facts.records)
     if lead_id is None:
         return Drop(entry_id, "duplicates", submission.id, submission.id, form.name)
-    existing = _of_open_lead(reading, parsed, form, key, facts, rulebook, now)
+    existing = _of_open_lead(reading, parsed, form, facts, rulebook, now)
     if existing is not None:
         return existing
     route = facts.routes[entry_id]
@@ -372,7 +384,7 @@ def settlement_of(  # noqa: C901, PLR0911 - one return for each thing that may b
     if facts.by_company is not None:
         company, change = _newest_of(facts.by_company, facts.companies.get(entry_id, ""), change)
     facts.note(reading, change)
-    return Admit(entry_id, change, (key,), people, company, route.team.name)
+    return Admit(entry_id, change, reading.seen, people, company, route.team.name)
 
 
 def _completion(
@@ -390,6 +402,7 @@ def _completion(
     own = facts.records.get(reading.submission.id)
     if not isinstance(own, Lead) or not awaits_data(own):
         return None
+    newly_named = tuple(one for one in reading.named_in_list if one.key not in facts.known)
     others = (facts.records.get(facts.by_person.get(person, "")) for person in reading.people)
     other = next((lead for lead in others if isinstance(lead, Lead) and lead.is_open), None)
     if other is not None and other.id != own.id:
@@ -404,7 +417,7 @@ def _completion(
                 other, _touch(reading.submission, parsed, reading.form, rulebook), None, rulebook, now
             )
             facts.note(reading, change)
-            return Join(reading.entry_id, change)
+            return Join(reading.entry_id, change, newly_named)
     change = completed(own, parsed, rulebook, now)
     people: tuple[tuple[str, str | None], ...] = ()
     company = None
@@ -416,7 +429,7 @@ def _completion(
     else:
         facts.tally.note(change)
         facts.records[own.id] = change.lead
-    return Join(reading.entry_id, change, people=people, company=company)
+    return Join(reading.entry_id, change, newly_named, people, company)
 
 
 def _newest_of(
@@ -436,7 +449,6 @@ def _of_open_lead(
     reading: Reading,
     parsed: ParsedSubmission,
     form: Form,
-    key: Seen,
     facts: SubmissionFacts,
     rulebook: Rulebook,
     now: datetime,
@@ -454,7 +466,7 @@ def _of_open_lead(
     route = _route_of_touch(reading, lead, facts, rulebook)
     change = add_touch(lead, _touch(submission, parsed, form, rulebook), route, rulebook, now)
     facts.note(reading, change)
-    return Join(reading.entry_id, change, (key, Seen(submission.id, REMEMBER_KEY)))
+    return Join(reading.entry_id, change, (*reading.seen, Seen(submission.id, REMEMBER_KEY)))
 
 
 def _route_of_touch(reading: Reading, lead: Lead, facts: SubmissionFacts, rulebook: Rulebook) -> Route | None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from speed_to_lead.core.calendar import Calendar
 from speed_to_lead.core.clock import MILLISECOND
-from speed_to_lead.core.lead import PlannedStep
+from speed_to_lead.core.lead import HOLD, PlannedStep
 
 CLOSE_OF_BUSINESS: Final = "close_of_business"
 
@@ -27,6 +27,9 @@ DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
 PERCENT: Final = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,5})?)%")
 _LONGEST: Final = timedelta(days=3650)
 _NOTHING: Final = timedelta()
+#: How often a step that repeats comes again, unless config says so; and the most that config may ask for.
+REPEAT_TIMES: Final = 8
+MOST_REPEATS: Final = 50
 
 
 def parse_duration(text: str) -> timedelta:
@@ -109,7 +112,11 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rung of the ladder: when it comes, whom it tells, reminds or alerts, and whether the lead moves on."""
+    """One rung of the ladder: when it comes, whom it tells, reminds or alerts, and whether the lead moves on.
+
+    It comes again every `repeat`, on the SLA's own clock, so many `times` more. With `only_when` it is left out where
+    that calendar is closed at its instant.
+    """
 
     name: str
     at: StepTime
@@ -117,6 +124,15 @@ class Step:
     remind: tuple[str, ...] = ()
     alert: tuple[str, ...] = ()
     reassign: bool = False
+    only_when: Calendar | None = None
+    repeat: timedelta | None = None
+    times: int = REPEAT_TIMES
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those of its repeats: each has a key of its own."""
+        repeats = range(2, self.times + 2) if self.repeat is not None else ()
+        return (self.name, *(f"{self.name}#{number}" for number in repeats))
 
 
 DEFAULT_STEPS: Final = (
@@ -131,6 +147,7 @@ class SLA:
 
     Either `respond_within` (counted by `clock`) or `respond_by`, which is "close_of_business" and may have a
     `cutoff`, a local wall time from which on the next business day counts. Raises ValueError for anything else.
+    `hold` is how long an acknowledgement holds back reminders and re-assignment.
     """
 
     name: str
@@ -139,8 +156,13 @@ class SLA:
     cutoff: time | None = None
     clock: Clock = Clock.ELAPSED
     steps: tuple[Step, ...] = DEFAULT_STEPS
+    hold: timedelta = HOLD
+    #: Whether each step comes exactly once, as nearly all do: then nothing more is asked for each lead.
+    is_plain: bool = field(default=True, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        plain = all(step.only_when is None and step.repeat is None for step in self.steps)
+        object.__setattr__(self, "is_plain", plain)
         if (self.respond_within is None) == (self.respond_by is None):
             raise ValueError(f'SLA "{self.name}": give either respond_within or respond_by')
         if self.respond_within is not None and self.respond_within <= timedelta():
@@ -182,8 +204,38 @@ def planned_steps(
         )
         for step in sla.steps
     ]
+    if not sla.is_plain:
+        planned = [
+            one
+            for step, first in zip(sla.steps, planned, strict=True)
+            for one in _times_it_comes(step, first, open_time)
+        ]
     planned.sort(key=attrgetter("at"))
     return tuple(planned)
+
+
+def steps_left_out(sla: SLA, planned: tuple[PlannedStep, ...]) -> tuple[str, ...]:
+    """A sentence for each step that does not come, for its calendar is closed then."""
+    if sla.is_plain:
+        return ()
+    come = {step.name for step in planned}
+    return tuple(
+        f'step "{name}" is left out: calendar "{step.only_when.name}" is closed then'
+        for step in sla.steps
+        if step.only_when is not None
+        for name in step.names
+        if name not in come
+    )
+
+
+def _times_it_comes(step: Step, first: PlannedStep, open_time: Calendar | None) -> list[PlannedStep]:
+    at, comes = first.at, []
+    for number, name in enumerate(step.names):
+        if number and step.repeat is not None:
+            at = _later(open_time, at, step.repeat)
+        if step.only_when is None or step.only_when.is_open(at):
+            comes.append(first._replace(name=name, at=at))
+    return comes
 
 
 def _instant_of(at: StepTime, open_time: Calendar | None, received: datetime, due: datetime) -> datetime:

@@ -32,6 +32,10 @@ LIST_HEADER = "speed-to-lead-list"
 #: A header of ours: where a submission stands whose tool sent ids only. `overdue`: it is routed by what is known, for the
 #: tool has not answered; `complete`: the tool's answer is in it; `late`: the same, for a lead that was routed without.
 FETCH_HEADER = "speed-to-lead-fetch"
+#: A header of ours: the submission is no delivery but an entry of the tool's own list, which its webhook never brought.
+LISTED_HEADER = "speed-to-lead-listed"
+#: A custom field of such a lead, so that rules can ask for it: it waited before we knew of it.
+RECONCILED = "reconciled"
 #: A custom field of a lead that was routed without its data; rules may ask for it. It goes when the data comes.
 DATA_PENDING = "lead_data"
 #: How long a submission of ids only waits for its data before it is routed by what is known.
@@ -110,6 +114,9 @@ class Form:
     `api_url` (the tool's own where it is None); `wait_for_data` is how long a lead waits for it. `verify_token_env`:
     the variable with the word that Meta sends when the hook is set up.
 
+    `api_forms`: what the tool itself calls this form (or these). Its list is asked for them, with the same token, and
+    what the webhook never brought is taken in.
+
     `honeypot`: the field that people do not see, so that only a machine fills it in. `rate_limit`: what comes faster is
     refused for now where the tool tries again, else stored and flagged.
     """
@@ -127,6 +134,7 @@ class Form:
     wait_for_data: timedelta = WAIT_FOR_DATA
     rate_limit: RateLimit | None = None
     honeypot: str | None = None
+    api_forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +189,8 @@ class ParsedSubmission:
     `same_submission_key` is the form tool's own key (Typeform's token, HubSpot's conversion id, a webhook-id);
     None where the tool gives none, and the content decides. `submitted_at` is the form's own time, kept beside
     ours. `is_test` marks deliveries that must never reach a salesperson. `is_incomplete`: the tool sent ids only, and what
-    it knows of the person is still to be asked for.
+    it knows of the person is still to be asked for. `listed_as`: what the tool's own list calls it, where that is not the
+    same-submission key.
     """
 
     lead: GenericLead
@@ -189,9 +198,14 @@ class ParsedSubmission:
     submitted_at: datetime | None = None
     is_test: bool = False
     is_incomplete: bool = False
+    listed_as: str | None = None
 
 
 _DIGIT_BUT_ZERO = re.compile(r"(?!0)\d")
+
+
+#: What comes behind it in an error's text are the sender's words: two errors may differ in them alone.
+FIELDS_GIVEN = "the fields given were: "
 
 
 def lead_field_named(name: str) -> str | None:
@@ -246,7 +260,7 @@ def generic_lead(payload: Mapping[str, Any]) -> GenericLead:
     if "email" not in fields and "phone" not in fields:
         raise UnreadableSubmission(
             "neither an email address nor a phone number was found, so there is nobody to answer; "
-            f"the fields given were: {_names_to_show([*fields, *custom])}"
+            f"{FIELDS_GIVEN}{_names_to_show([*fields, *custom])}"
         )
     return GenericLead(fields, custom)
 

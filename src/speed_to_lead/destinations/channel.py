@@ -15,6 +15,9 @@ from speed_to_lead.core.message import Message
 #: 20 s) with seconds to spare for the note afterwards: once the lease is over, another courier sends the alert again.
 SEND_SECONDS: Final = 15.0
 
+_BASE_URL = re.compile(
+    r"https?://[A-Za-z0-9._-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?"
+)
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -31,19 +34,35 @@ class Channel(Protocol):
         ...
 
 
+def never(destination: Destination) -> bool:  # noqa: ARG001 - every kind is asked alike
+    """No destination of the kind."""
+    return False
+
+
+def always(destination: Destination) -> bool:  # noqa: ARG001
+    """Every destination of the kind."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of destination: the keys it takes in `alerts.toml`, and how to open a channel.
 
-    `open` raises DestinationError where the options or the environment make sending impossible.
+    `open` raises DestinationError where the options or the environment make sending impossible. `follows_leads` says
+    of a destination whether what it was told of a lead can be brought up to date as the lead moves.
     """
 
     options: KindOptions
     open: Callable[[Destination, httpx.Client, Mapping[str, str]], Channel]
+    follows_leads: Callable[[Destination], bool] = never
 
 
 class DestinationError(Exception):
     """The destination cannot work as configured; the text says why, without the value of any variable."""
+
+
+class NotSet(DestinationError):
+    """A variable that it needs is not set in this environment, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,7 @@ def value_from_environment(
     name = environment_name(destination, option, default_name)
     value = environment.get(name, "").strip()
     if not value:
-        raise DestinationError(f"environment variable {name} is not set")
+        raise NotSet(f"environment variable {name} is not set")
     return value
 
 
@@ -89,6 +108,22 @@ def url_from_environment(destination: Destination, option: str, environment: Map
             f"environment variable {name} holds no address that starts with https:// or http://"
         )
     return value
+
+
+def base_url_of(destination: Destination, default: str) -> str:
+    """The http(s) address in the option `base_url`, or the vendor's own; without a slash at its end."""
+    value = destination.options.get("base_url", default)
+    if not isinstance(value, str) or not _BASE_URL.fullmatch(value.strip()):
+        raise DestinationError(f"option base_url holds no address such as {default}")
+    return value.strip().rstrip("/")
+
+
+def text_option(destination: Destination, option: str, pattern: re.Pattern[str], expected: str) -> str:
+    """The text of an option, trimmed; raises DestinationError, which does not repeat it, where it is something else."""
+    value = destination.options.get(option)
+    if not isinstance(value, str) or not pattern.fullmatch(value.strip()):
+        raise DestinationError(f"option {option} holds no {expected}")
+    return value.strip()
 
 
 def environment_name(destination: Destination, option: str, default_name: str = "") -> str:

@@ -63,6 +63,8 @@ _MAILBOX: Final = re.compile(
 )
 _POLICY: Final = SMTP.clone(cte_type="7bit")  # no 8BITMIME needed of the server
 _ACCEPTED: Final = (250, 251)
+#: Where a "never" is not about this mail, of which the server knows nothing yet, but about the login or every recipient.
+_BEFORE_THE_MAIL: Final = ("AUTH", "RCPT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Conversation:
             accepted = sum(code in _ACCEPTED for code in codes)
             if not accepted:
                 # One mailbox that is only busy is reason enough to come back.
-                return _refusal(min(codes), f"none of {len(codes)} recipients accepted")
+                return _refusal(min(codes), f"none of {len(codes)} recipients accepted", is_gone=True)
             self.phase = "DATA"
             _expect(smtp.docmd("DATA"), (354,))
         self.handed_over = True  # set before: the last byte may be out when send() fails
@@ -216,10 +218,12 @@ def attempt_of(error: Exception, phase: str, *, handed_over: bool) -> Attempt:
     """What an exception says about the mail: by the server's code where there is one, else by how far it came."""
     match error:
         case smtplib.SMTPResponseException():
-            return _refusal(error.smtp_code, phase, handed_over=handed_over)
+            return _refusal(
+                error.smtp_code, phase, handed_over=handed_over, is_gone=phase in _BEFORE_THE_MAIL
+            )
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
-            return _refusal(min(codes, default=550), phase)
+            return _refusal(min(codes, default=550), phase, is_gone=phase in _BEFORE_THE_MAIL)
         case smtplib.SMTPServerDisconnected() | ssl.SSLError():  # a bad certificate is a ValueError too
             pass
         case smtplib.SMTPException() if not handed_over:  # STARTTLS or the login we need is not offered
@@ -238,12 +242,15 @@ def _expect(reply: tuple[int, bytes], codes: tuple[int, ...]) -> None:
         raise smtplib.SMTPResponseException(*reply)
 
 
-def _refusal(code: int, phase: str, *, handed_over: bool = False) -> Attempt:
-    """The outcome by code (RFC 5321 §4.2.1): 4yz comes to pass later, 5yz never. The server's words name addresses."""
+def _refusal(code: int, phase: str, *, handed_over: bool = False, is_gone: bool = False) -> Attempt:
+    """The outcome by code (RFC 5321 §4.2.1): 4yz comes to pass later, 5yz never. The server's words name addresses.
+
+    `is_gone`: a "never" here would not be about this mail.
+    """
     if 400 <= code < 500:
         return Attempt(Outcome.NOT_DELIVERED, f"{phase}: SMTP {code}")
     if 500 <= code < 600:
-        return Attempt(Outcome.REFUSED, f"{phase}: SMTP {code}")
+        return Attempt(Outcome.REFUSED, f"{phase}: SMTP {code}", is_gone=is_gone)
     outcome = Outcome.UNKNOWN if handed_over else Outcome.NOT_DELIVERED
     return Attempt(outcome, f"{phase}: a reply that is no SMTP")
 

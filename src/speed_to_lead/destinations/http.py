@@ -11,7 +11,7 @@ The question behind every line: did anything arrive? "No" may be tried again, "p
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -31,12 +31,15 @@ from speed_to_lead.destinations.transport import new_transports
 #: For each step (one address, one read); all of them together end with the deadline that `post` sets.
 TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=3.0, pool=2.0)
 #: Node's servers hang up on an idle connection after 5 s; a request that meets the hang-up has an unknown outcome.
-LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=4.0)
+#: As many as there are couriers in a process (worker.couriers), so that none waits for another's connection, nor makes its own
+#: anew because others keep theirs.
+LIMITS: Final = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=4.0)
 #: An answer is a word or a small JSON object; more is not read, and neither is one that trickles in for longer.
 BODY_LIMIT: Final = 4096
 BODY_SECONDS: Final = 3.0
-#: What a form tool's API answers about one lead is a few kilobytes.
+#: What a form tool's API answers about one lead is a few kilobytes; a page of its list, with long answers, a few megabytes.
 GET_LIMIT: Final = 1024 * 1024
+LIST_LIMIT: Final = 16 * 1024 * 1024
 
 FAILURES: Final[Mapping[type[Exception], tuple[Outcome, str]]] = MappingProxyType(
     {
@@ -154,7 +157,13 @@ def by_status(answer: Answer) -> Attempt:
     not_final = (Outcome.UNKNOWN, " is no final status")
     outcome, why = _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100) or not_final
     wait = answer.retry_after if outcome in _MAY_WAIT else None
-    return Attempt(outcome, f"{_status_text(status)}{why}", wait)
+    return Attempt(outcome, f"{_status_text(status)}{why}", wait, is_gone=status == HTTPStatus.GONE)
+
+
+def gone_by_status(attempt: Attempt, answer: Answer, *statuses: int) -> Attempt:
+    """The attempt; where the vendor means by one of these statuses that the destination itself is no more, it says so."""
+    is_gone = attempt.is_gone or answer.status in statuses
+    return replace(attempt, is_gone=is_gone and attempt.outcome is Outcome.REFUSED)
 
 
 def post(
@@ -185,7 +194,7 @@ def post(
 
 
 def get(
-    http: httpx.Client, url: str, headers: Mapping[str, str], now: datetime
+    http: httpx.Client, url: str, headers: Mapping[str, str], now: datetime, limit: int = GET_LIMIT
 ) -> tuple[Attempt, bytes | None]:
     """What one GET came to, and the body of an answer of 200 that arrived as a whole. Never raises, as `post`.
 
@@ -196,14 +205,14 @@ def get(
             ending_within(channel.SEND_SECONDS),
             http.stream("GET", httpx.URL(url), headers=dict(headers)) as response,
         ):
-            body = b""
+            body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
-                if len(body) > GET_LIMIT:
-                    return Attempt(Outcome.REFUSED, f"the answer has more than {GET_LIMIT} bytes"), None
+                if len(body) > limit:
+                    return Attempt(Outcome.REFUSED, f"the answer has more than {limit} bytes"), None
             wait = retry_after(response.headers.get("Retry-After"), now)
             attempt = by_status(Answer(response.status_code, "", whole=True, retry_after=wait))
-            return attempt, body if response.status_code == HTTPStatus.OK else None
+            return attempt, bytes(body) if response.status_code == HTTPStatus.OK else None
     except _RAISED as error:
         return attempt_of(error), None
 

@@ -3,7 +3,12 @@
 Everything here is about display. Escaping for a syntax (Slack's, HTML) is each kind's own business.
 """
 
+import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Final
 
 from speed_to_lead.core.message import Message
 
@@ -27,6 +32,49 @@ def paragraph(text: str, limit: int) -> str:
     """The text with its line breaks (at most one empty line in a row) and at most `limit` long, cut with "…"."""
     lines = "\n".join(line.strip() for line in _visible(text).split("\n"))
     return _cut(re.sub(r"\n{3,}", "\n\n", lines).strip(), limit)
+
+
+#: What a reader is told where a destination has no room for all of it.
+CUT: Final = "Cut to fit here; the lead's own page says all of it."
+LABEL_LIMIT: Final = 50
+#: How far the longest texts are cut, one after the other, until a message is small enough for its destination.
+_EVER_SHORTER: Final = (700, 300, 100, 30)
+
+
+def cut_to(message: Message, *, headline: int, value: int, note: int, facts: int) -> Message:
+    """The message with each part made fit to show and cut to these limits; where one was, its note ends with CUT."""
+    title = one_line(message.headline, headline) or str(message.kind)
+    kept = tuple(
+        (one_line(label, LABEL_LIMIT), paragraph(text, value)) for label, text in message.facts[:facts]
+    )
+    words = paragraph(message.note, note)
+    is_cut = len(message.facts) > facts or any(
+        text.endswith("…") for text in (title, words, *(text for _, text in kept))
+    )  # what somebody ended so themselves is said to be cut too: no harm
+    if is_cut:
+        words = "\n".join(filter(None, (paragraph(message.note, note - len(CUT) - 1), CUT)))
+    return replace(message, headline=title, facts=kept, note=words)
+
+
+def fitting(
+    message: Message,
+    make: Callable[[Message], dict[str, Any]],
+    fits: Callable[[dict[str, Any], bytes], bool],
+    headline: int = 150,
+) -> bytes:
+    """The JSON that `make` makes of the message, its texts cut as far as it takes for `fits` to hold of it."""
+    content = b""
+    for limit in _EVER_SHORTER:
+        document = make(cut_to(message, headline=headline, value=limit, note=max(limit, 150), facts=12))
+        content = json.dumps(document, separators=(",", ":")).encode()
+        if fits(document, content):
+            break
+    return content
+
+
+def digest_of(text: str) -> str:
+    """A short name for a long text, of letters and digits: the same on every attempt."""
+    return blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def small_print(message: Message) -> str:

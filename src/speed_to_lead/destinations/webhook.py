@@ -86,6 +86,8 @@ def payload(message: Message) -> bytes:
         "skipped_steps": list(message.skipped_steps),
         "url": message.url or None,
     }
+    if message.members:
+        data["alerts"] = list(message.members)
     if message.note:
         data["note"] = paragraph(message.note, 2000)
     body = {"type": message.kind, "timestamp": to_iso(message.decided_at), "data": data}

@@ -9,18 +9,38 @@ from math import inf
 import structlog
 
 from speed_to_lead import tracing
-from speed_to_lead.core.clock import to_iso
-from speed_to_lead.core.delivery import MAX_ATTEMPTS, Attempt, Delivered, GiveUp, RetryAt, after_attempt
+from speed_to_lead.core.answer import LINK_LASTS, Answer, Asked, link_token
+from speed_to_lead.core.clock import MILLISECOND, to_iso
+from speed_to_lead.core.delivery import (
+    DISABLED_FOR,
+    MAX_ATTEMPTS,
+    PATIENCE,
+    Attempt,
+    Delivered,
+    GiveUp,
+    RetryAt,
+    Trouble,
+    after_attempt,
+    told_of_disabled,
+)
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
+from speed_to_lead.core.follow_up import follow_up, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
-from speed_to_lead.core.message import Message, compose, compose_system
+from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
+from speed_to_lead.core.storm import MOST_AT_ONCE, MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
+from speed_to_lead.core.wording import Detail
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
-from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, LockedRecord
+from speed_to_lead.store.contract import (
+    LOCKED_PAUSE,
+    AlertSettlement,
+    Disabled,
+    LockedRecord,
+    UnreadableRecord,
+)
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
@@ -61,15 +81,16 @@ def deliver(place: Workplace, destination: str, go_on: Callable[[], bool] = lamb
     Ends when nothing is due, or when `go_on` answers false (the process stops).
     """
     settled = 0
-    clock = _ServerClock(place)
+    courier = _Courier(place, destination, _ServerClock(place), go_on)
+    disabled = place.store.outbox.disabled([destination]).get(destination)
     while go_on():
-        asked_at = time.monotonic()
-        now = clock.at(asked_at)
-        claimed = place.store.outbox.claim(destination, now, LEASE, at_once=AT_ONCE)
-        if claimed is None:
+        fold_storm(place, destination)
+        hand = courier.next_alert()
+        if hand is None:
             break
         settled += 1
-        _deliver_one(place, InHand(claimed, now, asked_at, go_on), now)
+        disabled = _deliver_one(place, hand, hand.claimed_at, disabled)
+    courier.give_back()
     return settled
 
 
@@ -96,17 +117,66 @@ class _ServerClock:
         return self.answer + timedelta(seconds=instant - self.asked_at)
 
 
+@dataclass(slots=True)
+class _Courier:
+    """One courier of a destination. From its second alert on it leases the next in the exchange that notes the last.
+
+    That halves its round trips in a burst, and changes nothing else: the lease comes after the note. Not where storms
+    are folded, for what is folded must be in nobody's hands.
+    """
+
+    place: Workplace
+    destination: str
+    clock: _ServerClock
+    go_on: Callable[[], bool]
+    leases_ahead: bool = False
+    ahead: "InHand | None" = None
+
+    def next_alert(self) -> "InHand | None":
+        """The one that is leased already, or else the first that is due."""
+        if self.ahead is not None:
+            hand, self.ahead = self.ahead, None
+            return hand
+        asked_at = time.monotonic()
+        now = self.clock.at(asked_at)
+        claimed = self.place.store.outbox.claim(self.destination, now, LEASE, at_once=AT_ONCE)
+        if claimed is None:
+            return None
+        hand = InHand(claimed, now, asked_at, self.go_on, self if self.leases_ahead else None)
+        known = self.place.config.destinations.get(self.destination)
+        self.leases_ahead = known is None or known.digest is None
+        return hand
+
+    def settle(self, hand: "InHand", settlement: AlertSettlement) -> Result:
+        """Note what came of an attempt, and lease the next alert."""
+        asked_at = time.monotonic()
+        now = self.clock.at(asked_at)
+        result, claimed = self.place.store.outbox.settle_and_claim(
+            hand.claimed, settlement, now, LEASE, at_once=AT_ONCE
+        )
+        if claimed is not None:
+            self.ahead = InHand(claimed, now, asked_at, self.go_on, self)
+        return result
+
+    def give_back(self) -> None:
+        """Leave what is leased to others, where this one stops before it began with it."""
+        if self.ahead is not None:
+            returned = AlertSettlement("returned", self.ahead.claimed_at, self.ahead.alert.unknown_attempts)
+            _settle_alert(self.place, self.ahead, returned)
+
+
 @dataclass(frozen=True, slots=True)
 class InHand:
     """An alert in a courier's hands; `go_on` turns false when the process stops.
 
-    `claimed_at` is the server's time at `asked_at` (monotonic).
+    `claimed_at` is the server's time at `asked_at` (monotonic). `courier` leases the next one where it notes this one.
     """
 
     claimed: ClaimedAlert
     claimed_at: datetime
     asked_at: float
     go_on: Callable[[], bool] = lambda: True
+    courier: _Courier | None = None
 
     @property
     def alert(self) -> Alert:
@@ -118,15 +188,13 @@ class InHand:
         return self.claimed_at + timedelta(seconds=instant - self.asked_at)
 
 
-def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
+def _deliver_one(
+    place: Workplace, hand: InHand, now: datetime, disabled: Disabled | None = None
+) -> Disabled | None:
+    """Deliver one alert; the destination's state, where it refuses for ever: the next one is not sent there."""
     alert = hand.alert
-    if hand.claimed.is_unreadable:
-        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
-        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
-        return
-    if why := _why_not_again(place, alert):
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+    if _is_settled_unsent(place, hand, disabled, now):
+        return disabled
     try:
         # Whoever decided it may have it from a config that was published a moment ago.
         if alert.destination not in place.config.destinations:
@@ -138,25 +206,16 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
         # Nothing was sent, so it does not count as an attempt.
         _settle_alert(place, hand, AlertSettlement("returned", now, alert.unknown_attempts))
         raise
-    if ready is None:
-        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
-        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
-        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
-        return
-    if isinstance(ready, (_LeaseLost, LockedRecord)):
-        _leave(place, hand, ready, now)
-        return
-    if isinstance(ready, Exception):
-        why = f"{type(ready).__name__} while writing it"
-        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-        return
+    if not isinstance(ready, _Ready):
+        _note_not_sent(place, hand, ready, now)
+        return None
     message = ready.message
     begun_at = time.monotonic()
     if begun_at >= ready.send_before:  # frozen, or the store stalled: another courier may have it by now
         log.warning("alert.not_begun", lead_id=alert.lead_id, alert=alert.key)
         again_at = hand.server_time(begun_at) + RETURN_PAUSE
         _settle_alert(place, hand, AlertSettlement("returned", again_at, alert.unknown_attempts))
-        return
+        return None
     with tracing.span(
         "deliver",
         message.traceparent,
@@ -167,7 +226,85 @@ def _deliver_one(place: Workplace, hand: InHand, now: datetime) -> None:
     ) as span:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
-        _send_and_note(place, hand, channel, message, span, now)
+        return _send_and_note(place, hand, channel, message, span, now)
+
+
+def _note_not_sent(place: Workplace, hand: InHand, why: Exception | None, now: datetime) -> None:
+    """Nobody waits any more; somebody else has the alert, or the key for its lead; or it cannot be written."""
+    alert = hand.alert
+    if why is None:
+        entry = HistoryEntry(now, "alert.cancelled", {"step": alert.step, "to": alert.destination})
+        _settle_alert(place, hand, AlertSettlement("cancelled", now, alert.unknown_attempts, entry))
+        log.info("alert.cancelled", lead_id=alert.lead_id, step=alert.step, destination=alert.destination)
+    elif isinstance(why, (_LeaseLost, LockedRecord)):
+        _leave(place, hand, why, now)
+    else:
+        error = f"{type(why).__name__} while writing it"
+        _note_attempt(place, hand, GiveUp(error), alert.unknown_attempts, now)
+
+
+def _is_settled_unsent(place: Workplace, hand: InHand, disabled: Disabled | None, now: datetime) -> bool:
+    """Whether nobody is to be tried now: the alert is given up, or its destination wants quiet, and that is noted.
+
+    Quiet comes before what the destination takes: whoever was to hear of it in the morning is not woken in its place.
+    """
+    alert = hand.alert
+    if hand.claimed.is_unreadable:
+        known = replace(hand, claimed=replace(hand.claimed, alert=_as_far_as_known(place, alert)))
+        _note_attempt(place, known, GiveUp("its alert cannot be read"), alert.unknown_attempts, now)
+    elif why := _why_not_again(place, alert):
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    elif until := _quiet_until(place, alert, now):
+        details = {"step": alert.step, "to": alert.destination, "until": to_iso(until)}
+        entry = HistoryEntry(now, "alert.held", details)
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
+    elif why := _why_disabled(disabled, now) or _why_in_vain(place, hand, now):
+        _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
+    elif until := _storm_until(place, alert, now):
+        _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts))
+    else:
+        return False
+    return True
+
+
+def fold_storm(place: Workplace, destination: str) -> None:
+    """Fold what a storm held back into digests, once its time is over: 1 what is due, 2 which of it may wait, 3 write.
+
+    Any number of couriers may try at once: one that comes second finds the alerts gone, and leaves it at that.
+    """
+    known = place.config.destinations.get(destination)
+    terms = known.digest if known is not None else None
+    storm = place.store.outbox.storm(destination) if terms is not None else None
+    held_until = storm.held_until(terms) if storm is not None and terms is not None else None
+    now = place.store.now() if held_until is not None else None
+    if held_until is None or now is None or now < held_until:
+        return
+    due = place.store.outbox.due(destination, now, MOST_AT_ONCE)
+    records = place.store.leads.get_many([alert.lead_id for alert in due])
+    leads = [lead if isinstance(lead, Lead) else None for lead in records]
+    waited = [alert for alert, lead in zip(due, leads, strict=True) if may_be_folded(alert, lead)]
+    for start in range(0, len(waited), MOST_FOLDED):
+        members = waited[start : start + MOST_FOLDED]
+        digest = digest_of(destination, members, now + start * MILLISECOND)  # a key of its own for each
+        lines = {alert.key: folded(alert, digest, now) for alert in members}
+        # Until the last of them the storm stands: what is not folded yet is nobody's to send by itself.
+        is_last = start + MOST_FOLDED >= len(waited) and len(due) < MOST_AT_ONCE
+        if place.store.outbox.fold(digest, lines, now, is_last=is_last) is not Result.APPLIED:
+            break
+        log.info("alerts.folded", destination=destination, count=len(members), alert=digest.key)
+
+
+def _storm_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when an alert waits, because its destination was told enough one by one."""
+    known = place.config.destinations.get(alert.destination)
+    if known is None or known.digest is None or alert.attempts > 1 or not alert.kind.calls_somebody:
+        return None
+    lead = answer_or_error(place.store.leads.get, alert.lead_id)
+    if not isinstance(lead, Lead) or is_hot(lead):
+        return None
+    until = place.store.outbox.note_sent(alert.destination, known.digest, now).held_until(known.digest)
+    # Where the time is over it comes back in a moment, when what waits is folded.
+    return max(until, now + RETURN_PAUSE) if until is not None else None
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -188,7 +325,7 @@ def _send_and_note(
     message: Message,
     span: tracing.Span,
     now: datetime,
-) -> None:
+) -> Disabled | None:
     alert = hand.alert
     started = time.monotonic()
     attempt = answer_or_error(channel.send, message, now)
@@ -196,6 +333,7 @@ def _send_and_note(
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
     if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
         now = hand.server_time(time.monotonic())
+        _catch_up(place, alert, message, now)
     else:
         now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -215,7 +353,34 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
-    _note_attempt(place, hand, verdict, unknown, now, attempt.detail)
+    trouble = None
+    if isinstance(verdict, RetryAt):
+        # Whoever says "not so fast" says it to all that comes after, too.
+        trouble = Trouble(now, now, verdict.at if attempt.outcome is DeliveryOutcome.RATE_LIMITED else None)
+    disabled = _disabled_by(place, alert, attempt, now)
+    _note_attempt(place, hand, verdict, unknown, now, attempt, trouble)
+    return disabled
+
+
+def _disabled_by(place: Workplace, alert: Alert, attempt: Attempt, now: datetime) -> Disabled | None:
+    """The destination's state from now on, where it refused for ever; everybody concerned is told, once.
+
+    The fallback itself is never disabled: nobody is left who could be told instead.
+    """
+    if not attempt.is_gone or alert.destination == place.fallback_destination:
+        return None
+    disabled = Disabled(now, now + DISABLED_FOR, attempt.detail)
+    try:
+        if place.store.outbox.disable(alert.destination, disabled) is Result.APPLIED:
+            log.error("destination.disabled", destination=alert.destination, why=attempt.detail)
+            teams = place.config.rulebook.teams.values()
+            for told in told_of_disabled(
+                alert.destination, teams, place.fallback_destination, disabled.why, now
+            ):
+                place.store.outbox.add(told, now)
+    except StoreUnavailable as error:  # the alert's own note is what matters; the next refusal says it again
+        log.warning("destination.not_disabled", destination=alert.destination, error=str(error))
+    return disabled
 
 
 def _why_not_again(place: Workplace, alert: Alert) -> str:
@@ -225,6 +390,36 @@ def _why_not_again(place: Workplace, alert: Alert) -> str:
     if alert.unknown_attempts > 1 and not place.channel(alert.destination).recognises_repeats:
         return "it may have arrived twice already, and another try could double it again"
     return ""
+
+
+def _quiet_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
+    """Until when the destination wants to hear nothing of that kind; whether anybody waits still is asked then."""
+    destination = place.config.destinations.get(alert.destination)
+    return destination.quiet_until(alert.kind, now) if destination is not None else None
+
+
+def _why_disabled(disabled: Disabled | None, now: datetime) -> str:
+    """Why an alert is given up that is not sent at all, or nothing. It is tried again once that time is over."""
+    if disabled is None or disabled.until <= now:
+        return ""
+    return f"it is disabled since {to_iso(disabled.at)}, when it refused for ever: {disabled.why}"
+
+
+def _why_in_vain(place: Workplace, hand: InHand, now: datetime) -> str:
+    """Why an alert is given up although nobody tried now: its destination takes nothing, and another one may."""
+    if not hand.claimed.is_in_vain:
+        return ""
+    fallback = _fallback(place, hand.alert, "", now)
+    if fallback is None or place.store.outbox.in_trouble(fallback.destination, now):
+        return ""
+    return f"it has taken nothing for {span_text(PATIENCE)} or more"
+
+
+def _fallback(place: Workplace, alert: Alert, why: str, now: datetime) -> Alert | None:
+    if alert.kind is AlertKind.MOVED:
+        return None  # nobody is called by it, so nobody else need hear it
+    team = place.config.rulebook.teams.get(alert.team)
+    return fallback_of(alert, team, place.fallback_destination, why, now)
 
 
 def _as_far_as_known(place: Workplace, alert: Alert) -> Alert:
@@ -258,38 +453,92 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
     Confirming renews the lease, so that a store that took seconds for each answer until here leaves time to send.
     """
     alert = hand.alert
-    if alert.kind.is_about_system:
-        result, send_before = _confirm(place, hand, None)
-        if result is Result.GONE:
-            raise _LeaseLost
-        message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-        return _Ready(message, send_before)
-    for _ in range(MAX_ROUNDS):
-        lead = place.store.leads.get(alert.lead_id)
-        if lead is None or not (lead.is_open or alert.kind is AlertKind.NURTURED):
-            return None
-        result, send_before = _confirm(place, hand, lead)
-        match result:
-            case Result.APPLIED:
-                return _Ready(_about(place, alert, lead, now), send_before)
-            case Result.GONE:
-                raise _LeaseLost
-    raise Contended(alert.lead_id)
-
-
-def _confirm(place: Workplace, hand: InHand, lead: Lead | None) -> tuple[Result, float]:
-    """Confirm what was read and renew the lease; and until when (monotonic) one may begin to send."""
     began = time.monotonic()
-    result = place.store.outbox.confirm(hand.claimed, lead, hand.server_time(began) + LEASE)
-    return result, began + BEGIN_WITHIN.total_seconds()
+    result, lead = place.store.outbox.confirm(hand.claimed, hand.server_time(began) + LEASE)
+    if result is Result.GONE:
+        raise _LeaseLost
+    if alert.kind is AlertKind.DIGEST:
+        message = _digest(place, alert, now)
+    elif alert.kind.is_about_system:
+        message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
+    elif lead is None or not (lead.is_open or _is_told_all_the_same(place, alert)):
+        return None
+    else:
+        message = _about(place, alert, lead, now)
+    return _Ready(message, began + BEGIN_WITHIN.total_seconds())
+
+
+def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
+    """Whether an alert goes out though nobody waits any more.
+
+    One that may have opened an incident already does: told of now, it says that all is over, and the incident ends.
+    """
+    if alert.kind in (AlertKind.NURTURED, AlertKind.MOVED):
+        return True
+    return (
+        alert.unknown_attempts > 0
+        and place.follows_leads(alert.destination)
+        and place.channel(alert.destination).recognises_repeats
+    )
 
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
-    url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    return compose(
-        alert, lead, rulebook.teams.get(lead.team), rulebook.taxonomy.source(lead.source).label, url, now
-    )
+    asked = Asked(lead.id, lead.rep or "")
+    if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
+        until = alert.decided_at + LINK_LASTS
+        url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
+    else:
+        url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
+    label = rulebook.taxonomy.source(lead.source).label
+    handle = ""
+    if place.follows_leads(alert.destination):
+        handle = message_name(place.store.leads.history(lead.id), alert.destination)
+    detail = _detail_for(place, alert.destination)
+    team = rulebook.teams.get(lead.team)
+    message = compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
+    if not (place.takes_presses and lead.is_open):
+        return message
+    buttons = tuple((f"answer:{one}", one.words, f"{lead.id} {asked.rep}".rstrip()) for one in Answer)
+    return replace(message, buttons=buttons)
+
+
+def _detail_for(place: Workplace, name: str) -> Detail:
+    destination = place.config.destinations.get(name)
+    return destination.detail if destination is not None else Detail.FULL
+
+
+def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
+    """See that what was just told is brought up to date where the lead has moved since the record was read.
+
+    Before the note: a courier that dies here leaves the alert to another one, which looks at the record itself.
+    """
+    if alert.kind.is_about_system or not place.follows_leads(alert.destination):
+        return
+    try:
+        lead = place.store.leads.get(alert.lead_id)
+        if lead is not None and not lead.is_nurtured and _shown(message) != (
+            not lead.is_open, lead.acknowledged_at is not None, lead.rep or ""
+        ):  # fmt: skip
+            place.store.outbox.add(follow_up(lead, alert.destination, now), now)
+    except (StoreUnavailable, LockedRecord, UnreadableRecord) as error:
+        log.warning(
+            "alert.not_followed_up", lead_id=alert.lead_id, alert=alert.key, error=type(error).__name__
+        )
+
+
+def _shown(message: Message) -> tuple[bool, bool, str]:
+    return message.is_over, message.is_acknowledged, message.rep
+
+
+def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:
+    """What a digest says, as things stand: whoever was answered meanwhile is in it, and said to be."""
+    members = [member.partition(":")[0] for member in digest.members]
+    records = place.store.leads.get_many(members)
+    leads = [lead for lead in records if isinstance(lead, Lead)]
+    url = f"{place.public_url}/v1/leads?state=open" if place.public_url else ""
+    detail = _detail_for(place, digest.destination)
+    return compose_digest(digest, leads, place.config.rulebook.teams, url, now, detail)
 
 
 _SYSTEM_HEADLINES = {
@@ -297,8 +546,10 @@ _SYSTEM_HEADLINES = {
     AlertKind.FORM_SILENT: "A form has gone silent",
     AlertKind.SOURCE_QUIET: "A source brings no leads any more",
     AlertKind.DEAD_LETTERS: "Submissions could not be read",
+    AlertKind.WEBHOOK_MISSED: "A form's webhook did not bring what was sent to it",
     AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
     AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
+    AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
     AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
     AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
 }
@@ -310,21 +561,25 @@ def _note_attempt(
     verdict: Delivered | RetryAt | GiveUp,
     unknown: int,
     now: datetime,
-    why_not: str = "",
+    attempt: Attempt | None = None,
+    trouble: Trouble | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
     match verdict:
         case Delivered():
+            if attempt is not None and attempt.handle:
+                details["message"] = attempt.handle
             settlement = AlertSettlement(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )
         case RetryAt(at=at):
-            entry = HistoryEntry(now, "alert.failed", details | {"why": why_not, "next": to_iso(at)})
-            settlement = AlertSettlement("retry", at, unknown, entry)
+            entry = HistoryEntry(
+                now, "alert.failed", details | {"why": attempt.detail if attempt else "", "next": to_iso(at)}
+            )
+            settlement = AlertSettlement("retry", at, unknown, entry, trouble=trouble)
         case GiveUp(why=why):
-            team = place.config.rulebook.teams.get(alert.team)
-            fallback = fallback_of(alert, team, place.fallback_destination, why, now)
+            fallback = _fallback(place, alert, why, now)
             told = fallback.destination if fallback else None
             entry = HistoryEntry(now, "alert.given_up", details | {"why": why, "fallback": told})
             settlement = AlertSettlement("dead", now, unknown, entry, fallback)
@@ -347,6 +602,8 @@ def _settle_alert(place: Workplace, hand: InHand, settlement: AlertSettlement) -
     stopped_at: float | None = None
     while True:
         try:
+            if hand.courier is not None and settlement.result == "delivered":
+                return hand.courier.settle(hand, settlement)
             return place.store.outbox.settle(hand.claimed, settlement)
         except StoreUnavailable:
             passed = time.monotonic()

@@ -1,10 +1,14 @@
 """Respond: somebody answered. Web and the command line say so; the clock stops."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from speed_to_lead import tracing
-from speed_to_lead.core.lead import Lead, LeadChange
+from speed_to_lead.core.answer import Answer, Asked
+from speed_to_lead.core.follow_up import follow_up, has_moved, told_among
+from speed_to_lead.core.lead import Lead, LeadChange, Response, ResponseKind
+from speed_to_lead.core.response import close_lead, pass_on, record_response
 from speed_to_lead.flow.changes import tell_change
 from speed_to_lead.flow.contention import MAX_ROUNDS, Contended
 from speed_to_lead.store import Result
@@ -13,6 +17,36 @@ from speed_to_lead.workplace import Workplace
 
 class UnknownLead(LookupError):
     """There is no lead of that id."""
+
+
+def answer(
+    place: Workplace,
+    asked: Asked,
+    said: Answer,
+    by: str,
+    via: str,
+    evidence: str = "",
+    at: datetime | None = None,
+) -> tuple[Lead, bool]:
+    """The lead after an answer given where the alert was read, and whether it changed anything. `at`: now, if not given.
+
+    Raises what `change_lead` raises, and ImpossibleChange.
+    """
+
+    def decide(lead: Lead, now: datetime) -> LeadChange | None:
+        rulebook = place.config.rulebook
+        match said:
+            case Answer.NOT_A_LEAD:
+                return close_lead(lead, "not a lead", by, now)
+            case Answer.PASS_ON:
+                tally = place.store.reps.tally(set(rulebook.teams_asked.get(lead.team, ())))
+                return pass_on(lead, rulebook.teams, tally, asked, by, now, rulebook.meanings)
+            case _:
+                happened = min(max(at, lead.received_at), now) if at is not None else now
+                kind = ResponseKind(said.value)
+                return record_response(lead, Response(kind, by, happened, now, via, evidence), now)
+
+    return change_lead(place, asked.lead_id, decide)
 
 
 def change_lead(
@@ -38,7 +72,23 @@ def change_lead(
             if place.store.leads.confirm(lead) is Result.APPLIED:
                 return lead, False
             continue
+        change = _with_follow_ups(place, lead, change)
         if place.store.leads.change([change], confirmed=True)[0] is Result.APPLIED:
             tell_change("respond", change, begun)
             return change.lead, True
     raise Contended(lead_id)
+
+
+def _with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadChange:
+    """The change, with alerts to bring up to date what was said of the lead where that can be changed.
+
+    A destination that is being told at this moment is not in the history yet: its courier looks at the record again.
+    """
+    following = {name for name in place.config.destinations if place.follows_leads(name)}
+    if not following or not has_moved(lead, change.lead):
+        return change
+    now = change.history[-1].at if change.history else place.store.now()
+    told = told_among(place.store.leads.history(lead.id), following)
+    called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
+    alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
+    return replace(change, alerts=(*change.alerts, *alerts))

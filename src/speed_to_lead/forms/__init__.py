@@ -13,7 +13,9 @@ from speed_to_lead.core.submission import (
     DELIVERY_HEADER,
     FETCH_HEADER,
     ITEM_HEADER,
+    LISTED_HEADER,
     PHONE_E164,
+    RECONCILED,
     Form,
     ParsedSubmission,
     Submission,
@@ -50,12 +52,14 @@ from speed_to_lead.forms import (
 )
 from speed_to_lead.forms.fetches import AsksBack
 from speed_to_lead.forms.handshakes import Handshakes, Welcome
+from speed_to_lead.forms.lists import KeepsList
 from speed_to_lead.forms.provider import Provider, SendsSeveral, WebhookRequest
 from speed_to_lead.spellings import country_code, phone_number
 
 __all__ = [
     "ASK_BACK",
     "HANDSHAKES",
+    "LISTS",
     "PROVIDERS",
     "SEVERAL",
     "Provider",
@@ -108,6 +112,17 @@ SEVERAL: Mapping[str, SendsSeveral] = {
 }
 #: Those that send ids only, always or sometimes: the rest is asked for at their API.
 ASK_BACK: Mapping[str, AsksBack] = {"hubspot": hubspot, "linkedin": linkedin, "meta": meta}
+#: Those that can be asked what was sent to a form, to find what the webhook never brought.
+LISTS: Mapping[str, KeepsList] = {
+    "calendly": calendly,
+    "hubspot": hubspot,
+    "jotform": jotform,
+    "linkedin": linkedin,
+    "meta": meta,
+    "tally": tally,
+    "typeform": typeform,
+    "webflow": webflow,
+}
 
 #: Meta sends a thousand changes at the most, and nobody more.
 MAX_ITEMS = 1000
@@ -220,6 +235,8 @@ def read(submission: Submission, form: Form) -> ParsedSubmission:
         raise UnreadableSubmission(f"form {form.name}: provider {form.provider} is not known here")
     try:
         parsed = _with_number_read(provider.parse(submission, form))
+        if LISTED_HEADER in submission.headers:
+            parsed = _marked_as_reconciled(parsed)
         _refuse_to_guess(parsed, form)
         key = parsed.same_submission_key
         whole = reading.whole_text(key) if key else None
@@ -244,6 +261,12 @@ def _refuse_to_guess(parsed: ParsedSubmission, form: Form) -> None:
             f"the delivery holds ids only, and form {form.name} has no api_token_env: name the variable that holds the "
             f"token for the API of {form.provider} in intake.toml, and replay this"
         )
+
+
+def _marked_as_reconciled(parsed: ParsedSubmission) -> ParsedSubmission:
+    """The same; the lead says that its webhook never brought it."""
+    custom = {RECONCILED: True, **parsed.lead.custom}
+    return replace(parsed, lead=replace(parsed.lead, custom=custom))
 
 
 def _with_number_read(parsed: ParsedSubmission) -> ParsedSubmission:

@@ -26,6 +26,9 @@ _TRACKING = frozenset({
     "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "li_fat_id", "ttclid",
 })  # fmt: skip
 
+#: What a captcha adds to a form, a kilobyte that nobody answered.
+_CAPTCHAS = ("g-recaptcha-response", "h-captcha-response", "cf-turnstile-response")
+
 _FIELD_BY_SORT = {Sort.EMAIL: "email", Sort.PHONE: "phone", Sort.CONSENT: "consent"}
 
 #: A yes/no question about a company is not the company: only these can be what the words of a title ask for.
@@ -62,7 +65,12 @@ def payload_of(given: Iterable[Answer], form: Form, selectors: Mapping[str, str]
     whole = list(islice(given, MAX_ANSWERS + 1))
     if len(whole) > MAX_ANSWERS:
         raise UnreadableSubmission(f"the delivery has more than {MAX_ANSWERS} answers")
-    answers = [part for answer in whole for part in parts_of(answer)]
+    answers = [
+        part
+        for answer in whole
+        for part in parts_of(answer)
+        if not (part.name or part.title).startswith(_CAPTCHAS)
+    ]
     meant: list[Answer] = []
 
     def selected(kind: str, name: str) -> Any:
@@ -78,7 +86,7 @@ def payload_of(given: Iterable[Answer], form: Form, selectors: Mapping[str, str]
     reading.place_fields(by_choice, form, selected)
     found, rest = _placed([answer for answer in answers if not any(answer is one for one in meant)])
     _tell_name_parts(found)
-    _read_tracking(found)
+    read_tracking(found)
     return {**found, **by_choice, "custom": {**_named(rest), **by_choice["custom"]}}
 
 
@@ -98,27 +106,49 @@ def by_name(values: Mapping[str, Any], skipped: Iterable[str] = ()) -> Iterator[
     return (Answer(value, str(name)) for name, value in values.items() if name not in left_out)
 
 
+def field_asked_for(question: str, value: Any) -> str | None:
+    """The field that the words of a question ask for, where this can be its answer: "yes" is no company."""
+    return _by_words(Answer(value, question))
+
+
+def read_tracking(found: dict[str, Any]) -> None:
+    """Adds what the address of the page says of where the visitor came from, where nothing else says it."""
+    query = str(found.get("landing_page", "")).partition("?")[2].partition("#")[0]
+    for name, value in parse_qsl(query[:_LONGEST_QUERY], errors="replace"):
+        if name in _TRACKING:
+            found.setdefault(name, value)
+
+
 def _placed(answers: list[Answer]) -> tuple[dict[str, Any], list[Answer]]:
     """The fields, and the answers left over."""
     found: dict[str, Any] = {}
-    ways: tuple[Callable[[Answer], str | None], ...] = (_as_told, _by_name, _by_sort, _by_words)
+    ways: tuple[Callable[[Answer], str | None], ...] = (_as_told, _by_name, _by_own_sort, _by_words)
     for field_of in ways:
-        left = []
-        for answer in answers:
-            field = field_of(answer)
-            value = None if field is None or field in found else usable_value(field, answer.value)
-            if field is None or value is None:
-                left.append(answer)
-            else:
-                found[field] = value
-        answers = left
+        answers = _placed_by(field_of, answers, found)
     # Where nothing says what anything is (Gravity Forms sends numbers for names), an address is known by its looks.
     for field, looks_right in (("email", _looks_like_an_address), ("phone", _looks_like_a_number)):
         alike = list(filter(looks_right, answers)) if field not in found else []
         if alike and (field == "email" or len(alike) == 1):
             found[field] = alike[0].value
             answers = [answer for answer in answers if answer is not alike[0]]
+    if "email" not in found and "phone" not in found:  # who asks for a friend can be answered there only
+        answers = _placed_by(_by_sort, answers, found)
     return found, answers
+
+
+def _placed_by(
+    field_of: Callable[[Answer], str | None], answers: list[Answer], found: dict[str, Any]
+) -> list[Answer]:
+    """Places what this way tells into fields that are empty still; the answers left over."""
+    left = []
+    for answer in answers:
+        field = field_of(answer)
+        value = None if field is None or field in found else usable_value(field, answer.value)
+        if field is None or value is None:
+            left.append(answer)
+        else:
+            found[field] = value
+    return left
 
 
 def _as_told(answer: Answer) -> str | None:
@@ -127,6 +157,13 @@ def _as_told(answer: Answer) -> str | None:
 
 def _by_name(answer: Answer) -> str | None:
     return lead_field_named(answer.name) or lead_field_named(answer.title)
+
+
+def _by_own_sort(answer: Answer) -> str | None:
+    is_own = answer.sort == Sort.CONSENT or not (
+        titles.is_of_somebody_else(answer.name) or titles.is_of_somebody_else(answer.title)
+    )
+    return _by_sort(answer) if is_own else None
 
 
 def _by_sort(answer: Answer) -> str | None:
@@ -166,14 +203,6 @@ def _tell_name_parts(found: dict[str, Any]) -> None:
         name, part = str(found.get("name", "")), str(found.get(given, ""))
         if name and part and other not in found and part.casefold() not in name.casefold():
             found[other] = found.pop("name")
-
-
-def _read_tracking(found: dict[str, Any]) -> None:
-    """What the address of the page says of where the visitor came from, where no hidden field says it."""
-    query = str(found.get("landing_page", "")).partition("?")[2].partition("#")[0]
-    for name, value in parse_qsl(query[:_LONGEST_QUERY], errors="replace"):
-        if name in _TRACKING:
-            found.setdefault(name, value)
 
 
 def _chosen(answers: list[Answer], attribute: str | None, name: str) -> Answer | None:

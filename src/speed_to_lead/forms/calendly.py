@@ -3,21 +3,30 @@
 Signed with `Calendly-Webhook-Signature: t=<Unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`; three minutes of tolerance.
 https://developer.calendly.com/api-docs/4c305798a61d3-webhook-signatures
 
+Its list: the meetings of an organization or a user that are still to begin, with who is invited to each; or what was
+sent to a routing form. `api_forms` holds their addresses at Calendly, of which only the last part is used in ours.
+
 Selectors in `intake.toml`: `question:<its words>`, `field:<name>` (`field:text_reminder_number`, `field:event_name`).
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead
-from speed_to_lead.forms import answers, reading, signatures
+from speed_to_lead.forms import answers, lists, reading, signatures
 from speed_to_lead.forms.answer import Answer, Sort
+from speed_to_lead.forms.fetches import Question, id_in
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 _ATTRIBUTES = {"question": "title", "field": "name"}
 selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
+api_url = "https://api.calendly.com"
+list_scope = "to read scheduled events and routing forms, of the whole organization where that is asked for"
+
+_PAGE = 100
 
 TOLERANCE = timedelta(minutes=3)
 #: The events that bring a person. A meeting that was called off, or that nobody came to, is not somebody who waits.
@@ -65,6 +74,64 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         submitted_at=reading.instant_in(invitee.get("created_at"))
         or reading.instant_in(delivery.get("created_at") or delivery.get("time")),
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """Who was invited since then, or sent the routing form. Who called off waits for nobody, and is left out."""
+    if "/routing_forms/" in wanted.name:
+        about = {"routing_form": wanted.name, "count": _PAGE, "sort": "created_at:desc"}
+        for entry in _collection(ask, wanted, "/routing_form_submissions", about):
+            if not lists.is_before(entry, "created_at", wanted.since):
+                yield _as_delivered("routing_form_submission.created", entry, entry)
+        return
+    scope = "user" if "/users/" in wanted.name else "organization"
+    # A meeting is made before it begins, so whoever made one since then is among those that begin after that.
+    about = {
+        scope: wanted.name,
+        "count": _PAGE,
+        "status": "active",
+        "min_start_time": lists.iso(wanted.since),
+    }
+    for meeting in _collection(ask, wanted, "/scheduled_events", about):
+        # A guest who comes later changes `updated_at`, not `created_at`.
+        if lists.is_before(meeting, "updated_at", wanted.since):
+            continue
+        uuid = _last_part(meeting)
+        if not uuid:
+            yield _as_delivered("invitee.created", meeting, None)
+            continue
+        guests = {"count": _PAGE, "status": "active"}
+        for invitee in _collection(ask, wanted, f"/scheduled_events/{uuid}/invitees", guests):
+            if lists.is_before(invitee, "created_at", wanted.since):
+                continue
+            is_whole = isinstance(invitee, Mapping)
+            payload = {**invitee, "scheduled_event": meeting} if is_whole else invitee
+            yield _as_delivered("invitee.created", invitee, payload)
+
+
+def _collection(
+    ask: lists.Ask, wanted: lists.Wanted, path: str, about: Mapping[str, object]
+) -> Iterator[Any]:
+    def question(token: str) -> Question:
+        query = urlencode({**about, **({"page_token": token} if token else {})})
+        return Question(f"{path}?{query}", lists.bearer(wanted.token))
+
+    def next_token(page: Mapping[str, Any]) -> str:
+        return str(reading.mapping_or_nothing(page.get("pagination")).get("next_page_token") or "")
+
+    for page in lists.pages(ask, question, next_token):
+        yield from lists.entries_in(page, "collection")
+
+
+def _as_delivered(event: str, entry: Any, payload: Any) -> lists.Listed:
+    at = reading.mapping_or_nothing(entry).get("created_at")
+    body = {"event": event, "created_at": at, "payload": payload}
+    return lists.Listed(_last_part(entry), body, reading.instant_in(at))
+
+
+def _last_part(entry: Any) -> str:
+    """The id at the end of an entry's address."""
+    return id_in(str(reading.mapping_or_nothing(entry).get("uri") or "").rpartition("/")[2])
 
 
 def _answers(

@@ -20,8 +20,8 @@ _ATTRIBUTES = {"field": "name"}
 selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
 
 _MACHINERY = frozenset({"__submission", "_wp_http_referer", "__fluent_form_embded_post_id"})
-#: What WordPress and the captchas add, each with the number of the form in its name.
-_MACHINERY_STARTS = ("_fluentform_", "g-recaptcha", "h-captcha", "cf-turnstile", "item__")
+#: What WordPress adds, with the number of the form in its name.
+_MACHINERY_STARTS = ("_fluentform_", "item__")
 
 
 def refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:

@@ -19,7 +19,7 @@ from speed_to_lead.core.submission import (
     UnreadableSubmission,
     generic_lead,
 )
-from speed_to_lead.forms import reading, signatures, titles
+from speed_to_lead.forms import answers, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
@@ -89,7 +89,9 @@ def _payload(delivery: Mapping[str, Any], form: Form) -> dict[str, Any]:
     for name in in_order:
         if f"column:{name}" in chosen or name in chosen:
             continue
-        field = _FIELD_BY_COLUMN.get(name.upper()) or titles.field_asked_for(name.replace("_", " "))
+        field = _FIELD_BY_COLUMN.get(name.upper()) or answers.field_asked_for(
+            name.replace("_", " "), columns[name]
+        )
         if field is None or payload.get(field) is not None:
             custom[name] = columns[name]
         else:

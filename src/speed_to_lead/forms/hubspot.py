@@ -7,6 +7,9 @@ Signatures: v3 signs method, URL, body and a timestamp and decides wherever its 
 time, so they count only without it: whoever breaks v3 cannot fall back to what an old delivery's v2 proves.
 https://developers.hubspot.com/docs/api/webhooks/validating-requests
 
+Its list (form submissions, by the form's GUID) has what was entered and a conversion id, but neither portal nor contact: a
+submission of both is known by its conversion id.
+
 Selectors in `intake.toml`: `property:<name>`.
 """
 
@@ -26,13 +29,18 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import fetches, reading, signatures
+from speed_to_lead.forms import fetches, lists, reading, signatures
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 api_url = "https://api.hubapi.com"
+list_scope = "forms"
 selectors: tuple[str, ...] = ("property",)
 
+_PAGE = 50
+#: What a form asks about the visitor's company stands under the names of a company; their type is this.
+_COMPANY_TYPE = "0-2"
+_COMPANY_FIELDS = {"name": "company", "domain": "website"}
 #: HubSpot's own names for what the generic lead calls otherwise; the aliases of `core/submission.py` know the rest.
 _FIELD_BY_PROPERTY = {
     "numemployees": "employees",
@@ -127,7 +135,53 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         if conversion
         else None,
         submitted_at=reading.instant_in(newest.get("timestamp")),
+        listed_as=str(conversion) if conversion else None,
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """What was sent to a form. HubSpot gives the newest first and takes no time to begin at, so it is read until it is older."""
+
+    def question(after: str) -> fetches.Question:
+        query = urlencode({"limit": _PAGE, **({"after": after} if after else {})})
+        path = f"/form-integrations/v1/submissions/forms/{wanted.name}?{query}"
+        return fetches.Question(path, lists.bearer(wanted.token))
+
+    def next_after(page: Mapping[str, Any]) -> str:
+        entries = lists.entries_in(page, "results")
+        is_done = lists.is_newest_first(entries, "submittedAt") and any(
+            lists.is_before(entry, "submittedAt", wanted.since) for entry in entries[-1:]
+        )
+        following = reading.mapping_or_nothing(reading.mapping_or_nothing(page.get("paging")).get("next"))
+        return "" if is_done else str(following.get("after") or "")
+
+    for page in lists.pages(ask, question, next_after):
+        for entry in lists.entries_in(page, "results"):
+            if not lists.is_before(entry, "submittedAt", wanted.since):
+                yield _as_delivered(entry, wanted.name)
+
+
+def _as_delivered(entry: Any, form_id: str) -> lists.Listed:
+    submission = reading.mapping_or_nothing(entry)
+    identity, at = reading.key_in(submission.get("conversionId")) or "", submission.get("submittedAt")
+    properties: dict[str, Any] = {}
+    for value in reading.items_in(submission.get("values")):
+        name = str(value.get("name") or "")
+        if value.get("objectTypeId") == _COMPANY_TYPE:
+            name = _COMPANY_FIELDS.get(name, name)
+        given = value.get("value")
+        is_further = isinstance(properties.get(name), str) and isinstance(
+            given, str
+        )  # several boxes of one question
+        properties[name] = f"{properties[name]};{given}" if is_further else given
+    conversion = {
+        "conversion-id": identity,
+        "timestamp": at,
+        "form-id": form_id,
+        "page-url": submission.get("pageUrl"),
+    }
+    body = {"properties": properties, "form-submissions": [conversion]} if submission else entry
+    return lists.Listed(identity, body, reading.instant_in(at), is_of_contact=True)
 
 
 def _v3_refusal(request: WebhookRequest, secret: str, now: datetime) -> str | None:

@@ -27,9 +27,10 @@ from speed_to_lead.forms.provider import WebhookRequest
 kept_headers: tuple[str, ...] = ()
 selectors: tuple[str, ...] = ("attribute", "item")
 
-#: What tells of somebody new. Every other topic (tags, replies of one's own team, `ping`) is counted and never routed.
+#: What tells of somebody new. Every other topic (`contact.lead.tag.created`, replies of one's own team, `ping`) is counted
+#: and never routed.
 _LEAD_TOPIC = re.compile(
-    r"(contact|user|lead|visitor)(\.\w+)*\.(created|signed_up|added_email)|conversation\.(user|contact|lead)\.created"
+    r"(contact|user|visitor)(\.(lead|user))?\.(created|signed_up|added_email)|conversation\.(user|contact|lead)\.created"
 )
 #: Somebody without an address yet: Intercom tells again when they have one (`contact.lead.added_email`).
 _NOT_REACHABLE_YET = frozenset({"contact.lead.created", "contact.created", "visitor.created"})

@@ -4,15 +4,19 @@ Signed with `X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the raw body with t
 asks `GET ?hub.mode=subscribe&hub.verify_token=…&hub.challenge=…` and wants its challenge back.
 https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 
+Its list (`/{form}/leads`) has the answers at once: an entry of it is a delivery that was asked for already.
+
 One POST may hold a thousand changes. Selectors in `intake.toml`: `field:<name>` (field_data), `key:<name>` for ids.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import (
+    FETCH_HEADER,
     Form,
     GenericLead,
     ParsedSubmission,
@@ -21,16 +25,23 @@ from speed_to_lead.core.submission import (
     generic_lead,
     lead_field_named,
 )
-from speed_to_lead.forms import fetches, reading, signatures, titles
+from speed_to_lead.forms import answers, fetches, lists, reading, signatures
 from speed_to_lead.forms.handshakes import Welcome, queried
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 selectors: tuple[str, ...] = ("field", "key")
 api_url = "https://graph.facebook.com/v23.0"
+list_scope = "leads_retrieval"
+
+_PAGE = 100
+#: What is asked of each lead of the list; ads are left out of the answer where the lead came without one.
+_ASKED = "id,created_time,field_data,ad_id,adset_id,adset_name,ad_name,campaign_id,campaign_name,form_id,is_organic,platform"
 
 #: What Meta's own tool for test leads fills in.
 _DUMMY = "<test lead:"
+#: The lead that the "Test" button beside a webhook's subscription sends: nobody could ever be asked for it.
+_DUMMY_ID = "444444444444"
 _IDS = ("leadgen_id", "page_id", "form_id", "adgroup_id", "ad_id")
 
 
@@ -71,17 +82,19 @@ def questions(submission: Submission, form: Form, token: str) -> list[fetches.Qu
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
-    """The lead of one change; without the Graph API's answer, its ids. Other changes of a page are counted only."""
-    delivery, answers = fetches.delivery_and_answers(submission)
+    """The lead of one change; without the Graph API's answer, its ids. Whatever else a page tells is counted only."""
+    delivery, answered = fetches.delivery_and_answers(submission)
     value, field = _change_in(delivery)
     if field != "leadgen":
         return ParsedSubmission(GenericLead(), is_test=True)
     key = _id_in(value)
+    if key == _DUMMY_ID:
+        return ParsedSubmission(GenericLead(), key, is_test=True)
     submitted_at = reading.instant_in(value.get("created_time"))
     ids = {name: str(value[name]) for name in _IDS if isinstance(value.get(name), (str, int))}
-    if answers is None:
+    if answered is None:
         return ParsedSubmission(fetches.incomplete_lead(ids), key, submitted_at, is_incomplete=True)
-    answer = answers[0] if answers else {}
+    answer = answered[0] if answered else {}
     payload = _payload(answer, ids, form)
     is_test = any(_DUMMY in str(one) for field in _fields(answer).values() for one in field)
     return ParsedSubmission(
@@ -90,6 +103,48 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         reading.instant_in(answer.get("created_time")) or submitted_at,
         is_test,
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """The leads of a form."""
+    since = [{"field": "time_created", "operator": "GREATER_THAN", "value": lists.seconds(wanted.since) - 1}]
+
+    def question(after: str) -> fetches.Question:
+        about = {
+            "access_token": wanted.token,
+            "fields": _ASKED,
+            "limit": _PAGE,
+            "filtering": json.dumps(since),
+        }
+        return fetches.Question(
+            f"/{wanted.name}/leads?{urlencode({**about, **({'after': after} if after else {})})}"
+        )
+
+    def next_after(page: Mapping[str, Any]) -> str:
+        paging = reading.mapping_or_nothing(page.get("paging"))
+        # `next` is a whole address, with the token in it: only that there is one counts.
+        after = reading.mapping_or_nothing(paging.get("cursors")).get("after")
+        return str(after or "") if paging.get("next") else ""
+
+    for page in lists.pages(ask, question, next_after):
+        for entry in lists.entries_in(page, "data"):
+            if not lists.is_before(entry, "created_time", wanted.since):
+                yield _as_delivered(entry, wanted.name)
+
+
+def _as_delivered(entry: Any, form_id: str) -> lists.Listed:
+    lead = reading.mapping_or_nothing(entry)
+    value = {
+        "leadgen_id": lead.get("id"),
+        "form_id": form_id,
+        "ad_id": lead.get("ad_id"),
+        "adgroup_id": lead.get("adset_id"),
+        "created_time": lead.get("created_time"),
+    }
+    change = {"field": "leadgen", "value": value}
+    body = {"delivery": {"object": "page", "entry": [{"changes": [change]}]}, "answers": [entry]}
+    at = reading.instant_in(lead.get("created_time"))
+    return lists.Listed(fetches.id_in(lead.get("id")), body, at, {FETCH_HEADER: "complete"})
 
 
 def _changes_apart(delivery: Mapping[str, Any]) -> Iterator[Any]:
@@ -105,8 +160,10 @@ def _changes_apart(delivery: Mapping[str, Any]) -> Iterator[Any]:
 def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
     """The value and the field of the one change in a delivery."""
     entries = reading.mapping_in(delivery, "the body").get("entry")
-    entry = entries[0] if isinstance(entries, list) and entries else None
-    changes = reading.mapping_in(entry, "entry[0]").get("changes")
+    entry = reading.mapping_in(entries[0] if isinstance(entries, list) and entries else None, "entry[0]")
+    if "messaging" in entry or "standby" in entry:  # a conversation, in a page's inbox
+        return {}, "messaging"
+    changes = entry.get("changes")
     found = changes[0] if isinstance(changes, list) and changes else None
     change = reading.mapping_in(found, "entry[0].changes[0]")
     return reading.mapping_or_nothing(change.get("value")), str(change.get("field"))
@@ -131,11 +188,15 @@ def _payload(answer: Mapping[str, Any], ids: Mapping[str, str], form: Form) -> d
     for name, values in given.items():
         if not {f"field:{name}", name}.isdisjoint(form.fields.values()):
             continue
-        known = lead_field_named(name) or titles.field_asked_for(name.replace("_", " "))
+        value = _one(values)
+        known = lead_field_named(name) or answers.field_asked_for(name.replace("_", " "), value)
         if known is None or payload.get(known) not in (None, ""):
-            custom[name] = _one(values)
+            custom[name] = value
         else:
-            payload[known] = _one(values)
+            payload[known] = value
+    for box in reading.items_in(answer.get("custom_disclaimer_responses")):
+        if box.get("checkbox_key"):
+            custom[f"disclaimer.{box['checkbox_key']}"] = box.get("is_checked") in (True, 1, "1", "true")
     payload["custom"] = custom
 
     def selected(kind: str, name: str) -> Any:

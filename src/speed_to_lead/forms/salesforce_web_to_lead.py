@@ -18,7 +18,7 @@ selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
 
 #: What the form tells Salesforce, and nobody answered.
 _MACHINERY = (
-    "oid", "retURL", "debug", "debugEmail", "encoding", "captcha_settings", "g-recaptcha-response", "submit",
+    "oid", "retURL", "debug", "debugEmail", "encoding", "captcha_settings", "submit",
 )  # fmt: skip
 
 

@@ -3,21 +3,29 @@
 Signed with `Tally-Signature: <base64 HMAC-SHA256 of the raw body>` where the webhook has a signing secret; no timestamp
 is signed, so a replay is recognised by `data.submissionId`. https://tally.so/help/webhooks
 
+Its list has answers by the ids of questions, and the questions beside them; a submission's id is the same in both.
+
 Selectors in `intake.toml`: `label:<label>`, `key:<question_…>`, `type:<INPUT_EMAIL>`, `hidden:<parameter>`.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from speed_to_lead.core.submission import Form, ParsedSubmission, Submission, generic_lead
-from speed_to_lead.forms import answers, reading, signatures
+from speed_to_lead.forms import answers, lists, reading, signatures
 from speed_to_lead.forms.answer import Answer, Sort
+from speed_to_lead.forms.fetches import Question
 from speed_to_lead.forms.provider import WebhookRequest
 
 kept_headers: tuple[str, ...] = ()
 _ATTRIBUTES = {"label": "title", "key": "id", "type": "type", "hidden": "name"}
 selectors: tuple[str, ...] = tuple(_ATTRIBUTES)
+api_url = "https://api.tally.so"
+list_scope = "none of its own: an API key can do what its user can"
+
+_PAGE = 100
 
 _SORTS = {
     "INPUT_EMAIL": Sort.EMAIL,
@@ -33,8 +41,9 @@ _SORTS = {
     "RESPONDENT_COUNTRY": Sort.PICKED,
     "HIDDEN_FIELDS": Sort.HIDDEN,
     "CALCULATED_FIELDS": Sort.HIDDEN,
+    "": Sort.UNKNOWN,  # whoever sends in Tally's shape may leave it out
 }
-#: A number, a date, a file, a payment: their labels are not what a lead's fields are called.
+#: A rating, a date, a file, a payment: their labels are not what a lead's fields are called.
 _ANOTHER_SORT = Sort.OTHER
 
 
@@ -67,6 +76,62 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
         submitted_at=reading.instant_in(response.get("createdAt"))
         or reading.instant_in(delivery.get("createdAt")),
     )
+
+
+def listed(wanted: lists.Wanted, ask: lists.Ask) -> Iterator[lists.Listed]:
+    """The finished submissions of a form."""
+
+    def question(page: str) -> Question:
+        about = {
+            "page": page or 1,
+            "limit": _PAGE,
+            "filter": "completed",
+            "startDate": lists.iso(wanted.since),
+        }
+        return Question(f"/forms/{wanted.name}/submissions?{urlencode(about)}", lists.bearer(wanted.token))
+
+    number = 1
+
+    def next_page(page: Mapping[str, Any]) -> str:
+        nonlocal number
+        number += 1
+        return str(number) if page.get("hasMore") is True and page.get("submissions") else ""
+
+    for page in lists.pages(ask, question, next_page):
+        questions = {str(asked.get("id")): asked for asked in reading.items_in(page.get("questions"))}
+        for entry in lists.entries_in(page, "submissions"):
+            if not lists.is_before(entry, "submittedAt", wanted.since):
+                yield from _as_delivered(entry, questions, wanted.name)
+
+
+def _as_delivered(
+    entry: Any, questions: Mapping[str, Mapping[str, Any]], form_id: str
+) -> Iterator[lists.Listed]:
+    """The entry as the webhook would have sent it; nothing where it is not finished."""
+    submission = reading.mapping_or_nothing(entry)
+    if submission.get("isCompleted") is False:
+        return
+    identity, at = reading.key_in(submission.get("id")) or "", submission.get("submittedAt")
+    data: Any = entry
+    if submission:
+        fields: list[dict[str, Any]] = []
+        for response in reading.items_in(submission.get("responses")):
+            fields += _fields_of(response, questions.get(str(response.get("questionId")), {}))
+        data = {"submissionId": identity, "formId": form_id, "createdAt": at, "fields": fields}
+    yield lists.Listed(identity, {"eventType": "FORM_RESPONSE", "data": data}, reading.instant_in(at))
+
+
+def _fields_of(response: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A response as the field of a delivery; hidden fields are one response with several values."""
+    kind = str(asked.get("type") or "")
+    key = f"question_{response.get('questionId')}"
+    answer = response.get("answer", response.get("value"))
+    if kind == "HIDDEN_FIELDS" and isinstance(answer, Mapping):
+        for name, value in answer.items():
+            yield {"key": key, "label": str(name), "type": kind, "value": value}
+        return
+    field = {"key": key, "label": asked.get("title") or asked.get("name"), "type": kind, "value": answer}
+    yield {**field, "options": asked["options"]} if "options" in asked else field
 
 
 def _answers(response: Mapping[str, Any]) -> Iterator[Answer]:
@@ -104,6 +169,8 @@ def _boxes(fields: list[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 def _value_of(field: Mapping[str, Any], boxes: Mapping[str, str]) -> Any:
     """What was answered; of choices, the texts of the options that were picked by their ids."""
     value = field.get("value")
+    if field.get("type") == "MATRIX" and isinstance(value, Mapping):
+        return _matrix(field)
     options = {str(option.get("id")): option.get("text") for option in reading.items_in(field.get("options"))}
     texts = {**boxes, **options}
     if not texts or isinstance(value, Mapping):
@@ -111,6 +178,22 @@ def _value_of(field: Mapping[str, Any], boxes: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [texts.get(str(picked), picked) for picked in value]
     return texts.get(str(value), value)
+
+
+def _matrix(field: Mapping[str, Any]) -> str:
+    """What was picked in each row: "Support: good; Price: fair, high"."""
+    texts = {
+        str(one.get("id")): str(one.get("text"))
+        for name in ("rows", "columns")
+        for one in reading.items_in(field.get(name))
+    }
+    rows = reading.mapping_or_nothing(field.get("value"))
+    picked = {row: columns if isinstance(columns, list) else [columns] for row, columns in rows.items()}
+    return "; ".join(
+        f"{texts.get(row, row)}: {', '.join(texts.get(str(column), str(column)) for column in columns)}"
+        for row, columns in picked.items()
+        if columns not in ([], [None])
+    )
 
 
 def _envelope(response: Mapping[str, Any]) -> Iterator[Answer]:

@@ -1,4 +1,6 @@
-"""What a question asks for, by the words of its title, in English, German, French, Spanish, Portuguese, Italian and Dutch.
+"""What a question asks for, by the words of its title.
+
+In English, German, French, Spanish, Portuguese, Italian, Dutch; what every form asks, in Swedish, Polish and Japanese, too.
 
 The last resort: whoever builds the form can say it exactly, with `fields` in `intake.toml`.
 """
@@ -16,15 +18,10 @@ _WORDS_BY_FIELD = (
         None,
         (
             r"\blinked ?in\b", r"\bxing\b", r"\binstagram\b", r"\bfacebook\b", r"\btwitter\b", r"\bgithub\b",
-            r"\b(friend|colleague|manager|supervisor|spouse|emergency|billing|referred)\b",
+            r"\b(friend|colleague|manager|supervisor|spouse|emergency|billing|invoice|referred|accountant|partner)\b",
+            r"\b(secondary|alternat(e|ive)|confirm(ation)?) (your )?(e-?mail|phone|mail)", r"\be-?mail confirmation\b",
         ),
     ),
-    *((name, (rf"\b{name.replace('_', '[ _-]?')}\b",)) for name in (
-        "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
-        "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "ttclid",
-    )),
-    ("referrer", (r"\breferr?er\b", r"\breferring (page|url)\b")),
-    ("landing_page", (r"\blanding ?page\b", r"\b(page|source|current|entry) url\b")),
     (
         "consent",
         (
@@ -34,27 +31,51 @@ _WORDS_BY_FIELD = (
             r"\bprivacybeleid\b", r"\bakkoord\b",
         ),
     ),
+    # About the thing, and not the thing: an e-mail provider is no address.
+    (
+        None,
+        (
+            r"^(do you (have an?|need|use|own|agree)|are you the|avez-vous|haben sie|tiene)\b", r"\bof interest\b",
+            r"\b(how many|number of) e-?mails\b", r"\bphone (type|extension|system|model)\b",
+            r"\be-?mail (frequency|provider|tool|client|platform|marketing|updates|preferences?|type)\b",
+            r"\bwhich (\w+ )?(e-?mail|phone|message) (tool|system|provider|software)\b",
+            r"\bweb ?site (traffic|visitors|visits|platform|builder|type)\b", r"\blanding page type\b",
+            r"\b(country|zip|area|dial(ling)?) code\b", r"\bjob (posting|description|location|advert)\b",
+            r"\b(preferred|event|departure|arrival|destination) (city|country|location)\b", r"veranstaltung",
+            r"\bindustry experience\b",
+        ),
+    ),
+    *((name, (rf"\b{name.replace('_', '[ _-]?')}\b",)) for name in (
+        "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "utm_id",
+        "gclid", "gbraid", "wbraid", "fbclid", "msclkid", "ttclid",
+    )),
+    ("referrer", (r"\breferr?er\b", r"\breferring (page|url)\b")),
+    ("landing_page", (r"\blanding ?page\b", r"\b(page|source|current|entry|seiten)[ -]url\b",
+                      r"\burl (de la page|de la página|da página|della pagina)\b", r"\bpagina-url\b")),
     (
         "email",
         (
             r"\be[- ]?mail", r"\bcorreo\b", r"\bcourriel\b", r"\bcorreio ele(c?)tr[ôo]nico\b", r"\bposta elettronica\b",
-            r"\badresse électronique\b",
+            r"\badresse (électronique|mail)\b", r"\be-?post(adress)?\b", r"メール",
         ),
     ),
     (
         "phone",
         (
-            r"\b(tele)?phone\b", r"\bmobile? (number|phone|nummer)", r"\bcontact number\b", r"\bcell ?(phone|number)?\b",
+            r"\b(tele)?phone\b", r"\bmobi(le?|el) (number|phone|nummer|no\b)",
+            r"\bcontact (number|no)\b", r"^t[eé]l\W*$", r"\bdirect (line|dial)\b", r"\bbest number\b", r"\bdurchwahl\b", r"電話", r"\bcell ?(phone|number)?\b",
             r"telefon", r"telefoon", r"handy(nummer)?\b", r"\bmobil(nummer|telefon)?\b", r"rufnummer", r"téléphone",
             r"\b(numéro de |n° )?portable\b", r"teléfono", r"\bmóvil\b", r"(?<!ddd[ -])\bcelular\b", r"\btelemóvel\b",
-            r"\bcellulare\b", r"\bwhats ?app\b",
+            r"\bcellulare\b", r"\bwhats ?app\b", r"\bnumer telefonu\b",
         ),
     ),
     (
         "employees",
         (
             r"\bemployees\b", r"\bheadcount\b", r"\b(company|team|organi[sz]ation) size\b",
-            r"\bhow (big|large) is your (company|team|organi[sz]ation)", r"mitarbeiter", r"(unternehmens|firmen|team)größe",
+            r"\bhow (big|large) is your (company|team|organi[sz]ation)", r"\bsize of your (company|team|organi[sz]ation|business)\b",
+            r"größe (ihres|des) unternehmens\b", r"\bdimensioni? (aziendale|dell.azienda)", r"\bdimensione aziendale\b",
+            r"\banställda\b", r"\bpracowników\b", r"従業員数", r"mitarbeiter", r"(unternehmens|firmen|team)größe",
             r"\bsalariés\b", r"\bemployés\b", r"\bcollaborateurs\b", r"\beffectif", r"\btaille de (l|votre)",
             r"\bempleados\b", r"\btamaño de (la|su|tu)\b", r"\bfuncionários\b", r"\bcolaboradores\b",
             r"\btamanho da (empresa|equipe)", r"\bdipendenti\b", r"\bnumero di addetti\b", r"\bmedewerkers\b",
@@ -65,29 +86,34 @@ _WORDS_BY_FIELD = (
         "website",
         (
             r"\bweb ?site\b", r"\bhomepage\b", r"\burl\b", r"\bweb(seite|site|adresse)\b", r"\bsite (web|internet)\b",
-            r"\b(sitio|página|pagina) web\b", r"\bsito( web| internet)?\b", r"^(o )?(seu |vosso )?site\W*$",
+            r"\b(sitio|página|pagina) web\b", r"\bsito( web| internet)?\b", r"\bcompany (domain|url|site)\b", r"^domain\W*$", r"\bsite (da|de la) empresa\b",
+            r"\bsite de l.entreprise\b", r"\bhemsida\b", r"\bwebbplats\b", r"\bstrona internetowa\b", r"^(o )?(seu |vosso )?site\W*$",
         ),
     ),
     (
         "name",
         (
-            r"\bvor- und (nach|zu)name", r"\bvollständiger name\b", r"\b(first and last|full|complete) name\b",
-            r"\bnom (complet|et prénom)\b", r"\bprénom et nom\b", r"\bnombre (completo|y apellidos?)\b",
+            r"\bvor- und (nach|zu)name", r"\bvollständiger name\b", r"\b(full|complete) name\b", r"\bname, ?vorname\b",
+            r"\bvorname\b.{1,5}\b(nach|zu|familien)?name\b", r"\bfirst( name)?\b.{1,5}\blast\b", r"\bnom complet\b",
+            r"\bnom\b.{1,4}\bprénom\b", r"\bprénom\b.{1,4}\bnom\b", r"\bcognome e nome\b", r"\bnombre (completo|y apellidos?)\b",
             r"\bnome (completo|e cognome|e sobrenome|e apelido)\b", r"\bvoor- en achternaam\b", r"\bvolledige naam\b",
+            r"\bför- och efternamn\b", r"\bimię i nazwisko\b", r"氏名", r"^お?名前\W*$",
         ),
     ),
     (
         "first_name",
         (
-            r"\b(first|given) name\b", r"\bvorname\b", r"\bprénom\b", r"\b(nombre de pila|primer nombre)\b",
+            r"\b(first|given) name\b", r"\bforename\b", r"\bname[ -]\(?first\b", r"\bvorname\b", r"\bprénom\b", r"\b(nombre de pila|primer nombre)\b",
             r"\bprimeiro nome\b", r"\bnome próprio\b", r"\bvoornaam\b",
+            r"\bförnamn\b", r"\bimię\b",
         ),
     ),
     (
         "last_name",
         (
-            r"\b(last|family) name\b", r"\bsurname\b", r"\b(nach|familien|zu)name\b", r"\bnom de famille\b",
+            r"\b(last|family) name\b", r"\bname[ -]\(?last\b", r"\bsurname\b", r"\b(nach|familien|zu)name\b", r"\bnom de famille\b",
             r"\bapellidos?\b", r"\bcognome\b", r"\bsobrenome\b", r"\bapelido\b", r"\búltimo nome\b", r"\bachternaam\b",
+            r"\befternamn\b", r"\bnazwisko\b",
             r"\bfamilienaam\b",
         ),
     ),
@@ -97,16 +123,18 @@ _WORDS_BY_FIELD = (
             r"\bjob ?(title|role|position)\b", r"\byour (title|role|position)\b", r"jobtitel", r"\bihre position\b",
             r"\bposition im unternehmen\b", r"\bberufsbezeichnung\b", r"\bposte\b", r"\bfonction\b", r"\bcargo\b",
             r"\bpuesto\b", r"\bfunção\b", r"\bruolo\b", r"\bqualifica\b", r"\bfunctie(titel)?\b",
+            r"\b(role|position) (in|at|within) (the |your )?company\b", r"^(your )?(role|position|job function)\W*$",
+            r"^(ihre )?(funktion|rolle)\b", r"\brolle im unternehmen\b", r"\bbefattning\b", r"\bstanowisko\b", r"役職",
         ),
     ),
     (
         "industry",
         (
             r"\bindustr(y|ia)\b", r"\bbranche\b", r"\bsecteur\b", r"\bsector\b", r"\bsetor\b", r"\bsettore\b",
-            r"\bramo de atividade\b", r"\bbedrijfstak\b",
+            r"\bramo de atividade\b", r"\bbedrijfstak\b", r"\bbransch\b", r"\bbranża\b", r"業種",
         ),
     ),
-    ("country", (r"\bcountry\b", r"\bland\b", r"\bpays\b", r"\bpaís\b", r"\bpaese\b")),
+    ("country", (r"\bcountry\b", r"\bland\b", r"\bpays\b", r"\bpaís\b", r"\bpaese\b", r"^kraj\W*$")),
     (
         "city",
         (
@@ -129,31 +157,49 @@ _WORDS_BY_FIELD = (
             r"\btempistic(a|he)\b", r"\btijd(lijn|pad)\b",
         ),
     ),
+    # What a company has and does is not its name.
+    (
+        None,
+        (
+            r"\b(company|business|organi[sz]ation)('s)? (address|owner|types?|stage|description|revenue|registration|structure)\b",
+            r"\b(company|business|organi[sz]ation)('s)? (code|id|number|location|status|overview|vertical|category|logo)\b",
+            r"\b(owner|type|description|revenue) of (the|your) (company|business|organi[sz]ation)\b", r"^(is|does) your\b",
+            r"\bdoes (your|the) (company|business|organi[sz]ation|team)\b", r"\bdirección de la empresa\b",
+            r"\badresse de (l.entreprise|la société)\b", r"\bendereço da empresa\b", r"\bindirizzo (azienda|dell.azienda)",
+        ),
+    ),
     (
         "company",
         (
             r"\bcompany\b", r"\borgani[sz]ation\b", r"\bfirm(a|enname)\b", r"\bunternehmen(sname)?\b", r"\bentreprise\b",
             r"\bsociété\b", r"\braison sociale\b", r"\bempresa\b", r"\brazón social\b", r"\bazienda\b", r"\bsocietà\b",
             r"\bragione sociale\b", r"\bditta\b", r"\bbedrijf(snaam)?\b", r"\borganisatie\b",
+            r"\bname (ihres|des|deines) unternehmens\b", r"\bbusiness name\b", r"^(employer|institution)\W*$",
+            r"\bwhere do you work\b", r"\bföretag(snamn)?\b", r"\bnazwa firmy\b", r"会社名|御社名|貴社名",
         ),
     ),
     (
         "name",
         (
             r"\b(your|ihr|dein|votre|ton|tu|su|seu|teu|tuo|uw|je|jouw) (name|nom|nombre|nome|naam)\b",
-            r"^(name|nom|nombre|nome|naam)\W*$", r"\bwie hei(ß|ss)(en sie|t du)\b", r"\bcomment vous appelez-vous\b",
+            r"^(name|nom|nombre|nome|naam|namn|navn)\W*$", r"\bwie hei(ß|ss)(en sie|t du)\b", r"\bcomment vous appelez-vous\b",
             r"\bansprechpartner", r"\bcontact (name|person)\b", r"\bcontactpersoon\b",
         ),
     ),
     (
         "message",
         (
-            r"\bmessage\b", r"\bcomments?\b", r"\bhow can we help\b", r"\btell us\b", r"\banything( else)?\b",
-            r"^(your )?([ie]nquiry|questions?|request)\W*$", r"\bnachricht\b", r"\bkommentar", r"\bwie können wir\b",
+            r"\bmessage\b", r"\bcomments\b", r"\b(your|a|any|additional|question|questions) (/ )?comment\b", r"^comment\W*$",
+            r"\b(how|what) can we (help|do)\b", r"\btell us\b", r"\banything( else)?\b", r"^remarks?\W*$", r"^notes?\W*$",
+            r"^(your )?([ie]nquiry|questions?|request)\W*$", r"\badditional (info(rmation)?|details|notes)\b",
+            r"\bdescribe your\b", r"\bproject details\b", r"\bwhat would you like to (discuss|talk about)\b",
+            r"\bnachricht\b", r"\bkommentar", r"\b(wie|wobei) können wir\b", r"\banmerkung(en)?\b", r"^ihre anfrage\W*$",
             r"\banliegen\b", r"\bmitteilung\b", r"\bbemerkung(en)?\b", r"\bzur vorbereitung\b", r"\bcommentaires?\b",
-            r"\bvotre (demande|projet|besoin)\b", r"\bmensaje\b", r"\bcomentarios?\b", r"\bconsulta\b", r"\bmensagem\b",
+            r"\bvotre (demande|projet|besoin)\b", r"\bpouvons-nous (vous|t)\W?aider", r"\bparlez-nous\b", r"\bdécrivez\b",
+            r"\bpodemos ayudar", r"\bpodemos ajudar", r"\bcuéntanos\b", r"\bconte-nos\b", r"\bmensaje\b", r"\bcomentarios?\b", r"\bconsulta\b", r"\bmensagem\b",
             r"\bcomentários?\b", r"\bobservações\b", r"\bmessaggio\b", r"\bcommenti\b", r"\bcome possiamo aiutar",
-            r"\bbericht\b", r"\bopmerking(en)?\b", r"\btoelichting\b",
+            r"\bbericht\b", r"\bopmerking(en)?\b", r"\btoelichting\b", r"\bkunnen we (u |je )?helpen\b", r"\bmeddelande\b",
+            r"\bkan vi hjälpa\b", r"\bwiadomość\b", r"\bmożemy pomóc\b", r"お問い合わせ内容",
         ),
     ),
 )  # fmt: skip

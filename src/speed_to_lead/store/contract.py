@@ -12,9 +12,11 @@ from typing import Protocol
 
 from speed_to_lead.core.assignment import Rotation, Tally
 from speed_to_lead.core.audit import AlertFacts, Finding, LeadFacts, LeadRepair, Ledger, LoadFacts
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange, LeadState
 from speed_to_lead.core.reps import Absence
 from speed_to_lead.core.settlement import DeadLetter, Settlement
+from speed_to_lead.core.storm import DigestTerms, Storm
 from speed_to_lead.core.submission import Submission
 
 
@@ -102,11 +104,13 @@ class ClaimedAlert:
     """An alert leased to one courier. `alert.attempts` counts this attempt.
 
     `is_unreadable`: no courier could read it, often enough. `alert` holds what its key says, and is to be given up.
+    `is_in_vain`: its destination has taken nothing for minutes, and another alert is finding out whether it does now.
     """
 
     alert: Alert
     token: str
     is_unreadable: bool = False
+    is_in_vain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +122,20 @@ class DeadAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Disabled:
+    """A destination that refused for ever: since when, until when nothing is sent there, and what it said."""
+
+    at: datetime
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertSettlement:
     """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
 
     `at` is the next attempt for retry and for returned, which is no attempt: nothing was sent, and it does not count.
+    `trouble` is what a retry says about its destination; a delivery ends it.
     """
 
     result: str
@@ -129,6 +143,7 @@ class AlertSettlement:
     unknown_attempts: int = 0
     history: HistoryEntry | None = None
     fallback: Alert | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,22 +512,58 @@ class Outbox(Protocol):
         """Put an alert about the system into the outbox, once for each key."""
 
     def destinations_due(self, now: datetime) -> dict[str, int]:
-        """Destinations with alerts due at `now`, and how many."""
+        """Destinations with alerts due at `now`, and how many; one that wants to be left alone is left out."""
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for so long that nobody should wait for it."""
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
-        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already."""
+        """Lease the first due alert of a destination; None where none is due or `at_once` are leased already.
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """APPLIED once no failover takes back the alert, or the lead as it was read: then it may be sent.
+        One that asked to be left alone gets nothing until then, and then one alert at a time until it takes one. Where
+        it has taken nothing for minutes, all but one are leased as in vain.
+        """
 
-        The lease then lasts until `leased_until`, however long ago it was given. STALE where the lead has changed since, GONE where the lease is another courier's. Raises StoreUnavailable
-        where too few replicas say so in time.
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """APPLIED and the lead it is about, as it is now, once no failover takes back either: then it may be sent.
+
+        The lease then lasts until `leased_until`, however long ago it was given. GONE where it is another courier's. None
+        where there is no such lead, or the alert is about the system. Raises UnreadableRecord, and StoreUnavailable where
+        too few replicas hold it in time.
         """
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to; STALE where the lease has passed to another courier."""
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """`settle`, then `claim` of the same destination: one exchange, where each alone would be one."""
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination, this one included, in the time that began with the first of them."""
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted; None where nothing was lately."""
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts of a destination that are due and in nobody's hands, the longest due first."""
+
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
+        """Put the digest in the place of its members, each with its line of history; after the last one count anew.
+
+        STALE, and nothing done, where one of them is under way or gone.
+        """
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet with the instant of their next attempt, soonest first."""
@@ -522,6 +573,18 @@ class Outbox(Protocol):
 
     def redrive(self, key: str, now: datetime) -> Result:
         """Try a dead alert again from the beginning."""
+
+    def disable(self, destination: str, disabled: Disabled) -> Result:
+        """Send nothing there until then; KNOWN where it is so already. It ends by itself, by the server's own clock.
+
+        A rest it asked for is forgotten: what it does not get is given up at once, for others to hear.
+        """
+
+    def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
+        """Those of these destinations, or of all that ever had an alert, where nothing is sent just now."""
+
+    def enable(self, destination: str) -> Result:
+        """Send there again; GONE where it was not disabled."""
 
 
 class Operations(Protocol):
@@ -738,6 +801,29 @@ class Fetches(Protocol):
         """Ask no more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """How far the list that a form's tool keeps was compared with what arrived: whatever was sent before `since` was.
+
+    At `next_at` it is compared again; `attempts` have failed since it last was, the one under way included.
+    """
+
+    form: str
+    since: datetime
+    next_at: datetime
+    attempts: int = 0
+
+
+class Reconciliations(Protocol):
+    """How far each form's list was compared."""
+
+    def of(self, forms: Sequence[str]) -> dict[str, Reconciliation]:
+        """Those of these forms that were ever noted."""
+
+    def note(self, before: Reconciliation | None, after: Reconciliation) -> Result:
+        """Keep this in place of that; STALE where another is kept meanwhile. Of two who claim one night, one is first."""
+
+
 class Configs(Protocol):
     """The config that is published, version after version; the newest is live. Every one of them is kept."""
 
@@ -813,6 +899,8 @@ class Store(Protocol):
     def audit(self) -> Audit: ...  # noqa: D102
     @property
     def fetches(self) -> Fetches: ...  # noqa: D102
+    @property
+    def reconciliations(self) -> Reconciliations: ...  # noqa: D102
     @property
     def privacy(self) -> Privacy: ...  # noqa: D102
     @property

@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
-from speed_to_lead.core.clock import from_ms, to_ms
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
 from speed_to_lead.core.lead import (
+    HOLD,
     Alert,
     AlertKind,
     HistoryEntry,
@@ -80,6 +81,7 @@ def lead_document(lead: Lead, vault: Vault = PLAIN) -> str:
         "touches_dropped": lead.touches_dropped or None,
         "trace": list(lead.trace),
         "company_before": lead.company_before,
+        "hold": None if lead.hold == HOLD else lead.hold // MILLISECOND,
         "looked_up": list(lead.looked_up or ()),
         "traced": lead.traceparent[3:-3],  # between version and flags, which are the same for all
     }
@@ -119,6 +121,7 @@ def lead_from(text: str | bytes, vault: Vault = PLAIN) -> Lead:
         responses=tuple(_response(response) for response in d.get("responses", ())),
         touches=tuple(_touch(touch) for touch in d.get("touches", ())),
         touches_dropped=d.get("touches_dropped", 0),
+        hold=d["hold"] * MILLISECOND if "hold" in d else HOLD,
         trace=tuple(d.get("trace", ())),
         traceparent=f"00-{d['traced']}-01" if "traced" in d else "",
         company_before=d.get("company_before", ""),
@@ -141,6 +144,7 @@ def alert_document(alert: Alert, vault: Vault = PLAIN) -> str:
             "rep": alert.rep,
             "note": alert.note,
             "fallback_for": alert.fallback_for,
+            "members": list(alert.members),
         }
     )
     return dump(_sealed(document, ("note",), vault) if vault.seals and alert.note else document)
@@ -163,6 +167,7 @@ def alert_from(
         rep=d.get("rep"),
         note=d.get("note", ""),
         fallback_for=d.get("fallback_for", ""),
+        members=tuple(d.get("members", ())),
         attempts=attempts,
         unknown_attempts=unknown_attempts,
     )

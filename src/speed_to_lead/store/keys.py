@@ -110,6 +110,10 @@ class Keys:
         """Sorted set: alert key by the UTC ms at which it was given up."""
         return self._key("alerts", "dead")
 
+    def disabled(self, destination: str) -> str:
+        """String: why a destination is sent nothing; it expires when it is to be tried again."""
+        return self._key("disabled", destination)
+
     @cached_property
     def outboxes(self) -> str:
         """Set: names of destinations that have had an alert."""
@@ -129,6 +133,11 @@ class Keys:
     def fetches_overdue(self) -> str:
         """Sorted set: the same by the UTC ms at which it is routed by what is known; those that were are not in it."""
         return self._key("fetches", "overdue")
+
+    @cached_property
+    def reconciliations(self) -> str:
+        """Hash: form → how far its tool's list was compared with what arrived, and when it will be again."""
+        return self._key("reconciliations")
 
     @cached_property
     def erasures(self) -> str:
@@ -214,6 +223,14 @@ class Keys:
     def leased(self, destination: str) -> str:
         """Sorted set: alert key by the UTC ms at which its courier's lease ends."""
         return self._key("outbox", destination, "leased")
+
+    def trouble(self, destination: str) -> str:
+        """String with expiry: since when a destination has taken nothing, and until when it wants to be left alone."""
+        return self._key("outbox", destination, "trouble")
+
+    def storm(self, destination: str) -> str:
+        """String with expiry: how many alerts a destination with a digest was to get, and since when."""
+        return self._key("outbox", destination, "storm")
 
     def fetch(self, name: str) -> str:
         """Hash: a submission of ids only, and how often its form tool was asked."""

@@ -13,7 +13,7 @@ from speed_to_lead.store.contract import ClaimedAlert, Result, UnreadableRecord
 from speed_to_lead.store.documents import alert_document, dump
 from speed_to_lead.store.encryption import PLAIN, Vault
 from speed_to_lead.store.keys import Keys, place_of
-from speed_to_lead.store.records import line_of, read_history, read_record, record_of
+from speed_to_lead.store.records import known_record, line_of, read_history, record_of
 from speed_to_lead.store.reps import given_text, rotation_of
 from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
@@ -46,10 +46,7 @@ class RedisLeads:
         if not lead_ids:
             return []
         keys = [self._keys.lead(lead_id) for lead_id in lead_ids]
-        return [
-            UnreadableRecord("the record is not a list") if found == 0 else read_record(found, self._vault)
-            for found in self._server.run_one("read_leads", keys, [])
-        ]
+        return [known_record(found, self._vault) for found in self._server.run_one("read_leads", keys, [])]
 
     def history(self, lead_id: str) -> list[HistoryEntry]:
         """What happened to the lead."""

@@ -3,23 +3,37 @@
 import json
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
-from speed_to_lead.core.clock import from_ms, to_ms
-from speed_to_lead.core.lead import Alert, AlertKind, Lead
+from speed_to_lead.core.clock import MILLISECOND, from_ms, to_ms
+from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.metrics import counts_of_attempt, counts_of_unread_alert
-from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, ClaimedAlert, DeadAlert, Result
+from speed_to_lead.core.storm import DigestTerms, Storm, line_in
+from speed_to_lead.store.contract import (
+    LOCKED_PAUSE,
+    AlertSettlement,
+    ClaimedAlert,
+    DeadAlert,
+    Disabled,
+    Result,
+    UnreadableRecord,
+)
 from speed_to_lead.store.documents import alert_document, alert_from, dump
 from speed_to_lead.store.encryption import MissingKey, Vault
 from speed_to_lead.store.leads import confirm_call
-from speed_to_lead.store.records import line_of
-from speed_to_lead.store.server import Server, text, translated_errors
+from speed_to_lead.store.records import known_record, line_of
+from speed_to_lead.store.server import ScriptCall, Server, text, translated_errors
 
 #: An alert that cannot be read is tried again after this, so often, before it is given up.
 UNREADABLE_PAUSE = timedelta(minutes=1)
 UNREADABLE_TRIES = 10
 
+#: What was counted of a storm is kept so long; it is of use for as long as the longest time that config may name.
+STORM_KEPT = timedelta(hours=1)
 _ATTEMPTS = re.compile(rb"(\d+):(\d+):")
 
 
@@ -49,35 +63,88 @@ class RedisOutbox:
             pipe = self._client.pipeline(transaction=False)
             for name in names:
                 pipe.zcount(self._keys.outbox(name), "-inf", to_ms(now))
-            return {name: count for name, count in zip(names, pipe.execute(), strict=True) if count}
+            pipe.mget([self._keys.trouble(name) for name in names] or [self._keys.trouble("")])
+            *counts, troubles = pipe.execute()
+        due = {}
+        for name, count, known in zip(names, counts, troubles, strict=bool(names)):
+            trouble = _trouble(known, now)
+            if count and not (trouble and trouble.rests(now) and not trouble.is_long(now)):
+                due[name] = count
+        return due
+
+    def in_trouble(self, destination: str, now: datetime) -> bool:
+        """Whether it has taken nothing for long."""
+        with translated_errors():
+            trouble = _trouble(self._client.get(self._keys.trouble(destination)), now)
+        return trouble is not None and trouble.is_long(now)
 
     def claim(
         self, destination: str, now: datetime, lease: timedelta, *, at_once: int
     ) -> ClaimedAlert | None:
         """Lease the first due alert of a destination."""
-        keys = self._keys
         while True:
-            token = secrets.token_hex(8)
-            answer = self._server.run_one(
-                "claim_alert",
-                [keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts],
-                [to_ms(now), to_ms(now + lease), token, at_once],
-            )
+            call, token = self._claim_call(destination, now, lease, at_once)
+            answer = self._server.run_one(call.script, call.keys, call.arguments)
             if answer is None:
                 return None
-            key, document, attempts, unknown = answer
-            if document is None:
-                continue
-            try:
-                alert = _read_alert(document, attempts, unknown, self._vault)
-            except MissingKey:
-                self._leave(document, attempts, unknown, token, now)
-                continue
-            if alert is not None:
-                return ClaimedAlert(alert, token)
-            if attempts >= UNREADABLE_TRIES:
-                return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
-            self._put_off(destination, text(key), token, now)
+            claimed = self._claimed(answer, token, destination, now)
+            if claimed is not None:
+                return claimed
+
+    def settle_and_claim(
+        self,
+        claimed: ClaimedAlert,
+        settlement: AlertSettlement,
+        now: datetime,
+        lease: timedelta,
+        *,
+        at_once: int,
+    ) -> tuple[Result, ClaimedAlert | None]:
+        """Settle an alert and lease the next of its destination, in one exchange with the server.
+
+        A server that was just restarted runs the one first whose script it knows: then the next is another one, or none.
+        """
+        destination = claimed.alert.destination
+        claim, token = self._claim_call(destination, now, lease, at_once)
+        settled, answer = self._server.run([self._settle_call(claimed, settlement), claim])
+        following = None
+        if answer is not None:
+            following = self._claimed(answer, token, destination, now) or self.claim(
+                destination, now, lease, at_once=at_once
+            )
+        return Result(text(settled)), following
+
+    def _claim_call(
+        self, destination: str, now: datetime, lease: timedelta, at_once: int
+    ) -> tuple[ScriptCall, str]:
+        """The call that leases the first due alert, and the token of that lease."""
+        keys, token = self._keys, secrets.token_hex(8)
+        names = [
+            *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts),
+            keys.trouble(destination),
+        ]
+        arguments = [
+            *(to_ms(now), to_ms(now + lease), token, at_once),
+            *(PATIENCE // MILLISECOND, TROUBLE_LASTS // MILLISECOND),
+        ]
+        return ScriptCall("claim_alert", names, arguments), token
+
+    def _claimed(self, answer: list[Any], token: str, destination: str, now: datetime) -> ClaimedAlert | None:
+        """What was leased; None where that is nothing to deliver now, and the next one is to be asked for."""
+        key, document, attempts, unknown, in_vain = answer
+        if document is None:
+            return None
+        try:
+            alert = _read_alert(document, attempts, unknown, self._vault)
+        except MissingKey:
+            self._leave(document, attempts, unknown, token, now)
+            return None
+        if alert is not None:
+            return ClaimedAlert(alert, token, is_in_vain=bool(in_vain))
+        if attempts >= UNREADABLE_TRIES:
+            return ClaimedAlert(_known_by_key(key, attempts, unknown, now), token, is_unreadable=True)
+        self._put_off(destination, text(key), token, now)
+        return None
 
     def _leave(self, document: bytes, attempts: int, unknown: int, token: str, now: datetime) -> None:
         """Leave an alert whose note is sealed to a courier that has the key; that is no attempt."""
@@ -104,22 +171,41 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(destination),
                 keys.metrics,
+                keys.trouble(destination),
             ],
             [
                 *(key, token, "retry", to_ms(now + UNREADABLE_PAUSE), 0, "", "", "", "", ""),
                 dump(counts_of_unread_alert(destination, "retry")),
+                *("", 0, 0),
             ],
         )
 
-    def confirm(self, claimed: ClaimedAlert, lead: Lead | None, leased_until: datetime) -> Result:
-        """Whether the lease and the lead are as they were read, and enough replicas hold them; the lease is renewed."""
-        call = confirm_call(self._keys, lead, claimed, leased_until)
-        return Result(text(self._server.run_one(call.script, call.keys, call.arguments, confirmed=True)))
+    def confirm(self, claimed: ClaimedAlert, leased_until: datetime) -> tuple[Result, Lead | None]:
+        """Renew the lease, and read the lead just before: what is confirmed covers what was read."""
+        calls = [confirm_call(self._keys, None, claimed, leased_until)]
+        if not claimed.alert.kind.is_about_system:
+            calls.insert(0, ScriptCall("read_leads", [self._keys.lead(claimed.alert.lead_id)], []))
+        *records, renewed = self._server.run(calls, confirmed=True)
+        found = known_record(records[0][0], self._vault) if records else None
+        if isinstance(found, UnreadableRecord):
+            raise found
+        return Result(text(renewed)), found
 
     def settle(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> Result:
         """Write what an attempt came to."""
-        keys, alert, fallback = self._keys, claimed.alert, settlement.fallback
-        answer = self._server.run_one(
+        call = self._settle_call(claimed, settlement)
+        return Result(text(self._server.run_one(call.script, call.keys, call.arguments)))
+
+    def _settle_call(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> ScriptCall:
+        keys, alert, fallback, trouble = (
+            self._keys,
+            claimed.alert,
+            settlement.fallback,
+            settlement.trouble,
+        )
+        line = settlement.history
+        marked = [line_in(alert, member, line) for member in alert.members] if line else []
+        return ScriptCall(
             "settle_alert",
             [
                 keys.outbox(alert.destination),
@@ -132,6 +218,8 @@ class RedisOutbox:
                 keys.ledger,
                 keys.outbox(fallback.destination if fallback else alert.destination),
                 keys.metrics,
+                keys.trouble(alert.destination),
+                *(keys.lead(lead_id) for lead_id, _ in marked),
             ],
             [
                 alert.key,
@@ -139,7 +227,7 @@ class RedisOutbox:
                 settlement.result,
                 to_ms(settlement.at),
                 settlement.unknown_attempts,
-                line_of(settlement.history, self._vault) if settlement.history else "",
+                line_of(line, self._vault) if line else "",
                 *(
                     (
                         fallback.destination,
@@ -151,9 +239,52 @@ class RedisOutbox:
                     else ("", "", "", "")
                 ),
                 dump(counts_of_attempt(alert, settlement.result, settlement.at)),
+                to_ms(trouble.last) if trouble else "",
+                to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
+                TROUBLE_LASTS // MILLISECOND,
+                *(line_of(marked_line, self._vault) for _, marked_line in marked),
             ],
         )
-        return Result(text(answer))
+
+    def note_sent(self, destination: str, terms: DigestTerms, now: datetime) -> Storm:
+        """Count one more alert for a destination."""
+        arguments = [to_ms(now), terms.within // MILLISECOND, terms.over, STORM_KEPT // MILLISECOND]
+        began, count = self._server.run_one("note_sent", [self._keys.storm(destination)], arguments)
+        return Storm(from_ms(int(began)), int(count))
+
+    def storm(self, destination: str) -> Storm | None:
+        """What was counted."""
+        with translated_errors():
+            known = self._client.get(self._keys.storm(destination))
+        if known is None:
+            return None
+        began, count = known.split(b":")
+        return Storm(from_ms(int(began)), int(count))
+
+    def due(self, destination: str, now: datetime, limit: int) -> list[Alert]:
+        """Alerts that are due; one that is leased is due when its lease is over."""
+        with translated_errors():
+            found = self._client.zrangebyscore(
+                self._keys.outbox(destination), "-inf", to_ms(now), start=0, num=limit
+            )
+        alerts = self._alerts(found)
+        return [alerts[key] for key in found if key in alerts]
+
+    def fold(
+        self, digest: Alert, lines: Mapping[str, HistoryEntry], now: datetime, *, is_last: bool = True
+    ) -> Result:
+        """Put the digest in the place of its members."""
+        keys, destination = self._keys, digest.destination
+        names = [
+            *(keys.outbox(destination), keys.leased(destination), keys.alerts, keys.attempts, keys.ledger),
+            keys.storm(destination),
+            *(keys.lead(key.partition(":")[0]) for key in lines),
+        ]
+        more = "" if is_last else "1"
+        arguments: list[object] = [digest.key, alert_document(digest, self._vault), to_ms(now), more]
+        for key, line in lines.items():
+            arguments += [key, line_of(line, self._vault)]
+        return Result(text(self._server.run_one("fold_alerts", names, arguments)))
 
     def waiting(self, limit: int) -> list[tuple[Alert, datetime]]:
         """Alerts not delivered yet."""
@@ -180,6 +311,31 @@ class RedisOutbox:
         answer = self._server.run_one("redrive_alert", names, [key, to_ms(now)], confirmed=True)
         return Result(text(answer))
 
+    def disable(self, destination: str, disabled: Disabled) -> Result:
+        """Send nothing there for a while; a rest it asked for before holds back nothing that others are to hear instead."""
+        text_of_it = dump({"at": to_ms(disabled.at), "until": to_ms(disabled.until), "why": disabled.why})
+        span = max((disabled.until - disabled.at) // MILLISECOND, 1)
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.set(self._keys.disabled(destination), text_of_it, nx=True, px=span)
+            pipe.delete(self._keys.trouble(destination))
+            was_set, _ = pipe.execute()
+        return Result.APPLIED if was_set else Result.KNOWN
+
+    def disabled(self, destinations: Sequence[str] = ()) -> dict[str, Disabled]:
+        """Destinations that are sent nothing."""
+        names = list(destinations) or self._names()
+        if not names:
+            return {}
+        with translated_errors():
+            found = self._client.mget([self._keys.disabled(name) for name in names])
+        return {name: _disabled(value) for name, value in zip(names, found, strict=True) if value is not None}
+
+    def enable(self, destination: str) -> Result:
+        """Send there again."""
+        with translated_errors():
+            return Result.APPLIED if self._client.delete(self._keys.disabled(destination)) else Result.GONE
+
     def _names(self) -> list[str]:
         with translated_errors():
             return sorted(text(name) for name in self._client.smembers(self._keys.outboxes))
@@ -200,6 +356,20 @@ class RedisOutbox:
                     if alert is not None:
                         found[key] = alert
         return found
+
+
+def _disabled(value: bytes) -> Disabled:
+    said = json.loads(value)
+    return Disabled(from_ms(said["at"]), from_ms(said["until"]), said["why"])
+
+
+def _trouble(known: bytes | None, now: datetime) -> Trouble | None:
+    """What the store knows of a destination's trouble, as settle_alert.lua writes it."""
+    if known is None:
+        return None
+    since, rest, last = (int(part) for part in known.split(b":"))
+    trouble = Trouble(from_ms(since), from_ms(last), from_ms(rest) if rest else None)
+    return None if trouble.is_over(now) else trouble
 
 
 def _known_by_key(key: bytes, attempts: int, unknown_attempts: int, now: datetime) -> Alert:

@@ -49,6 +49,11 @@ def read_record(record: bytes | None, vault: Vault = PLAIN) -> Lead | Unreadable
     return lead
 
 
+def known_record(found: bytes | int | None, vault: Vault = PLAIN) -> Lead | UnreadableRecord | None:
+    """The same of one answer of `read_leads.lua`."""
+    return UnreadableRecord("the record is not a list") if found == 0 else read_record(found, vault)  # type: ignore[arg-type]
+
+
 def line_of(entry: HistoryEntry, vault: Vault = PLAIN) -> bytes:
     """One line of a history."""
     return packed(history_line(entry, vault))

@@ -14,6 +14,7 @@ from speed_to_lead.store.operations import RedisOperations
 from speed_to_lead.store.outbox import RedisOutbox
 from speed_to_lead.store.privacy import RedisPrivacy
 from speed_to_lead.store.queue import RedisQueue
+from speed_to_lead.store.reconciliations import RedisReconciliations
 from speed_to_lead.store.reps import RedisReps
 from speed_to_lead.store.server import Server, connect, translated_errors
 from speed_to_lead.store.shadow import RedisShadow
@@ -40,6 +41,7 @@ class RedisStore:
         self.operations = RedisOperations(self.server)
         self.audit = RedisAudit(self.server)
         self.fetches = RedisFetches(self.server)
+        self.reconciliations = RedisReconciliations(self.server)
         self.privacy = RedisPrivacy(self.server)
         self.configs = RedisConfigs(self.server)
         self.shadow = RedisShadow(self.server)

@@ -129,7 +129,7 @@ class LeadFilter(_Strict):
     rep: Filter = None
     limit: int = Field(50, ge=1, le=200)
     cursor: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}:[A-Za-z0-9._-]{1,64}$")] | None,
+        Annotated[str, StringConstraints(pattern=r"^([0-9]{1,15}:[A-Za-z0-9._-]{1,64})?$")] | None,
         BeforeValidator(_none_where_blank),
     ] = Field(None, description="`next` of the page before.")
 

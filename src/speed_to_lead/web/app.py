@@ -17,6 +17,7 @@ from speed_to_lead import __version__, flow
 from speed_to_lead.settings import Settings
 from speed_to_lead.store import StoreUnavailable
 from speed_to_lead.store.intake import Intake
+from speed_to_lead.web.answers import add_answers
 from speed_to_lead.web.api import v1
 from speed_to_lead.web.errors import add_error_answers, error_answer
 from speed_to_lead.web.failures import Failures
@@ -94,6 +95,7 @@ def create_app(
     )
     add_error_answers(pages)
     pages.include_router(v1(place, intake))
+    add_answers(pages, place, settings)
     pages.add_route("/", _front)
     pages.add_route("/docs", reference_page(pages))
     pages.add_route("/healthz", _alive)

@@ -38,6 +38,10 @@ ROOM_BYTES = 64 * 1024 * 1024
 NEEDS: Final[tuple[tuple[str, str, KeyScope | None], ...]] = (
     ("GET HEAD", "/healthz", None),
     ("GET HEAD", "/readyz", None),
+    # A signature opens these (web/answers.py).
+    ("GET HEAD POST", "/answer/*", None),
+    ("POST", "/slack/interactions", None),
+    ("POST", "/events/pagerduty", None),
     ("POST", "/v1/leads", KeyScope.INTAKE),
     ("POST", "/v1/leads/*/responses", KeyScope.WRITE),
     ("POST", "/v1/leads/*/reassign", KeyScope.WRITE),

@@ -39,6 +39,8 @@ SWEEP_EVERY = 0.25
 AUDIT_EVERY = 2.0
 #: Form tools that send ids only are asked this soon. An empty look costs two commands.
 FETCH_EVERY = 1.0
+#: And the lists of form tools are compared at night; whose night it is, is looked at this often. A look costs one command.
+RECONCILE_EVERY = 60.0
 #: What is past its age goes a batch at a time: at this pace a million leads are walked in about an hour.
 EXPIRE_EVERY = 5.0
 #: Silence is hours long before it is told. Half a percent of the clock's time: 10,000 leads are walked in two minutes.
@@ -118,6 +120,7 @@ def make_app(settings: Settings) -> Celery:
             "speed_to_lead.burials": {"queue": "clock"},
             "speed_to_lead.deliver*": {"queue": "deliver"},
             "speed_to_lead.fetch": {"queue": "deliver"},
+            "speed_to_lead.reconcile": {"queue": "deliver"},
         },
         # No limit: a solo worker runs each message as it comes, so none waits in it. With a limit, a message whose
         # acknowledgement met a server that was away counts for ever, and the worker never takes another one.
@@ -133,6 +136,7 @@ def make_app(settings: Settings) -> Celery:
             "sweep": _every(SWEEP_EVERY, "sweep"),
             "deliver": _every(1.0, "deliver"),
             "fetch": _every(FETCH_EVERY, "fetch"),
+            "reconcile": _every(RECONCILE_EVERY, "reconcile"),
             "audit": _every(AUDIT_EVERY, "audit"),
             "expire": _every(EXPIRE_EVERY, "expire"),
             "arrivals": _every(ARRIVALS_EVERY, "arrivals"),

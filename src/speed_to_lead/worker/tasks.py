@@ -15,7 +15,7 @@ from speed_to_lead import flow, privacy
 from speed_to_lead.arrivals import Watch
 from speed_to_lead.auditor import Auditor
 from speed_to_lead.burials import BurialWatch
-from speed_to_lead.destinations import get, new_http_client
+from speed_to_lead.destinations import LIST_LIMIT, get, new_http_client
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.settings import load_settings
 from speed_to_lead.store import StoreUnavailable
@@ -138,6 +138,24 @@ def askers() -> Couriers:
     return Couriers(work)
 
 
+@task("reconcile")
+def reconcile(place: Workplace) -> None:
+    """Compare the lists of form tools with what arrived, those of forms whose night it is."""
+    comparers().send(flow.reconciliations_due(place))
+
+
+@cache
+def comparers() -> Couriers:
+    """This process's comparers: one for each form whose list is being read."""
+    ask = partial(get, new_http_client(), limit=LIST_LIMIT)
+
+    def work(form: str, go_on: Callable[[], bool]) -> None:
+        if flow.reconcile_tonight(workplace(), form, ask, os.environ, go_on):
+            send_hint(app, workplace().store, "route")
+
+    return Couriers(work)
+
+
 @task("audit")
 def audit(place: Workplace) -> None:
     """Let the auditor walk on for a moment. It has no process of its own: it sleeps most of the time."""
@@ -223,7 +241,7 @@ def listener() -> Listener:
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _take_no_more(**_: Any) -> None:
     listener().stop()
-    for threads in (couriers, askers):
+    for threads in (couriers, askers, comparers):
         if threads.cache_info().currsize:
             threads().take_no_more()
 
@@ -234,8 +252,9 @@ def _finish_deliveries(**_: Any) -> None:
 
 
 def _stop_couriers(seconds: float) -> None:
-    if askers.cache_info().currsize:  # what is asked may be asked again: it gets no time of its own
-        askers().take_no_more()
+    for asking in (askers, comparers):  # what is asked may be asked again: it gets no time of its own
+        if asking.cache_info().currsize:
+            asking().take_no_more()
     if couriers.cache_info().currsize:
         couriers().stop(seconds)
 

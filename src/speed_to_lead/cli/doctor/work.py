@@ -6,6 +6,7 @@ from datetime import timedelta
 from speed_to_lead.cli.doctor.diagnosis import Diagnosis, Severity
 from speed_to_lead.cli.operate import balance_in_words, pulses_of, stages_of
 from speed_to_lead.cli.output import counted, safe
+from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.message import span_text
 from speed_to_lead.store import Store
 
@@ -67,6 +68,13 @@ def _put_aside(store: Store) -> Iterator[Diagnosis]:
             "nobody of their teams was available when they came, and their deadlines run; they are handed out the moment "
             "somebody is",
             "speed-to-lead reps list says who is not and why; give one away by hand: speed-to-lead leads reassign",
+        )
+    for name, one in store.outbox.disabled().items():
+        yield Diagnosis(
+            Severity.PROBLEM,
+            f'destination "{name}" is disabled since {to_iso(one.at)}: it refuses for ever ({one.why})',
+            "its alerts go to managers and the fallback instead",
+            f"mend it; try it: speed-to-lead alerts test {name}; then speed-to-lead alerts redrive --all-dead",
         )
     if health.dead_alerts:
         yield Diagnosis(

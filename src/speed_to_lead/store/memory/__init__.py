@@ -14,6 +14,7 @@ from speed_to_lead.store.memory.operations import MemoryOperations
 from speed_to_lead.store.memory.outbox import MemoryOutbox
 from speed_to_lead.store.memory.privacy import MemoryPrivacy
 from speed_to_lead.store.memory.queue import MemoryQueue
+from speed_to_lead.store.memory.reconciliations import MemoryReconciliations
 from speed_to_lead.store.memory.reps import MemoryReps
 from speed_to_lead.store.memory.shadow import MemoryShadow
 from speed_to_lead.store.memory.state import State
@@ -34,6 +35,7 @@ class MemoryStore:
         self.operations = MemoryOperations(state)
         self.audit = MemoryAudit(state)
         self.fetches = MemoryFetches(state)
+        self.reconciliations = MemoryReconciliations(state)
         self.privacy = MemoryPrivacy(state)
         self.configs = MemoryConfigs(state)
         self.shadow = MemoryShadow(state)

@@ -6,12 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from speed_to_lead.core.assignment import Rotation, RotationChange
+from speed_to_lead.core.delivery import Trouble
 from speed_to_lead.core.lead import Alert, HistoryEntry, Lead, LeadChange
 from speed_to_lead.core.metrics import counts_of_change, counts_of_settlement
 from speed_to_lead.core.reps import Absence, Given
 from speed_to_lead.core.settlement import Admit, DeadLetter, Join, newest_of
+from speed_to_lead.core.storm import Storm
 from speed_to_lead.core.submission import Submission
-from speed_to_lead.store.contract import Erasure, Result, RunningConfig, ShadowConfig
+from speed_to_lead.store.contract import (
+    Disabled,
+    Erasure,
+    Reconciliation,
+    Result,
+    RunningConfig,
+    ShadowConfig,
+)
 
 
 def came_as(entry_id: str) -> str:
@@ -79,10 +88,14 @@ class State:
     ledger: Counter[str] = field(default_factory=Counter)
     metrics: Counter[str] = field(default_factory=Counter)
     alerts: dict[str, Waiting] = field(default_factory=dict)
+    disabled: dict[str, Disabled] = field(default_factory=dict)
+    storms: dict[str, Storm] = field(default_factory=dict)
+    troubles: dict[str, Trouble] = field(default_factory=dict)
     quarantined: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     hinted: set[str] = field(default_factory=set)
     fetches: dict[str, WaitingFetch] = field(default_factory=dict)
+    reconciliations: dict[str, Reconciliation] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     config_versions: list[bytes] = field(default_factory=list)
     config_contents: dict[str, bytes] = field(default_factory=dict)

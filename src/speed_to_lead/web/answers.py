@@ -1,0 +1,279 @@
+"""Answers in place: the page behind a signed link, Slack's buttons, and what PagerDuty says of an incident.
+
+    GET, POST /answer/{token}     the link in an alert: GET shows and changes nothing (link scanners follow links), POST does
+    POST /slack/interactions      a press on a button, signed by Slack (v0), answered at once
+    POST /events/pagerduty        an incident was acknowledged or resolved by somebody, signed by PagerDuty (v1)
+
+None needs a key: the signature is what opens it. Without its secret in the settings each refuses everybody.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from html import escape
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import structlog
+from fastapi import FastAPI
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from speed_to_lead import flow
+from speed_to_lead.core.answer import Answer, Asked, UnusableLink, read_token, secrets_of
+from speed_to_lead.core.lead import Lead
+from speed_to_lead.core.message import span_text
+from speed_to_lead.core.response import ImpossibleChange
+from speed_to_lead.destinations.presses import PressedMessages
+from speed_to_lead.settings import Settings
+from speed_to_lead.web.errors import Refused, error_answer
+from speed_to_lead.web.headers import CONTENT_SECURITY_POLICY
+from speed_to_lead.workplace import Workplace
+
+log = structlog.get_logger()
+
+#: Slack's own bound, on both sides of now.
+SLACK_WINDOW: Final = timedelta(minutes=5)
+#: A press comes with its whole message, which has some 20 KiB.
+MAX_BODY_BYTES: Final = 256 * 1024
+_NOTED_BEFORE: Final = "That was noted before; nothing has changed."
+ACTION_PREFIX: Final = "answer:"
+
+_STYLE: Final = """
+body { font: 18px/1.5 system-ui, sans-serif; max-width: 30rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; background: #fff }
+button { font: inherit; display: block; width: 100%; padding: .8rem; margin: .6rem 0; border: 1px solid #888; border-radius: .4rem; background: #f3f3f3; color: inherit }
+"""
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_OWN_FORMS: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+_POLICY: Final = f"{_OWN_FORMS}; style-src 'sha256-{_STYLE_HASH}'"
+
+
+def add_answers(app: FastAPI, place: Workplace, settings: Settings) -> None:
+    """Add the three ways to answer to the application; they are no part of the API's description."""
+    answers = _Answers(
+        place,
+        secrets_of(settings.link_secrets.get_secret_value()),
+        secrets_of(settings.slack_signing_secrets.get_secret_value()),
+        secrets_of(settings.pagerduty_webhook_secrets.get_secret_value()),
+    )
+    app.add_route("/answer/{token}", answers.page, methods=["GET", "HEAD", "POST"])
+    app.add_route("/slack/interactions", answers.slack, methods=["POST"])
+    app.add_route("/events/pagerduty", answers.pagerduty, methods=["POST"])
+
+
+@dataclass
+class _Answers:
+    place: Workplace
+    link_secrets: Sequence[bytes]
+    slack_secrets: Sequence[bytes]
+    pagerduty_secrets: Sequence[bytes]
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    @cached_property
+    def _messages(self) -> PressedMessages:
+        return PressedMessages()
+
+    async def page(self, request: Request) -> Response:
+        """The page of a link, and what is said on it."""
+        token = request.path_params["token"]
+        try:
+            asked = read_token(token, self.link_secrets, self.clock())
+        except UnusableLink as unusable:
+            return _page(403, str(unusable).capitalize() + ".")
+        if request.method != "POST":
+            lead = await run_in_threadpool(self.place.store.leads.get, asked.lead_id)
+            if lead is None:
+                return _page(404, "This lead is not kept any more.")
+            return _page(200, self._about(lead), _buttons(lead))
+        said = parse_qs((await _body_of(request)).decode("utf-8", "replace")).get("answer", [""])[0]
+        if said not in set(Answer):
+            return _page(
+                400, "Nothing was said, so nothing was changed. Go back and press one of the buttons."
+            )
+        by = asked.rep or "link"
+        status, sentence = await run_in_threadpool(self._say, asked, Answer(said), by, "link")
+        return _page(status, sentence)
+
+    async def slack(self, request: Request) -> Response:
+        """A press: verified, noted, answered with 200; then the message is changed for everybody."""
+        body = await _body_of(request)
+        why_not = slack_refusal(request.headers, body, self.slack_secrets, self.clock())
+        if why_not:
+            log.warning("slack.refused", reason=why_not)
+            return error_answer(401, why_not)
+        press = _press_of(body)
+        if (
+            press is None
+        ):  # something of the app's that is no answer: acknowledged, or Slack shows its reader a warning
+            return Response()
+        by = self._rep_of_slack(press.user) or f"slack:{press.user}"
+        asked = Asked(press.lead_id, press.rep)
+        status, sentence = await run_in_threadpool(
+            self._say, asked, press.answer, by, "slack", press.name, press.at
+        )
+        log.info("slack.pressed", lead_id=press.lead_id, answer=press.answer.value, status=status)
+        if sentence == _NOTED_BEFORE:  # the message says what it was
+            return Response()
+        return Response(background=BackgroundTask(self._tell_slack, press, sentence))
+
+    async def pagerduty(self, request: Request) -> Response:
+        """What somebody did with an incident. What a rule or our own resolve did is no answer."""
+        body = await _body_of(request)
+        if not _is_of_pagerduty(request.headers, body, self.pagerduty_secrets):
+            return error_answer(401, "the signature in X-PagerDuty-Signature is not ours")
+        known = _incident_of(body)
+        if known is None:
+            return JSONResponse({"result": "ignored"})
+        lead_id, said, who, name = known
+        status, sentence = await run_in_threadpool(
+            self._say, Asked(lead_id, ""), said, f"pagerduty:{who}", "pagerduty", name
+        )
+        log.info("pagerduty.told", lead_id=lead_id, answer=said.value, status=status)
+        return JSONResponse({"result": sentence})
+
+    def _say(
+        self, asked: Asked, said: Answer, by: str, via: str, evidence: str = "", at: datetime | None = None
+    ) -> tuple[int, str]:
+        """The status and the sentence for whoever said it. Raises StoreUnavailable."""
+        try:
+            lead, is_changed = flow.answer(self.place, asked, said, by, via, evidence, at)
+        except flow.UnknownLead:
+            return 404, "This lead is not kept any more."
+        except ImpossibleChange as impossible:
+            return 409, f"Not done: {impossible}."
+        name = self._name_of(by)
+        sentences = {
+            Answer.ACKNOWLEDGED: f"Noted: {name} is on it. The clock runs until it is answered.",
+            Answer.ATTEMPTED: f"Noted: answered by {name}. The clock has stopped.",
+            Answer.NOT_A_LEAD: f"Closed by {name}: not a lead.",
+            Answer.PASS_ON: f"Passed on by {name}: {self._name_of(lead.rep or '')} has it now.",
+        }
+        return 200, sentences[said] if is_changed else _NOTED_BEFORE
+
+    def _about(self, lead: Lead) -> str:
+        """What the page says of a lead: enough to know which, and nothing about the person."""
+        label = self.place.config.rulebook.taxonomy.source(lead.source).label
+        now = self.place.store.now()
+        whose = f"{self._name_of(lead.rep)} has it" if lead.rep else "nobody has it"
+        if not lead.is_open:
+            return f"{label}, {lead.state.value} meanwhile. Lead {lead.id}."
+        left = lead.deadline - now
+        due = f"{span_text(left)} left" if left > timedelta() else f"overdue by {span_text(-left)}"
+        return f"{label}: waiting {span_text(now - lead.received_at)}, {due}, {whose}. Lead {lead.id}."
+
+    def _name_of(self, rep_id: str) -> str:
+        rep = next((rep for rep in self._reps() if rep.id == rep_id), None)
+        return rep.name if rep is not None else "somebody" if ":" in rep_id or rep_id == "link" else rep_id
+
+    def _rep_of_slack(self, user: str) -> str | None:
+        return next((rep.id for rep in self._reps() if rep.slack_id and rep.slack_id == user), None)
+
+    def _reps(self) -> list[Any]:
+        return [rep for team in self.place.config.rulebook.teams.values() for rep in team.reps]
+
+    def _tell_slack(self, press: "_Press", sentence: str) -> None:
+        """Change the message for everybody."""
+        attempt = self._messages.change(press.response_url, press.blocks, sentence, self.clock())
+        log.info("slack.told", lead_id=press.lead_id, outcome=attempt.outcome.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Press:
+    """One press; `name` is the same however often Slack tells of it."""
+
+    answer: Answer
+    lead_id: str
+    rep: str
+    user: str
+    name: str
+    at: datetime | None
+    response_url: str
+    blocks: Sequence[Mapping[str, Any]]
+
+
+async def _body_of(request: Request) -> bytes:
+    """The body of a request that nobody vouches for yet. Raises Refused where it is larger than any genuine one."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused(413, f"a body may have at most {MAX_BODY_BYTES} bytes here")
+    return bytes(body)
+
+
+def slack_refusal(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes], now: datetime) -> str:
+    """Why a request is not Slack's of now; "" where it is."""
+    timestamp = headers.get("x-slack-request-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
+        return "the header X-Slack-Request-Timestamp is missing, or no number"
+    if abs(now.timestamp() - int(timestamp)) > SLACK_WINDOW.total_seconds():
+        return "X-Slack-Request-Timestamp is more than five minutes from now"
+    given = headers.get("x-slack-signature", "").encode("utf-8", "replace")
+    signed = f"v0:{timestamp}:".encode() + body
+    expected = [f"v0={hmac.digest(secret, signed, 'sha256').hex()}".encode() for secret in secrets]
+    if not any([hmac.compare_digest(one, given) for one in expected]):  # noqa: C419  all of them, in constant time
+        return "the signature in X-Slack-Signature is not ours"
+    return ""
+
+
+def _press_of(body: bytes) -> _Press | None:
+    try:
+        payload = json.loads(parse_qs(body.decode())["payload"][0])
+        action = payload["actions"][0]
+        said = Answer(str(action["action_id"]).removeprefix(ACTION_PREFIX))
+        lead_id, _, rep = str(action["value"]).partition(" ")
+        user, container = str(payload["user"]["id"]), payload.get("container", {})
+        name = f"{payload['team']['id']}/{container.get('message_ts', '')}/{action['action_id']}/{action['action_ts']}"
+        at = datetime.fromtimestamp(float(action["action_ts"]), UTC)
+        blocks = payload.get("message", {}).get("blocks", [])
+        kept = [block for block in blocks if isinstance(block, dict)]
+        return _Press(said, lead_id, rep, user, name, at, str(payload.get("response_url", "")), kept)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+def _is_of_pagerduty(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes]) -> bool:
+    given = [
+        part.strip().encode("utf-8", "replace")
+        for part in headers.get("x-pagerduty-signature", "").split(",")
+    ]
+    expected = [f"v1={hmac.digest(secret, body, 'sha256').hex()}".encode() for secret in secrets]
+    return any([hmac.compare_digest(one, other) for one in expected for other in given])  # noqa: C419  in constant time
+
+
+def _incident_of(body: bytes) -> tuple[str, Answer, str, str] | None:
+    """Lead, answer, who, and the event's name; None for what is no answer of a person's."""
+    answers = {"incident.acknowledged": Answer.ACKNOWLEDGED, "incident.resolved": Answer.ATTEMPTED}
+    try:
+        event = json.loads(body)["event"]
+        said, agent = answers.get(event["event_type"]), event.get("agent") or {}
+        if said is None or not str(agent.get("type", "")).startswith("user"):
+            return None
+        return str(event["data"]["incident_key"]), said, str(agent["id"]), str(event["id"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _buttons(lead: Lead) -> str:
+    if not lead.is_open:
+        return ""
+    buttons = "".join(
+        f'<button name="answer" value="{answer.value}">{escape(answer.words)}</button>' for answer in Answer
+    )
+    return f'<form method="post">{buttons}</form>'
+
+
+def _page(status: int, sentence: str, form: str = "") -> Response:
+    content = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<meta name="robots" content="noindex"><title>speed-to-lead</title><style>{_STYLE}</style></head>'
+        f"<body><p>{escape(sentence)}</p>{form}</body></html>"
+    )
+    return HTMLResponse(content, status, {"content-security-policy": _POLICY})

@@ -1,0 +1,201 @@
+"""What was said of a lead is brought up to date where that can be done: no alert is lost by it, and nobody is called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+from tests.flow.scene import REFUSED, UNKNOWN, Destination, Scene
+
+from speed_to_lead import flow
+from speed_to_lead.core import delivery
+from speed_to_lead.core.calendar import Calendar, Span
+from speed_to_lead.core.delivery import Attempt, Outcome
+from speed_to_lead.core.follow_up import told_among
+from speed_to_lead.core.lead import HistoryEntry, ResponseKind
+from speed_to_lead.core.message import Message
+from speed_to_lead.core.storm import DigestTerms
+
+POSTED = Attempt(Outcome.DELIVERED, "ok", handle="C1/1.1")
+#: Longer than a courier's lease.
+LEASE_OVER = (flow.LEASE + timedelta(seconds=1)) / timedelta(minutes=1)
+
+
+@pytest.fixture
+def following(scene: Scene) -> Scene:
+    """Ana hears by Slack's bot, her managers by PagerDuty."""
+    bot = {"token_env": "A", "channel": "C1"}
+    destinations = {
+        "ana-slack": delivery.Destination("ana-slack", "slack", bot),
+        "managers": delivery.Destination("managers", "pagerduty", {"routing_key_env": "A"}),
+        "head-of-sales": delivery.Destination("head-of-sales", "slack", {"url_env": "A"}),
+    }
+    scene.people["ana-slack"].recognises_repeats = False
+    scene.people["ana-slack"].always = POSTED
+    return replace(
+        scene, place=replace(scene.place, config=replace(scene.place.config, destinations=destinations))
+    )
+
+
+def test_whoever_was_told_hears_of_the_answer(following: Scene) -> None:
+    """Slack's message is changed by the name it has, PagerDuty's incident ends; who was not told hears nothing."""
+    lead = following.routed()
+    following.live(11)
+    following.forget()
+
+    following.respond(lead.id, ResponseKind.ACKNOWLEDGED)
+    following.deliver()
+    following.later(1)
+    following.respond(lead.id)
+    following.deliver()
+
+    acknowledged, answered = (
+        f"lead.moved moved-{version}"
+        for version in (following.lead(lead.id).version - 1, following.lead(lead.id).version)
+    )
+    heard = following.heard()
+    assert {"ana-slack", "managers"} == set(heard)
+    assert [acknowledged, answered] == heard["managers"] == heard["ana-slack"]
+    taken, over = following.people["ana-slack"].heard
+    assert ("C1/1.1", True, False) == (taken.handle, taken.is_acknowledged, taken.is_over)
+    assert ("C1/1.1", True) == (over.handle, over.is_over)
+    assert over.headline.startswith("Answered after 12 min: ")
+    assert [True, False] == [message.is_over is False for message in following.people["managers"].heard]
+
+
+def test_a_further_alert_knows_the_first_ones_name(following: Scene) -> None:
+    """So that it is posted into its thread; the name stands in the lead's history."""
+    lead = following.routed()
+    following.live(6)
+    first, reminder = following.people["ana-slack"].heard
+    assert ("", "C1/1.1") == (first.handle, reminder.handle)
+    details = [
+        entry.details for entry in following.store.leads.history(lead.id) if entry.event == "alert.delivered"
+    ]
+    assert ["C1/1.1", "C1/1.1"] == [entry["message"] for entry in details]
+
+
+def test_nothing_that_people_see_has_changed(following: Scene) -> None:
+    """The same said again, or evidence of an answer there was already, is no news."""
+    lead = following.routed()
+    following.respond(lead.id)
+    following.deliver()
+    following.forget()
+    following.respond(lead.id)
+    assert 0 == following.deliver()
+    assert {} == following.heard()
+
+
+def test_a_follow_up_that_cannot_arrive_calls_nobody_else(following: Scene) -> None:
+    """It is kept among the dead alerts; no fallback is told of an answer."""
+    lead = following.routed()
+    following.people["ana-slack"].always = REFUSED
+    following.forget()
+    following.respond(lead.id)
+    following.deliver()
+    following.live(1)
+    assert {"ana-slack"} == set(following.heard())
+    assert ["ana-slack"] == [alert.destination for alert in following.dead_alerts()]
+
+
+@dataclass
+class _Answering(Destination):
+    """Somebody answers the lead while the alert is on its way."""
+
+    meanwhile: Callable[[], object] = lambda: None
+
+    def send(self, message: Message, now: datetime) -> Attempt:
+        first = not self.heard
+        attempt = super().send(message, now)
+        if first:
+            self.meanwhile()
+        return attempt
+
+
+def test_an_answer_while_the_alert_is_on_its_way(following: Scene) -> None:
+    """The history does not know of it yet, so its courier looks again: no incident stays open after the answer."""
+    lead_id = following.submit()
+    following.route()
+    following.people["ana-slack"] = _Answering(always=POSTED, meanwhile=lambda: following.respond(lead_id))
+    following.deliver()
+    following.deliver()
+    version = following.lead(lead_id).version
+    assert ["lead.assigned 0%", f"lead.moved moved-{version}"] == following.heard()["ana-slack"]
+    assert following.people["ana-slack"].heard[-1].is_over
+
+
+class _Killed(BaseException):
+    """The courier dies."""
+
+
+def test_an_answer_after_a_courier_died_in_the_middle(following: Scene) -> None:
+    """The incident may be there: where a repeat is recognised it is told that all is over; elsewhere nothing is said."""
+    lead = following.routed()
+    following.later(11)
+    following.sweep()
+    managers = following.people["managers"]
+
+    class Dying(Destination):
+        def send(self, message: Message, now: datetime) -> Attempt:
+            raise _Killed
+
+    following.people["managers"] = Dying()
+    with pytest.raises(_Killed):
+        flow.deliver(following.place, "managers")
+    following.people["managers"] = managers
+    following.respond(lead.id)
+    following.later(LEASE_OVER)
+    following.deliver()
+    assert ["lead.breached"] == [event for event in following.events(lead.id) if "breach" in event]
+    assert [("100%", True)] == [(message.step, message.is_over) for message in managers.heard]
+
+
+def test_an_outcome_nobody_knows_is_looked_at_again(following: Scene) -> None:
+    """PagerDuty did not answer, and the lead was: the further try ends the incident, if there is one."""
+    lead = following.routed()
+    following.people["managers"].answers = [UNKNOWN]
+    following.live(11)
+    following.respond(lead.id)
+    following.later(1)
+    following.deliver()
+    assert [False, True, True] == [message.is_over for message in following.people["managers"].heard]
+
+
+def test_without_such_a_destination_nothing_more_is_read_or_written(scene: Scene) -> None:
+    """Configs that have none pay nothing."""
+    lead = scene.routed()
+    scene.respond(lead.id)
+    assert [] == scene.waiting()
+
+
+def test_what_brings_up_to_date_waits_for_no_morning_and_no_digest(following: Scene) -> None:
+    """It calls nobody: an incident ends at night as well, and by itself."""
+    closed = Calendar("desk", "UTC", dict.fromkeys(range(7), (Span.parse("23:00-23:01"),)))
+    lead = following.routed()
+    following.live(11)
+    following.forget()
+    known = following.place.config.destinations["managers"]
+    quiet = replace(
+        known, quiet_outside=closed, quiet_breaches=True, digest=DigestTerms(1, timedelta(minutes=1))
+    )
+    config = replace(
+        following.place.config, destinations={**following.place.config.destinations, "managers": quiet}
+    )
+    at_night = replace(following, place=replace(following.place, config=config))
+    for kind in (ResponseKind.ACKNOWLEDGED, ResponseKind.ATTEMPTED):
+        at_night.respond(lead.id, kind)
+        at_night.deliver()
+        at_night.later(1)
+    assert [False, True] == [message.is_over for message in at_night.people["managers"].heard]
+
+
+def test_what_was_never_sent_by_itself_is_not_brought_up_to_date(following: Scene) -> None:
+    """What was held back was not read, and a digest names many: nothing of this lead is there to change."""
+    now = following.clock()
+    lines = (
+        HistoryEntry(now, "alert.held", {"step": "0%", "to": "held"}),
+        HistoryEntry(now, "alert.folded", {"step": "0%", "to": "folded", "digest": "storm:d:folded"}),
+        HistoryEntry(now, "alert.delivered", {"step": "0%", "to": "folded", "digest": "storm:d:folded"}),
+        HistoryEntry(now, "alert.failed", {"step": "0%", "to": "tried"}),
+    )
+    assert ("tried",) == told_among(lines, {"held", "folded", "tried"})
