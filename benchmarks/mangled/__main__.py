@@ -42,7 +42,7 @@ def main() -> int:
             flush=True,
         )
         for line in outcome.wrong[:20]:
-            print(f"  WRONG {line}"[:3000], flush=True)
+            print(f"  WRONG {line}"[:1000], flush=True)
     return 1 if wrong else 0
 
 

@@ -20,6 +20,8 @@ from speed_to_lead.cli.doctor.diagnosis import Severity
 from speed_to_lead.cli.doctor.server import _persistence, check_policy, check_replicas
 from speed_to_lead.cli.operate import balance_in_words, pulses_of
 from speed_to_lead.core.audit import Ledger
+from speed_to_lead.core.settlement import Await
+from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import ServerPolicy
 from speed_to_lead.store.contract import Disabled
 from speed_to_lead.store.keys import Keys
@@ -205,6 +207,19 @@ def test_leads_without_a_rep_are_counted(running: Running, config_dir: Path) -> 
     assert (waiting["leads"], waiting["oldest_seconds"] >= 0) == (1, True)
     assert "without a rep  1, the oldest for" in running("status").out
     assert "1 lead without a rep, the oldest for" in running("doctor").out
+
+
+def test_what_form_tools_are_asked_is_counted(running: Running) -> None:
+    """Submissions of ids only, whose tool has not said who that is."""
+    store = running.place.store
+    now = store.now()
+    store.queue.add(Submission("s1", "generic", now, b"{}"))
+    (entry,) = store.queue.take("router", 1)
+    assert "form tools     0" in running("status").out
+    store.queue.settle([Await(entry.entry_id, entry.submission, "name", now, now)])
+    asked = running("status", "--json").json["asked_of_form_tools"]
+    assert (asked["submissions"], asked["oldest_seconds"] >= 0) == (1, True)
+    assert "form tools     1 question of who somebody is, the oldest for" in running("status").out
 
 
 def test_status_is_not_well(running: Running) -> None:

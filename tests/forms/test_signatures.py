@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -388,6 +389,13 @@ REPEATED = {
     "in small letters": ("tok%2fen%20of-20%20chars%2bx", "?token=***"),
     "in a form": ("tok%252Fen%2520of-20%2520chars%252Bx", "?token=***"),
     "in JSON": (r"tok\/en of-20 chars+x", "?token=***"),
+    "in JSON in JSON": (r"tok\\\/en of-20 chars+x", "?token=***"),
+    "as JSON may": (r"tok\u002fen\u0020of-20 chars\u002Bx", "?token=***"),
+    "as forms do": ("tok%2Fen+of-20+chars%2Bx", "?token=***"),
+    "half of it": ("tok/en%20of%2d20+chars%2Bx", "?token=***"),
+    "three times": ("tok%25252Fen%252520of-20%252520chars%25252Bx", "?token=***"),
+    "in HTML": ("tok&#x2F;en&#32;of-20 chars+x", "?token=***"),
+    "without its plus": ("tok/en of-20 charsx", "?token=tok/en of-20 charsx"),
 }
 
 
@@ -404,6 +412,28 @@ def test_a_token_is_not_stored_with_the_body_that_repeats_it(written: str, store
     kept = body_to_store(request, form("jotform", "token"))
     assert kept == b"\xff\x00webhookURL=https://x.example/" + stored.encode() + b"&a=1"
     assert body_to_store(replace(request, body=b"a=1"), form("jotform", "token")) == b"a=1"
+
+
+@pytest.mark.parametrize(
+    "token", ["p\u00e4ss-w\u00f6rd/1", "a&b=c?d#e%f", "\U0001f511key\U0001f511key", "!!!!!!!!!!", "x" * 4000]
+)
+def test_any_token_is_taken_out(token: str) -> None:
+    """Whatever it is made of, and as whoever repeats it writes it."""
+    written = (token, quote(token, safe=""), quote(quote(token, safe=""), safe=""), json.dumps(token)[1:-1])
+    body = " ".join(written).encode()
+    request = WebhookRequest("POST", f"{URL}?token={quote(token, safe='')}", {}, body)
+    assert body_to_store(request, form("jotform", "token")) == b"*** *** *** ***"
+
+
+def test_a_body_of_nearly_a_token_takes_no_time() -> None:
+    """A mebibyte of the beginning of a token, of escapes, of percents."""
+    for token in ("aaaaaaaa/aaaaaaaab", "!!!!!!!!!!aaaaaaaaaaab", "!" * 60_000):
+        for piece in (b"a", b"aaaaaaaa/", b"\\", b"%25", b"&#0", b"aaaaaaaa%2525252525"):
+            body = piece * (1024 * 1024 // len(piece)) + b"aaaaaaaaaaab"
+            request = WebhookRequest("POST", f"{URL}?token={token}", {}, body)
+            begun = time.process_time()
+            assert body_to_store(request, form("jotform", "token")) == body
+            assert time.process_time() - begun < 2
 
 
 def test_a_short_token_is_taken_out_of_addresses_only() -> None:

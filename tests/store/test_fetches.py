@@ -66,6 +66,8 @@ def test_what_waits_is_asked_by_one(store: Store, clock: ManualClock) -> None:
     assert store.fetches.claim("name", now, now + MINUTE) is None
     assert store.fetches.due(now, 10) == []
     assert store.operations.ledger().in_flight == 1
+    health = store.operations.health()
+    assert (health.fetches, health.fetches_oldest >= 0) == (1, True)
     assert store.operations.ledger().difference == 0
     elapse(store, clock, timedelta(milliseconds=10))
     assert store.fetches.later(fetch, store.now()) is Result.APPLIED
@@ -165,3 +167,16 @@ def test_a_walk_over_everything_meets_it(store: Store) -> None:
     assert held.submission is not None
     assert held.submission.body == entry.submission.body
     assert entry.submission.body.decode() in held.text
+
+
+def test_the_oldest_is_known(store: Store, clock: ManualClock) -> None:
+    """By its receipt, whenever its next attempt may be; of one whose lead was routed without as well."""
+    put_aside(store, taken(store), timedelta(0))
+    fetch = claimed(store)
+    store.fetches.route_without(fetch, fetch.submission)
+    store.fetches.later(fetch, store.now() + WAIT)
+    before = store.operations.health().fetches_oldest
+    elapse(store, clock, timedelta(milliseconds=50))
+    assert store.operations.health().fetches_oldest >= before + 0.045
+    store.fetches.give_up(replace(fetch, is_routed=True))
+    assert (store.operations.health().fetches, store.operations.health().fetches_oldest) == (0, 0.0)

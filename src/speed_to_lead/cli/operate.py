@@ -167,6 +167,7 @@ def _tell_status(
         [
             ("open leads", f"{health.open_leads:,}"),
             ("without a rep", _waiting_in_words(health)),
+            ("form tools", _fetches_in_words(health)),
             ("dead letters", _with_command(health.dead_letters, "speed-to-lead dead-letters list")),
             ("dead alerts", _with_command(health.dead_alerts, "speed-to-lead alerts list --dead")),
             ("quarantined", _with_command(health.quarantined, "speed-to-lead doctor")),
@@ -183,6 +184,14 @@ def _waiting_in_words(health: Health) -> str:
         return "0"
     oldest = span_text(timedelta(seconds=health.waiting_oldest))
     return f"{health.waiting:,}, the oldest for {oldest}  → speed-to-lead reps list"
+
+
+def _fetches_in_words(health: Health) -> str:
+    """How many submissions of ids only wait for their form tool to say who that is, and for how long."""
+    if not health.fetches:
+        return "0"
+    oldest = span_text(timedelta(seconds=health.fetches_oldest))
+    return f"{counted(health.fetches, 'question')} of who somebody is, the oldest for {oldest}"
 
 
 def _with_command(number: int, command: str) -> str:
@@ -217,6 +226,10 @@ def _status_as_json(
         },
         "open_leads": health.open_leads,
         "waiting_for_a_rep": {"leads": health.waiting, "oldest_seconds": round(health.waiting_oldest, 3)},
+        "asked_of_form_tools": {
+            "submissions": health.fetches,
+            "oldest_seconds": round(health.fetches_oldest, 3),
+        },
         "queue_pending": health.pending,
         "outbox_due": health.outbox_due,
         "dead_letters": health.dead_letters,

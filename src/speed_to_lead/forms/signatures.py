@@ -7,12 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from speed_to_lead.forms.provider import WebhookRequest
 
 #: Where the scheme signs a timestamp, a request this much older or newer than now is refused (HubSpot v3, Standard Webhooks).
 REPLAY_WINDOW = timedelta(minutes=5)
+
+_PLAIN = re.compile(r"[A-Za-z0-9]+")
+#: A longer one is looked for as it is only: anybody may send one, and all ways to write it are too many.
+_LONGEST_TOKEN = 64
 
 #: Headers a shared secret is looked for in, beside `Authorization: Bearer` and `Authorization: Basic`.
 TOKEN_HEADERS = ("x-webhook-token", "x-webhook-secret", "x-api-key", "x-auth-token")
@@ -129,30 +133,45 @@ def token_refusal(request: WebhookRequest, secret: str) -> str | None:
 def without_tokens(request: WebhookRequest) -> bytes:
     """The body as it may be stored: where it repeats a token that the request gave, as Jotform repeats our address, stands ***.
 
-    A token is found as it is, percent-encoded once or twice, and as JSON escapes it. One of less than eight characters
-    might be any word of the lead: it is looked for as `token=…` only.
+    A token is found however its signs are written: as they are, percent-encoded up to five times, as JSON or HTML
+    escapes them, a blank as a plus. One of less than eight characters might be any word of the lead: it is looked for as
+    `token=…` only.
     """
     body = request.body
     for token in {given for given in _tokens_given(request) if given}:
-        pattern = _spellings_of(token)
-        if pattern.search(body):
-            body = pattern.sub(rb"\1***", body)
+        if _surely_in(token) in body.lower():  # nearly no body repeats it, and this costs a microsecond
+            body = _spellings_of(token).sub(rb"\1***", body)
     return body
 
 
 @lru_cache(maxsize=256)
+def _surely_in(token: str) -> bytes:
+    """Its longest run of letters and digits, which nobody writes otherwise."""
+    return max(_PLAIN.findall(token), key=len, default="").lower().encode()
+
+
+@lru_cache(maxsize=256)
 def _spellings_of(token: str) -> re.Pattern[bytes]:
-    escaped = token.replace("/", "\\/")
-    spellings = {
-        token,
-        escaped,
-        quote(token, safe=""),
-        quote(escaped, safe=""),
-        quote(quote(token, safe=""), safe=""),
-    }
-    either = b"|".join(re.escape(_bytes(spelling)) for spelling in sorted(spellings, key=len, reverse=True))
-    before = rb"()" if len(token) >= _SHORTEST_ROTATED_SECRET else rb"(token(?:=|%3D|%253D))"
-    return re.compile(before + rb"(?:" + either + rb")", re.IGNORECASE)
+    before = (
+        rb"()" if len(token) >= _SHORTEST_ROTATED_SECRET else rb"(token(?:=|%(?:25){0,4}3D|\\{1,8}u003d))"
+    )
+    ways = map(_ways_to_write, token) if len(token) <= _LONGEST_TOKEN else [re.escape(_bytes(token))]
+    return re.compile(before + b"".join(ways), re.IGNORECASE)
+
+
+def _ways_to_write(sign: str) -> bytes:
+    if sign.isascii() and sign.isalnum():
+        return sign.encode()
+    raw = _bytes(sign)
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    ways = [
+        rb"\\{0,8}" + re.escape(raw),
+        b"".join(b"%%(?:25){0,4}%02x" % byte for byte in raw),
+        b"".join(rb"\\{1,8}u%b" % units[start : start + 4].encode() for start in range(0, len(units), 4)),
+        rb"&#(?:0{0,6}%d|x0{0,6}%x);" % (ord(sign), ord(sign)),
+    ]
+    ways += [rb"\+"] if sign == " " else [b"&amp;"] if sign == "&" else []
+    return b"(?:" + b"|".join(ways) + b")"
 
 
 def _tokens_given(request: WebhookRequest) -> Iterator[str]:

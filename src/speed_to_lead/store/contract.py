@@ -161,7 +161,8 @@ class Health:
 
     `queued` is what waits in the lane where submissions come in, `patient` what was put off; `pending` is what routers
     hold of both. `open_leads` are those nobody has answered, `scheduled` those of them with a step still to come, `waiting` those without a rep, the
-    oldest received so long ago (of the OLDEST_WAITING_AMONG whose deadlines are nearest). `outbox_oldest` counts from
+    oldest received so long ago (of the OLDEST_WAITING_AMONG whose deadlines are nearest). `fetches` are submissions of ids
+    only whose form tool is still asked who that is, the oldest received so long ago. `outbox_oldest` counts from
     the decision, not from the next attempt: a destination that refuses again and again must show. `outboxes` has
     the same of each destination that anything waits for.
     """
@@ -178,6 +179,8 @@ class Health:
     open_leads: int = 0
     waiting: int = 0
     waiting_oldest: float = 0.0
+    fetches: int = 0
+    fetches_oldest: float = 0.0
     outbox: int = 0
     outbox_due: int = 0
     outbox_oldest: float = 0.0

@@ -1,7 +1,7 @@
 """What people on call ask: do the books balance, how deep is each queue, who is alive, how is the server set up."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import redis
@@ -114,6 +114,9 @@ class RedisOperations:
             pipe.zrange(keys.heartbeats, 0, -1, withscores=True)
             pipe.zcard(keys.waiting)
             pipe.zrange(keys.waiting, 0, OLDEST_WAITING_AMONG - 1)
+            pipe.zcard(keys.fetches)
+            pipe.zrange(keys.fetches, 0, OLDEST_AMONG - 1)
+            pipe.zrange(keys.fetches, -OLDEST_AMONG, -1)  # those that were asked for most often
             for name in names:
                 pipe.zcard(keys.outbox(name))
                 pipe.zcount(keys.outbox(name), "-inf", now_ms)
@@ -132,8 +135,9 @@ class RedisOperations:
         patient, patient_first, *patient_groups = answers[3:6]
         due, due_first, open_leads, scheduled = answers[6:10]
         dead_letters, dead_alerts, quarantined, beats, waiting_leads, waiting_ids = answers[10:16]
-        depths, due_counts = answers[16::4], answers[17::4]
-        firsts, lasts = answers[18::4], answers[19::4]
+        fetches, fetch_names = answers[16], {*answers[17], *answers[18]}
+        depths, due_counts = answers[19::4], answers[20::4]
+        firsts, lasts = answers[21::4], answers[22::4]
         waiting = [set(first) | set(last) for first, last in zip(firsts, lasts, strict=True)]
         ages = self._oldest_alerts(waiting, now_ms)
         outboxes = {
@@ -156,6 +160,8 @@ class RedisOperations:
             open_leads=open_leads,
             waiting=waiting_leads,
             waiting_oldest=self._oldest_received(waiting_ids, now_ms),
+            fetches=fetches,
+            fetches_oldest=self._oldest_fetch(fetch_names, now_ms),
             outbox=sum(depths),
             outbox_due=sum(due_counts),
             outbox_oldest=max(ages, default=0.0),
@@ -172,6 +178,17 @@ class RedisOperations:
             return 0.0
         with translated_errors():
             received = self._client.zmscore(self._keys.all_leads, list(lead_ids))
+        return max((_age(now_ms, at) for at in received if at is not None), default=0.0)
+
+    def _oldest_fetch(self, names: Collection[bytes], now_ms: int) -> float:
+        """Seconds since the first of these submissions of ids only was received; 0 for none."""
+        if not names:
+            return 0.0
+        with translated_errors():
+            pipe = self._client.pipeline(transaction=False)
+            for name in names:
+                pipe.hget(self._keys.fetch(text(name)), "received_at")
+            received = pipe.execute()
         return max((_age(now_ms, at) for at in received if at is not None), default=0.0)
 
     def _oldest_alerts(self, outboxes: Sequence[set[bytes]], now_ms: int) -> list[float]:

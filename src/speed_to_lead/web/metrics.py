@@ -83,6 +83,8 @@ METRICS = (
     Metric(
         "waiting_oldest_age_seconds", "gauge", (), "Since the receipt of the one of them that came first."
     ),
+    Metric("fetches", "gauge", (), "Submissions of ids only whose form tool is still asked who that is."),
+    Metric("fetches_oldest_age_seconds", "gauge", (), "Since the receipt of the oldest of them."),
     Metric("due_leads", "gauge", (), "Leads whose instant has come and that no clock has decided."),
     Metric("due_oldest_age_seconds", "gauge", (), "Since the instant of the one that is longest due."),
     Metric(
@@ -292,6 +294,8 @@ def _add_health(samples: Samples, health: Health) -> None:
         ("scheduled_leads", health.scheduled),
         ("waiting_leads", health.waiting),
         ("waiting_oldest_age_seconds", health.waiting_oldest),
+        ("fetches", health.fetches),
+        ("fetches_oldest_age_seconds", health.fetches_oldest),
         ("due_leads", health.due),
         ("due_oldest_age_seconds", health.due_oldest if health.due else 0.0),
         ("dead_letters", health.dead_letters),

@@ -65,6 +65,8 @@ class MemoryOperations:
             waiting_oldest=age(
                 state.leads[lead].received_at for lead in state.waiting if lead in state.leads
             ),
+            fetches=len(state.fetches),
+            fetches_oldest=age(one.submission.received_at for one in state.fetches.values()),
             outbox=len(alive),
             outbox_due=sum(w.next_at <= now for w in alive),
             outbox_oldest=age(w.alert.decided_at for w in alive),
