@@ -218,6 +218,15 @@ def test_an_entry_without_a_time_is_taken_in(site_of: Callable[..., Site], submi
     assert site.counted() == {"listed": 1, "taken_in": 1, "missed": 1}
 
 
+def test_an_entry_that_two_pages_have_counts_once(site_of: Callable[..., Site]) -> None:
+    """Lists move while they are read: what is new pushes the last entry of a page into the next one."""
+    site = site_of("hubspot")
+    site.tool.sent = [SENT[0], SENT[1], SENT[1], SENT[2]]
+    assert site.counted() == {"listed": 3, "taken_in": 3, "missed": 3}
+    site.route()
+    assert site.scene.counts() == {"leads": 3}
+
+
 def test_tests_are_left_out(site_of: Callable[..., Site]) -> None:
     """What must never reach a salesperson does not come in by this door either."""
     site = site_of("webflow")

@@ -138,6 +138,22 @@ def test_a_list_without_end_ends(provider: str) -> None:
         list(forms.LISTS[provider].listed(wanted, stuck))
 
 
+def test_a_list_of_ever_new_pages_ends(provider: str) -> None:
+    """A tool that names one empty page after another is left, too."""
+    numbers = iter(range(10**9))
+    count = 0
+
+    def ask(question: Question) -> Any:
+        nonlocal count
+        count += 1
+        return {"next": next(numbers), "of": provider, "asked": question.path}
+
+    endless = lists.pages(ask, Question, lambda page: str(page["next"]))
+    with pytest.raises(lists.Unanswered, match="pages of it were read"):
+        list(endless)
+    assert count == lists.MOST_PAGES
+
+
 def test_config_knows_what_each_tool_calls_a_form(provider: str) -> None:
     """The names that config takes are those the lists ask with, and each has an example that it takes."""
     assert set(API_FORMS) == set(forms.LISTS)

@@ -15,6 +15,9 @@ from speed_to_lead.core.submission import Form
 from speed_to_lead.forms import reading
 from speed_to_lead.forms.fetches import Question
 
+#: Of a hundred entries and more: no form has so many, and a tool that names ever new pages would be read for ever.
+MOST_PAGES = 5_000
+
 
 class Unanswered(Exception):
     """The list cannot be read, or not to its end. The text says why, without token, address or a word of the answer."""
@@ -95,6 +98,8 @@ def pages(
             return
         if word in asked:
             raise Unanswered("the list has no end: it names a page that was read before")
+        if len(asked) >= MOST_PAGES:
+            raise Unanswered(f"the list has no end: {MOST_PAGES:,} pages of it were read")
         asked.add(word)
 
 
