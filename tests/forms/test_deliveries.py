@@ -558,9 +558,9 @@ def test_a_page_that_is_not_in_utf_8_encodes_its_own_bytes() -> None:
     assert fields == {"first_name": "Jürgen", "last_name": "Müller", "email": "j@example.com"}
 
 
-def test_elementor_tells_what_was_typed_and_not_entities() -> None:
-    """WordPress writes some signs as entities; in an address a name may begin like one."""
-    body = b"Email=a%40example.com&Company=A+%26amp%3B+B+%26%23039%3BX%26%23039%3B&Seiten-URL=https%3A%2F%2Fx.example.com%2F%3Fa%3D1%26copy%3D2"
+def test_elementor_tells_its_page_in_the_language_of_the_site() -> None:
+    """The German name of the page's address is no website of the person's."""
+    body = b"Email=a%40example.com&Company=A+%26+B+%27X%27&Seiten-URL=https%3A%2F%2Fx.example.com%2F%3Fa%3D1%26copy%3D2"
     lead = read_as("elementor-simple.form", body).lead
     assert lead.fields == {
         "email": "a@example.com",

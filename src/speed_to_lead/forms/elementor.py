@@ -6,9 +6,7 @@ date and time are the site's local ones, in the site's language: they are kept a
 Selectors in `intake.toml`: `label:<label>`, `id:<field id>`, `type:<email>`.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from html import unescape
 from typing import Any
@@ -48,8 +46,6 @@ _META = {
     "form_id": "form_id",
     "form_name": "form_name",
 }
-#: WordPress writes some signs as entities when it cleans what was typed. With a semicolon only: `&copy=1` is part of an address.
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|#\d{1,6}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _NO_LABEL = "No Label "
 _MACHINERY = frozenset(
     {"User Agent", "user_agent", "Remote IP", "remote_ip", "Powered by", "credit", "fields", "form", "meta"}
@@ -67,15 +63,10 @@ def parse(submission: Submission, form: Form) -> ParsedSubmission:
     sent = bodies.fields_in(submission)
     is_advanced = isinstance(sent.get("fields"), (Mapping, list))
     given = list(_advanced(sent) if is_advanced else _simple(sent))
-    given = [replace(answer, value=_plain(answer.value), title=_plain(answer.title)) for answer in given]
     payload = answers.payload_of(given, form, _ATTRIBUTES)
     if answers.is_test(given):
         return ParsedSubmission(reading.lead_or_nobody(payload), is_test=True)
     return ParsedSubmission(generic_lead(payload))
-
-
-def _plain(value: Any) -> Any:
-    return _ENTITY.sub(lambda found: unescape(found[0]), value) if isinstance(value, str) else value
 
 
 def _simple(sent: Mapping[str, Any]) -> Iterator[Answer]:
@@ -84,6 +75,13 @@ def _simple(sent: Mapping[str, Any]) -> Iterator[Answer]:
             yield _meta(_META[label], value)
         elif label not in _MACHINERY:
             yield Answer(value, title=label.removeprefix(_NO_LABEL))
+
+
+def _as_typed(value: Any, raw: Any) -> Any:
+    """The value; where WordPress only wrote its signs as entities when it cleaned it (`&amp;`), what was typed."""
+    if isinstance(value, str) and isinstance(raw, str) and unescape(value).strip() == raw.strip():
+        return raw
+    return value or raw
 
 
 def _advanced(sent: Mapping[str, Any]) -> Iterator[Answer]:
@@ -95,7 +93,7 @@ def _advanced(sent: Mapping[str, Any]) -> Iterator[Answer]:
         given_id = str(told.get("id") or identity)
         title = " ".join(str(told.get("title") or "").split())
         yield Answer(
-            told.get("value", None if told else field) or told.get("raw_value"),
+            _as_typed(told.get("value", None if told else field), told.get("raw_value")),
             name="" if title and lead_field_named(given_id) is None else given_id,
             title=title,
             id=given_id,

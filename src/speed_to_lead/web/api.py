@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.security import HTTPBasic, HTTPBearer
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -127,7 +135,11 @@ class BackGiven(_Strict):
 class LeadFilter(_Strict):
     """Which leads to list, newest first."""
 
-    state: Annotated[LeadState | None, BeforeValidator(_none_where_blank)] = None
+    state: Annotated[
+        LeadState | None,
+        BeforeValidator(_none_where_blank),
+        WithJsonSchema({"anyOf": [{"type": "string", "enum": [*LeadState, ""]}, {"type": "null"}]}),
+    ] = None
     team: Filter = None
     rep: Filter = None
     limit: int = Field(50, ge=1, le=200)
