@@ -130,7 +130,7 @@ def _found(facts: Tables, field: str, spellings: Spellings) -> str:
     if value is None:
         return "is not given"
     text = str(value)
-    personal = [folded(facts[name]) for name in facts if is_personal(name)]
+    personal = [folded(one) for name, one in facts.items() if is_personal(name) and one is not None]
     if is_personal(field) or any(one and one in folded(text) for one in personal):
         return "is given"
     shown = f"{text[:57]}..." if len(text) > 60 else text
