@@ -99,7 +99,7 @@ def open_sms(destination: Destination, http: httpx.Client, environment: Mapping[
 def body_of(message: Message) -> str:
     """The headline, as many facts as there is room for, the link and the small print."""
     shown = cut_to(message, headline=200, value=100, note=200, facts=8)
-    link, small = web_link(message, 200), small_print(message)
+    link, small = web_link(message, 300), small_print(message)
     ends = [part for part in (link, one_line(small, 120)) if part]
     room = BODY_LIMIT - len(shown.headline) - sum(len(part) + 1 for part in ends)
     middle: list[str] = []

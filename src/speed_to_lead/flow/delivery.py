@@ -518,7 +518,7 @@ def _is_said_by_a_later_one(place: Workplace, alert: Alert) -> bool:
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
-    asked = Asked(lead.id, lead.rep or "")
+    asked = Asked(lead.id, lead.rep or "", alert.destination)
     if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
         until = alert.decided_at + LINK_LASTS
         url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
