@@ -736,7 +736,7 @@ def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene)
 
 
 def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
-    """For its lead and rep, the same on every attempt; buttons only where presses come back."""
+    """For its lead, rep and destination, the same on every attempt; buttons only where presses come back."""
     scene.people["ana-slack"].answers = [NOT_DELIVERED]
     secrets = (b"a secret of the links",)
     scene.place.link_secrets, scene.place.takes_presses = secrets, True
@@ -746,7 +746,7 @@ def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
     first, second = scene.people["ana-slack"].heard
     assert first.url == second.url
     token = first.url.removeprefix("https://leads.example.com/answer/")
-    assert Asked(lead.id, "ana") == read_token(token, secrets, scene.clock.now)
+    assert Asked(lead.id, "ana", "ana-slack") == read_token(token, secrets, scene.clock.now)
     assert ("answer:acknowledged", "I'm on it", f"{lead.id} ana") == first.buttons[0]
     scene.place.link_secrets, scene.place.takes_presses = (), False
     scene.forget()

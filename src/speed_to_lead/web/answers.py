@@ -31,6 +31,7 @@ from speed_to_lead import flow
 from speed_to_lead.core.answer import Answer, Asked, UnusableLink, answered_by, read_token, secrets_of
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.message import span_text
+from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.response import ImpossibleChange, was_passed_on_from
 from speed_to_lead.destinations.presses import PressedMessages
 from speed_to_lead.settings import Settings
@@ -197,7 +198,7 @@ class _Answers:
     def _rep_of_slack(self, user: str) -> str | None:
         return next((rep.id for rep in self._reps() if rep.slack_id and rep.slack_id == user), None)
 
-    def _reps(self) -> list[Any]:
+    def _reps(self) -> list[Rep]:
         return [rep for team in self.place.config.rulebook.teams.values() for rep in team.reps]
 
     async def _tell_slack(self, press: "_Press", noting: "asyncio.Future[_Told]") -> None:

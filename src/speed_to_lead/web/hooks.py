@@ -140,6 +140,8 @@ class Hooks:
         self._log = log.bind()  # what is logged of every request costs nothing where its level is off
         #: How often this process answered what, by form and status. Most refusals never reach the store.
         self.answers: Counter[tuple[str, int]] = Counter()
+        #: By form, why it takes nothing: our set-up is at fault (web/forgeries.py tells somebody).
+        self.unconfigured: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
@@ -280,6 +282,7 @@ class Hooks:
         """401, however often: a form tool disables its hook for other answers. What is guessed often is not logged."""
         if refusal.ours:
             log.error("submission.refused", form=form.name, reason=refusal.reason, ours=True)
+            self.unconfigured[form.name] = refusal.reason
             return _UNCONFIGURED
         if self._failures.seconds_to_wait(client_of(scope)):
             return _error(401, refusal.reason, _CLOSE)
