@@ -14,6 +14,7 @@ from speed_to_lead.core.escalation import (
     given_to,
     held_back,
     told_of_loss,
+    with_rep,
 )
 from speed_to_lead.core.lead import (
     Alert,
@@ -147,17 +148,14 @@ def reassign_lead(
         raise ImpossibleChange(f'there is no rep "{rep_id}"; the reps are {known}')
     if lead.rep == rep_id:
         return None
-    before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
-    changed = replace(
-        lead, version=lead.version + 1, team=team.name, rep=rep_id, reps_before=before, acknowledged_at=None
-    )
     new_rep = team.rep(rep_id)
     assert new_rep is not None
+    changed = replace(with_rep(lead, team, new_rep, now), version=lead.version + 1)
     told = {new_rep.notify or team.manager: ""}
     old = told_of_loss(lead.rep, next((t for t in candidates if t.rep(lead.rep)), own), new_rep)
     if old is not None:
         told.setdefault(*old)
-    step = f"reassigned-{len(before)}"
+    step = f"reassigned-{len(changed.reps_before)}"
     alerts = tuple(
         Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id, note=note)
         for destination, note in told.items()
@@ -192,7 +190,7 @@ def pass_on(
     pick = assign(team, teams, tally, facts, now, had_it=lead.reps_before, instead_of=lead.rep)
     if pick.rep is None or pick.rep.id == lead.rep:
         raise ImpossibleChange("nobody else can take it now")
-    changed = replace(given_to(lead, pick), version=lead.version + 1)
+    changed = replace(given_to(lead, pick, now), version=lead.version + 1)
     step = PlannedStep(f"reassigned-{len(changed.reps_before)}", now, reassign=True)
     alerts = alerts_of_step(changed, step, team, now, passed=pick)
     told = [alert.destination for alert in alerts]

@@ -358,6 +358,14 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
+    if attempt.left_out:  # no other attempt is made for them: the rest would hear twice
+        log.warning(
+            "alert.left_out",
+            lead_id=alert.lead_id,
+            alert=alert.key,
+            destination=alert.destination,
+            who=list(attempt.left_out),
+        )
     trouble = None
     if isinstance(verdict, RetryAt):
         # Whoever says "not so fast" says it to all that comes after, too.
@@ -604,6 +612,8 @@ def _note_attempt(
         case Delivered():
             if attempt is not None and attempt.handle:
                 details["message"] = attempt.handle
+            if attempt is not None and attempt.left_out:
+                details["left_out"] = list(attempt.left_out)
             settlement = AlertSettlement(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )
