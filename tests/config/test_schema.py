@@ -125,7 +125,7 @@ ONLY_THE_LOADER_SAYS = (
     'country "G8"', 'subdivision "EGN"', 'calendar "allways"', 'destination "', "is twice in this team",
     "ends before it starts", "two steps are named", "has the same name", 'team "inbond"', 'SLA "fats"', 'motion "',
     "is a label or alias", "no source is named like", "does not fit", "selects nothing", "signs nothing", "longer than a day",
-    "an hour is the most", "when_nobody: team", "names this team itself", "match does not ask for",
+    "an hour is the most", "what people fill in themselves", "when_nobody: team", "names this team itself", "match does not ask for",
     "the date ", "the number inf", "the number nan", 'calendar "londn"',
     'received.weekday "', 'flags "', "received.hour is never", "keeps no list", "the name that typeform has", "touches is always a number", 'email_kind "',
 )  # fmt: skip

@@ -1,14 +1,23 @@
 """The signed link of an alert: who is asked, until when, and nobody else."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.builders import MONDAY
+from tests.core.builders import MONDAY, rep, team
 
-from speed_to_lead.core.answer import Answer, Asked, UnusableLink, link_token, read_token, secrets_of
+from speed_to_lead.core.answer import (
+    Answer,
+    Asked,
+    UnusableLink,
+    answered_by,
+    link_token,
+    read_token,
+    secrets_of,
+)
 
 SECRET, OLD = b"a secret of sixteen and more", b"the secret there was before"
 ASKED = Asked("1a2042d4c01f", "ana")
@@ -18,12 +27,46 @@ DAY = timedelta(days=1)
 @given(
     lead_id=st.from_regex(r"[A-Za-z0-9:_.-]{1,60}", fullmatch=True),
     rep=st.from_regex(r"[A-Za-z0-9._-]{0,30}", fullmatch=True),
+    destination=st.from_regex(r"[A-Za-z0-9._-]{0,30}", fullmatch=True),
 )
-def test_a_token_says_who_is_asked(lead_id: str, rep: str) -> None:
-    """Whatever the lead is called, and where nobody has it."""
-    token = link_token(Asked(lead_id, rep), MONDAY + DAY, [SECRET])
-    assert Asked(lead_id, rep) == read_token(token, [SECRET], MONDAY)
+def test_a_token_says_who_is_asked(lead_id: str, rep: str, destination: str) -> None:
+    """Whatever the lead is called, where nobody has it, and in a token of before destinations were in it."""
+    asked = Asked(lead_id, rep, destination)
+    token = link_token(asked, MONDAY + DAY, [SECRET])
+    assert asked == read_token(token, [SECRET], MONDAY)
     assert token.replace("-", "").replace("_", "").isalnum()
+
+
+def test_a_token_sent_before_destinations_were_in_it_still_works() -> None:
+    """Signed by an older release: the very letters."""
+    token = "HhgL_gVc4XAkWOvR83u31T7zMTc5NTUxMDgwMDAwMCBhbmEgMWEyMDQyZDRjMDFm"
+    assert ASKED == read_token(token, [SECRET], MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("destination", "by"),
+    [
+        ("", "ana"),  # sent by an older release
+        ("ana-sms", "ana"),
+        ("bo-sms", "bo"),  # told that it is ana's now
+        ("desk", "destination:desk"),  # of several reps
+        ("bosses", "manager:sdr"),
+        ("both", "manager:east and west"),
+        ("cy-boss", "destination:cy-boss"),  # cy's own, and the manager's of cy's team
+        ("console", "destination:console"),
+        ("gone", "destination:gone"),  # meanwhile taken out of the config
+    ],
+)
+def test_an_answer_is_only_a_reps_where_the_destination_is(destination: str, by: str) -> None:
+    """A manager's link is the manager's, whoever has the lead."""
+    theirs = {"ana": "ana-sms", "bo": "bo-sms", "di": "desk", "ed": "desk"}
+    sdr = tuple(replace(rep(name), notify=notify) for name, notify in theirs.items())
+    cy = replace(rep("cy"), notify="cy-boss")
+    made = {"sdr": ("bosses", sdr), "east": ("both", ()), "west": ("both", ()), "cy": ("cy-boss", (cy,))}
+    teams = {
+        name: replace(team(), name=name, manager=manager, reps=reps) for name, (manager, reps) in made.items()
+    }
+    assert by == answered_by(Asked("1a2042d4c01f", "ana", destination), teams, "console")
 
 
 def test_it_ends() -> None:

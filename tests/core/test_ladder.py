@@ -26,7 +26,7 @@ from speed_to_lead.core.assignment import Tally
 from speed_to_lead.core.delivery import Destination
 from speed_to_lead.core.escalation import destinations_of, escalate, first_instant, held_back
 from speed_to_lead.core.lead import HOLD, AlertKind, Lead, PlannedStep, ResponseKind
-from speed_to_lead.core.response import record_response
+from speed_to_lead.core.response import reassign_lead, record_response
 from speed_to_lead.core.sla import SLA, Clock, Step, StepTime, deadline_of, planned_steps, steps_left_out
 
 QUARTER = timedelta(minutes=15)
@@ -145,6 +145,22 @@ def test_what_is_held_back_is_told_once_when_its_time_is_over() -> None:
     assert {("100%.held", ("60%",))} == {(one.step, one.skipped_steps) for one in over.alerts}
     assert ["ben-slack", "ana-slack"] == [one.destination for one in over.alerts]
     assert ("ben", None) == (over.lead.rep, over.lead.acknowledged_at)
+
+
+def test_with_another_rep_the_hold_ends() -> None:
+    """They said nothing yet: what was still to come is due as planned, what should have come before they had it stays."""
+    changed = acknowledged(lead(), 5)
+    members = team("ana", "ben")
+    for minute, reminder, word in ((5.5, 6.0, 16.5), (7.0, 15.0, 18.0)):
+        passed = reassign_lead(changed, {"inbound": members}, "ben", "boss", after(minute))
+        assert passed is not None
+        instants = {one.name: round((one.at - MONDAY) / MINUTE, 2) for one in passed.lead.steps}
+        assert {"0%": 0.0, "60%": reminder, "100%": 10.0, "100%.held": 10.0, "+10m": 20.0} == instants
+        assert after(min(reminder, 10)) == passed.lead.next_at
+        theirs = acknowledged(passed.lead, minute + 1)
+        assert word == max(
+            round((one.at - MONDAY) / MINUTE, 1) for one in theirs.steps if one.remind or one.reassign
+        )
 
 
 def test_only_the_first_word_holds_back() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
+from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations import open_channel
 
@@ -116,3 +118,14 @@ def test_a_stand_in_that_logs_is_passed_by(
     send(message, now)
     assert logged == []
     assert real.getvalue().startswith("ALERT")
+
+
+def test_a_digest_names_its_leads(
+    message: Message, now: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line each: whoever reads it need not look anything up."""
+    lines = [f"Person {n}, overdue by {n} min, Bo has it (lead-{n})" for n in range(1, 8)]
+    facts = (("Alerts", "7"), ("Leads", "\n".join(lines[:5])), ("Leads", "\n".join(lines[5:])))
+    digest = replace(message, kind=AlertKind.DIGEST, headline="7 alerts at once", facts=facts)
+    send(digest, now)
+    assert lines == [line.strip() for line in capsys.readouterr().out.splitlines()[1:8]]

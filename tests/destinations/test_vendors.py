@@ -16,7 +16,7 @@ from tests.destinations.test_registry import TOOK_IT as GOOD
 from speed_to_lead.core.delivery import Attempt, Destination, Outcome
 from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
-from speed_to_lead.destinations import Channel, open_channel
+from speed_to_lead.destinations import Channel, open_channel, sms
 from speed_to_lead.destinations.text import CUT
 
 DELIVERED, REFUSED, LATER = Outcome.DELIVERED, Outcome.REFUSED, Outcome.RATE_LIMITED
@@ -589,3 +589,18 @@ def test_apprise_is_not_installed(
     monkeypatch.setitem(__import__("sys").modules, "apprise", None)
     channel = open_channel(Destination("x", "apprise", {"url_env": "A_URL"}), http, {"A_URL": "json://x"})
     assert "pip install 'speed-to-lead[apprise]'" in channel.send(message, now).detail
+
+
+@pytest.mark.parametrize("count", [2, 60])
+def test_a_digest_by_sms_says_how_many_more_there_are(message: Message, count: int) -> None:
+    """As many leads as fit, each whole; the rest is behind the link, which is always there."""
+    lines = [f"Person {n}, overdue by {n} min, Bo has it (lead-{n})" for n in range(count)]
+    facts = tuple(("Leads", "\n".join(lines[start : start + 5])) for start in range(0, count, 5))
+    digest = replace(message, kind=AlertKind.DIGEST, headline=f"{count} alerts at once", facts=facts, note="")
+    body = sms.body_of(digest)
+    said = body.split("\n")
+    named = [line for line in said if line in lines]
+    assert len(body) <= sms.BODY_LIMIT
+    assert lines[: len(named)] == named
+    assert (count == 2) == (f"and {count - len(named)} more" not in said)
+    assert message.url in said

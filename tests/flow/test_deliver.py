@@ -23,6 +23,7 @@ from tests.flow.scene import (
 from tests.servers import ManualClock
 
 from speed_to_lead import flow
+from speed_to_lead.cli.story import happened
 from speed_to_lead.core.answer import Asked, read_token
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import MAX_ATTEMPTS, PATIENCE, Attempt, Outcome, Trouble
@@ -736,7 +737,7 @@ def test_a_quiet_destination_hears_in_the_morning_what_is_still_so(scene: Scene)
 
 
 def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
-    """For its lead and rep, the same on every attempt; buttons only where presses come back."""
+    """For its lead, rep and destination, the same on every attempt; buttons only where presses come back."""
     scene.people["ana-slack"].answers = [NOT_DELIVERED]
     secrets = (b"a secret of the links",)
     scene.place.link_secrets, scene.place.takes_presses = secrets, True
@@ -746,7 +747,7 @@ def test_an_alert_brings_the_link_by_which_it_is_answered(scene: Scene) -> None:
     first, second = scene.people["ana-slack"].heard
     assert first.url == second.url
     token = first.url.removeprefix("https://leads.example.com/answer/")
-    assert Asked(lead.id, "ana") == read_token(token, secrets, scene.clock.now)
+    assert Asked(lead.id, "ana", "ana-slack") == read_token(token, secrets, scene.clock.now)
     assert ("answer:acknowledged", "I'm on it", f"{lead.id} ana") == first.buttons[0]
     scene.place.link_secrets, scene.place.takes_presses = (), False
     scene.forget()
@@ -819,3 +820,20 @@ def test_what_was_leased_ahead_of_a_stop_is_anybodys_at_once(scene: Scene) -> No
     assert sorted(all_keys(heard)) == sorted(set(all_keys(heard)))
     assert [False] * len(heard) == [message.possible_repeat for message in heard]
     assert [] == scene.waiting()
+
+
+def test_who_was_left_out_is_in_the_history_and_in_the_log(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of several readers is refused for ever: the rest are not told twice, and somebody can find it."""
+    scene.people["ana-slack"].answers = [Attempt(Outcome.DELIVERED, left_out=("bo@example.com (SMTP 550)",))]
+    warned: list[dict[str, Any]] = []
+    log = SimpleNamespace(
+        info=lambda *_, **__: None, warning=lambda event, **said: warned.append({"event": event, **said})
+    )
+    monkeypatch.setattr(delivery, "log", log)
+    lead = scene.routed()
+    (entry,) = (one for one in scene.store.leads.history(lead.id) if one.event == "alert.delivered")
+    assert ["bo@example.com (SMTP 550)"] == entry.details["left_out"]
+    assert "but not bo@example.com (SMTP 550)" in happened(entry)
+    assert [("alert.left_out", "ana-slack")] == [(one["event"], one["destination"]) for one in warned]

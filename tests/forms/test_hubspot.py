@@ -216,9 +216,10 @@ def test_without_a_token_for_the_api_an_event_is_explained(submission: Callable[
 
 
 def test_a_flood_of_items_is_refused(submission: Callable[..., Submission]) -> None:
-    """Nobody sends more than a thousand."""
-    with pytest.raises(UnreadableSubmission, match="1001 items; at most 1000"):
-        split(submission([EVENT] * 1001), APP)
+    """As many as /v1/leads takes are taken here; of more the text says what to do."""
+    assert 10_000 == len(split(submission([{"objectId": 1}] * 10_000), APP))
+    with pytest.raises(UnreadableSubmission, match=r"10001 items; at most 10000 are read.*/v1/leads"):
+        split(submission([{"objectId": 1}] * 10_001), APP)
 
 
 def test_the_newest_form_submission_is_found_whatever_their_order(

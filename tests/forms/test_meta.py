@@ -149,14 +149,26 @@ def test_changes_apart(submission: Callable[..., Submission]) -> None:
 
 
 def test_other_changes_are_counted_only(submission: Callable[..., Submission]) -> None:
-    """A page may tell of its feed as well: nobody new."""
-    body = {"object": "page", "entry": [{"id": 1, "changes": [{"field": "feed", "value": {}}]}]}
-    assert read(submission(body), FORM).is_test
+    """A page may tell of its feed as well, or of nothing: nobody new."""
+    for change in (
+        {"field": "feed", "value": "Hello"},
+        {"field": "leadgen"},
+        {"field": "leadgen", "value": None},
+        {},
+    ):
+        body = {"object": "page", "entry": [{"id": 1, "changes": [change]}]}
+        assert read(submission(body), FORM).is_test
 
 
 @pytest.mark.parametrize(
     "value",
-    [{}, {"leadgen_id": None}, {"leadgen_id": True}, {"leadgen_id": []}, {"leadgen_id": "../me?x=1#"}, None],
+    [
+        {"form_id": "1"},
+        {"leadgen_id": None},
+        {"leadgen_id": True},
+        {"leadgen_id": []},
+        {"leadgen_id": "../me?x=1#"},
+    ],
 )
 def test_a_change_without_an_id(submission: Callable[..., Submission], value: Any) -> None:
     """Nobody can be asked for: a dead letter with its place."""

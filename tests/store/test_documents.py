@@ -52,9 +52,9 @@ ANYTHING = st.recursive(
 FIELDS = st.dictionaries(TEXT, ANYTHING, max_size=4)
 NAMES = st.lists(NAME, max_size=3).map(tuple)
 GENERIC = st.builds(GenericLead, FIELDS, FIELDS)
-STEPS = st.lists(st.builds(PlannedStep, NAME, INSTANT, NAMES, NAMES, NAMES, st.booleans()), max_size=3).map(
-    tuple
-)
+STEPS = st.lists(
+    st.builds(PlannedStep, NAME, INSTANT, NAMES, NAMES, NAMES, st.booleans(), MAYBE), max_size=3
+).map(tuple)
 RESPONSES = st.lists(
     st.builds(Response, st.sampled_from(ResponseKind), NAME, INSTANT, INSTANT, NAME, TEXT), max_size=3
 ).map(tuple)

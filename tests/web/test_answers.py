@@ -116,6 +116,33 @@ def test_what_is_said_on_the_page_is_done_once(here: Web, said: str, state: Lead
         assert ("link", said) == (changed.responses[0].via, changed.responses[0].kind)
 
 
+def test_what_a_manager_says_is_not_the_reps(here: Web) -> None:
+    """The link of a manager's alert is the manager's word, and that of a desk of several reps is nobody's by name."""
+    said_at = {}
+    for destination in (here.place.config.rulebook.teams["inbound"].manager, "inbound-desk"):
+        lead = new_lead(here)
+        until = datetime.now(UTC) + timedelta(days=1)
+        token = link_token(Asked(lead.id, lead.rep or "", destination), until, [LINKS.encode()])
+        page = here.http.post(f"/answer/{token}", data={"answer": "attempted"})
+        said_at[now_of(here, lead).responses[0].by] = page.text
+    by_manager, by_desk = said_at
+    assert by_manager.startswith("manager:inbound")
+    assert f"answered by the manager of {by_manager.removeprefix('manager:')}" in said_at[by_manager]
+    assert "destination:inbound-desk" == by_desk
+    assert "answered by somebody at inbound-desk" in said_at[by_desk]
+
+
+def test_a_link_of_a_rep_who_lost_it_holds_nothing_back(here: Web) -> None:
+    """Whoever reads it at a desk of several: what it was about is somebody else's now."""
+    lead = new_lead(here)
+    until = datetime.now(UTC) + timedelta(days=1)
+    token = link_token(Asked(lead.id, lead.rep or "", "inbound-desk"), until, [LINKS.encode()])
+    here.http.post(link(lead), data={"answer": "pass_on"})
+    page = here.http.post(f"/answer/{token}", data={"answer": "acknowledged"})
+    assert "nothing waits for somebody at inbound-desk" in page.text
+    assert now_of(here, lead).acknowledged_at is None
+
+
 def test_a_link_that_is_not_ours_or_over_does_nothing(here: Web) -> None:
     """Said in a sentence; neither is a key to anything else."""
     lead = new_lead(here)

@@ -191,6 +191,16 @@ def test_lines_are_answered_line_by_line(web: Web) -> None:
     assert headers == [{"speed-to-lead-list": "1", "idempotency-key": f"list-1:{line}"} for line in (1, 6)]
 
 
+def test_lines_sent_as_one_lead_are_told_how_to_be_sent(web: Web) -> None:
+    """Two objects are not one: the text names the content type that takes them."""
+    for body in (b'{"email": "a@example.com"}\n{"email": "b@example.com"}', b'{"email": "a@example.com"\n}}'):
+        answer = web.http.post(
+            "/v1/leads", content=body, headers=AUTHORIZED | {"content-type": "application/json"}
+        )
+        assert 422 == answer.status_code
+        assert body.endswith(b"}}") == ("application/x-ndjson" not in answer.json()["error"])
+
+
 def test_the_same_lines_again_make_no_second_leads(web: Web) -> None:
     """After a 503 in the middle the whole file is sent again."""
     body = b"\n".join(json.dumps({"email": f"p{n}@example.com"}).encode() for n in range(30))

@@ -114,8 +114,8 @@ def test_a_form_whose_secret_is_not_set_here_asks_to_try_again(web: Web) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        "/hooks", "/hooks/", "/hooks/nobody", "/hooks/open/", "/hooks/open/x", "/hooks//open", "//hooks/open",
-        "/HOOKS/open", "/hooks/open%2F", "/hooks/open%00", "/hooks/Open", "/hooks/..%2f..%2fetc", "/hooks/open;x=1",
+        "/hooks", "/hooks/", "/hooks/nobody", "/hooks/open//", "/hooks/open/x", "/hooks//open", "//hooks/open",
+        "/HOOKS/open", "/hooks/api/", "/hooks/open%00", "/hooks/Open", "/hooks/..%2f..%2fetc", "/hooks/open;x=1",
         "/hooks/" + "a" * 5000, "/hooks/%ff%fe", "/hooks/open%20",
     ],
 )  # fmt: skip
@@ -127,6 +127,15 @@ def test_a_path_that_is_no_form_is_400(web: Web, method: str, path: str) -> None
     )
     assert answer.split(b"\r\n")[0] == b"HTTP/1.1 400 Bad Request"
     assert web.stored() == []
+
+
+@pytest.mark.parametrize("name", ["open", "website-demo"])
+def test_a_slash_at_the_end_is_forgiven(web: Web, name: str) -> None:
+    """Whoever adds one means the hook, and a redirect would lose what was sent; the proof is asked for all the same."""
+    answer = web.http.post(f"/hooks/{name}/", content=BODY)
+    assert (200 if name == "open" else 401) == answer.status_code
+    assert [b"open"] * (name == "open") == [entry[b"form"] for entry in web.stored()]
+    assert 200 == web.http.get("/hooks/open/").status_code
 
 
 def test_the_form_of_the_api_has_no_hook(client: httpx.Client) -> None:

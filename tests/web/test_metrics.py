@@ -126,7 +126,7 @@ def test_hook_answers_are_counted_by_form_and_status(web: Web) -> None:
     form = next(f.name for f in web.place.config.forms.values() if f.provider == "typeform")
     web.http.post(f"/hooks/{form}", content=body, headers=typeform_signature(body))
     web.http.post(f"/hooks/{form}", content=body)
-    for path in ("/hooks/who-am-i", "/hooks/open/", "/HOOKS/open", "/hooks/"):
+    for path in ("/hooks/who-am-i", "/hooks/open/x", "/HOOKS/open", "/hooks/"):
         web.http.post(path, content=b"{}")
     after = scraped(web)
     grown = {

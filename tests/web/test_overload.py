@@ -14,7 +14,7 @@ from tests.web.conftest import AUTHORIZED, Web, route_all, typeform_signature, w
 
 from speed_to_lead.core.conditions import parse_condition
 from speed_to_lead.core.lead import AlertKind
-from speed_to_lead.core.submission import RateLimit
+from speed_to_lead.core.submission import Form, RateLimit
 from speed_to_lead.forms import PROVIDERS
 from speed_to_lead.forms.patience import WAITS_AFTER_429
 from speed_to_lead.store.memory import MemoryStore
@@ -176,7 +176,7 @@ class Looks:
 
     def __post_init__(self) -> None:
         self.form = next(iter(self.scene.place.config.forms))
-        self.watches = [Forgeries(self.scene.place, self.answers, lambda: self.now) for _ in range(2)]
+        self.watches = [Forgeries(self.scene.place, self.answers, clock=lambda: self.now) for _ in range(2)]
 
     def after(self, seconds: float, refused: int = 0, stored: int = 0) -> None:
         """So much later; and meanwhile so many were refused, or stored."""
@@ -256,3 +256,20 @@ def test_the_web_process_tells_by_itself(
         ((alert, _),) = web.store.outbox.waiting(9)
     assert (AlertKind.SIGNATURES_REFUSED, "console") == (alert.kind, alert.destination)
     assert "TYPEFORM_SECRET" in alert.note
+
+
+def test_a_form_whose_secret_is_not_set_is_told_once(
+    server_url: str, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers 503 to everything: somebody hears of it, with the variable to set and what to do."""
+    monkeypatch.setattr(app, "FORGERY_SECONDS", 0.02)
+    with web_on(server_url, key_prefix) as web:
+        forms = {**web.place.config.forms, "unset": Form("unset", "jotform", "token", None, "UNSET_TOKEN")}
+        monkeypatch.setattr(web.place, "config", replace(web.place.config, forms=forms))
+        for _ in range(2):
+            assert 503 == web.http.post("/hooks/unset", content=BODY).status_code
+            wait_until(lambda: bool(web.store.outbox.waiting(9)), "it is told")
+        ((alert, _),) = web.store.outbox.waiting(9)
+    assert (AlertKind.SIGNATURES_REFUSED, "console") == (alert.kind, alert.destination)
+    assert 'form "unset" takes nothing' in alert.note
+    assert "Set UNSET_TOKEN to the tool's token in web's environment, restart web" in alert.note

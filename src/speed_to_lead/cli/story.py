@@ -134,6 +134,7 @@ _EVENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "alert.delivered": lambda d: (
         f"{d['to']} was told (step {d['step']}, attempt {d['attempt']}{_in_digest(d)})"
+        + (f", but not {', '.join(d['left_out'])}" if d.get("left_out") else "")
     ),
     "alert.held": lambda d: f"{d['to']} wants quiet: it hears at {d['until']} (step {d['step']})",
     "alert.folded": lambda d: f"{d['to']} gets many: it hears of this in a digest (step {d['step']})",

@@ -19,9 +19,11 @@ from speed_to_lead.config.shapes import (
 )
 from speed_to_lead.config.table import Table
 from speed_to_lead.core.sla import parse_duration
-from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form, RateLimit
+from speed_to_lead.core.submission import LEAD_FIELDS, WAIT_FOR_DATA, Form, RateLimit, lead_field_named
 
 LONGEST_WAIT = timedelta(days=1)
+#: Nobody's trap.
+_ASKED_OF_EVERYBODY = ("email", "name", "first_name", "last_name", "phone")
 _ADDRESS = re.compile(r"https?://[^\s?#]+")
 _RATE_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _WAYS = 'secret_env (signed), token_env (a shared secret) or auth = "none"'
@@ -75,7 +77,7 @@ def _read_form(
     api_url, wait = _read_address(table), _read_wait(table)
     api_forms = _read_api_forms(table, provider)
     rate_limit = _read_rate(table)
-    honeypot = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
+    honeypot = _read_honeypot(table)
     if provider is None or auth is None:
         return None
     return Form(
@@ -94,6 +96,18 @@ def _read_form(
         honeypot=honeypot,
         api_forms=api_forms,
     )
+
+
+def _read_honeypot(table: Table) -> str | None:
+    """A field that only a machine fills in: never one that a form asks everybody for."""
+    name = table.text("honeypot", 'the name of a field that people do not see, such as "website2"')
+    known = lead_field_named(name.removeprefix("custom.")) if name is not None else None
+    if name is not None and known in _ASKED_OF_EVERYBODY:
+        table.mistake(
+            f"honeypot {quoted(name)} is what people fill in themselves ({known}), so every lead would be flagged; "
+            'name a field that they do not see, such as "website2"'
+        )
+    return name
 
 
 def _read_api_forms(table: Table, provider: str | None) -> tuple[str, ...]:

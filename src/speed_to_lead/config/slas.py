@@ -1,5 +1,6 @@
 """slas.toml → SLAs and their ladders of steps."""
 
+import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 
@@ -19,6 +20,9 @@ from speed_to_lead.core.sla import (
     StepTime,
     parse_duration,
 )
+
+#: As people may write it, our own names included.
+_SHAPE_OF_STEP_NAME = re.compile(r"[^:~\s]{1,64}")
 
 
 def read_slas(
@@ -118,9 +122,11 @@ def _read_step(
         table.mistake('it does nothing; add tell, remind, alert or reassign, such as alert = ["manager"]')
     name = table.text("name", "a short name for this step")
     if name is not None and not STEP_NAME.fullmatch(name):
-        table.mistake(
-            f"name {quoted(name)} cannot name a step; use up to 64 characters, no colon, no ~ and no blanks"
-        )
+        if _SHAPE_OF_STEP_NAME.fullmatch(name):
+            why = "the program itself names steps so in alerts and in history; choose another"
+        else:
+            why = "use up to 64 characters, no colon, no ~ and no blanks"
+        table.mistake(f"name {quoted(name)} cannot name a step; {why}")
     only_when = table.reference("only_when", known_calendars, "the name of a calendar")
     repeat = _read_duration(table, "repeat")
     times = table.whole_number("times", 1, MOST_REPEATS)

@@ -49,6 +49,7 @@ class Attempt:
 
     `handle` is what the far side calls the message it took, so that it can be changed later; "" where it gives no name.
     `is_gone`: the destination itself refuses, whatever the message (it was deleted, its secret revoked).
+    `left_out`: of a destination that has several readers, those who did not get what was delivered, and why.
     """
 
     outcome: Outcome
@@ -56,6 +57,7 @@ class Attempt:
     retry_after: timedelta | None = None
     handle: str = ""
     is_gone: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def escalate(
         if team is not None:
             had_it, facts = lead.reps_before, facts_of_record(lead, meanings)
             pick = assign(team, teams, tally, facts, now, had_it=had_it, instead_of=lead.rep)
-            changed, because = given_to(changed, pick), list(pick.reasons)
+            changed, because = given_to(changed, pick, now), list(pick.reasons)
         event = "lead.kept" if changed.rep == lead.rep else "lead.reassigned"
         history.append(HistoryEntry(now, event, {"from": lead.rep, "to": changed.rep, "because": because}))
     alerts: tuple[Alert, ...] = ()
@@ -153,12 +153,33 @@ def held_back(lead: Lead, since: datetime) -> tuple[Lead, tuple[str, ...]]:
             name = f"{name}.held"
             while name in steps:
                 name += "'"
-        steps[name] = whole._replace(name=name, at=until - before_last * MILLISECOND, tell=(), alert=())
+        steps[name] = whole._replace(
+            name=name,
+            at=until - before_last * MILLISECOND,
+            tell=(),
+            alert=(),
+            held_from=whole.held_from or whole.at,
+        )
         held.append(name)
     if not held:
         return lead, ()
     changed = replace(lead, steps=tuple(sorted(steps.values(), key=lambda step: step.at)))
     return replace(changed, next_at=first_instant(changed)), tuple(held)
+
+
+def hold_lifted(lead: Lead, now: datetime) -> Lead:
+    """The lead with what an acknowledgement holds back at the instants planned, for it is somebody else's now.
+
+    What should have come by `now` is left where it is: whoever has it was told of the lead just now, and is to have the time
+    that is left.
+    """
+    held = [step for step in lead.steps if step.held_from is not None and step.held_from > now]
+    if not held:
+        return lead
+    lifted = {step.name: step._replace(at=step.held_from or step.at, held_from=None) for step in held}
+    steps = sorted((lifted.get(step.name, step) for step in lead.steps), key=lambda step: step.at)
+    changed = replace(lead, steps=tuple(steps))
+    return replace(changed, next_at=first_instant(changed))
 
 
 def breach_noted(lead: Lead, at: datetime, now: datetime) -> tuple[Lead, tuple[HistoryEntry, ...]]:
@@ -268,12 +289,16 @@ def facts_of_record(lead: Lead, meanings: Meanings) -> Facts:
     return Facts(facts_of(lead.lead) | known | derived, spellings=meanings.spellings)
 
 
-def given_to(lead: Lead, pick: Pick) -> Lead:
+def given_to(lead: Lead, pick: Pick, now: datetime) -> Lead:
     """The lead with the rep who was picked, in that rep's team; as it is where nobody was."""
-    if pick.rep is None:
-        return lead
+    return lead if pick.rep is None else with_rep(lead, pick.team, pick.rep, now)
+
+
+def with_rep(lead: Lead, team: Team, rep: Rep, now: datetime) -> Lead:
+    """The lead with another rep, who has not said "mine" of it."""
     before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
-    return replace(lead, team=pick.team.name, rep=pick.rep.id, reps_before=before, acknowledged_at=None)
+    changed = replace(lead, team=team.name, rep=rep.id, reps_before=before, acknowledged_at=None)
+    return hold_lifted(changed, now)
 
 
 def _load_change(old: str | None, new: str | None) -> dict[str, int]:

@@ -117,7 +117,10 @@ class Touch:
 
 
 class PlannedStep(NamedTuple):  # four of them are made for each lead
-    """One rung of the ladder at its instant, frozen into the lead so that a config change never moves it."""
+    """One rung of the ladder at its instant, frozen into the lead so that a config change never moves it.
+
+    `held_from` is the instant it was planned for, where an acknowledgement holds it back.
+    """
 
     name: str
     at: datetime
@@ -125,6 +128,7 @@ class PlannedStep(NamedTuple):  # four of them are made for each lead
     remind: tuple[str, ...] = ()
     alert: tuple[str, ...] = ()
     reassign: bool = False
+    held_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

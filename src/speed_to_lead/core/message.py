@@ -12,6 +12,7 @@ __all__ = ["Message", "compose", "compose_digest", "compose_system", "span_text"
 
 #: Leads of a digest are told together: a destination may have room for ten facts, and seven hundred characters in each.
 _LEADS_A_FACT = 5
+_LEADS = "Leads"
 #: How much of a name a line of a digest has room for, in UTF-16 units: one long name must not push out other leads.
 _NAME_LIMIT, _REP_LIMIT = 25, 18
 
@@ -51,6 +52,11 @@ class Message:
     is_over: bool = False
     is_acknowledged: bool = False
     handle: str = ""
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """Of a digest, a line for each lead."""
+        return tuple(line for label, text in self.facts if label == _LEADS for line in text.split("\n"))
 
     @property
     def matter(self) -> str:
@@ -161,7 +167,7 @@ def compose_digest(
         facts=(
             ("Alerts", str(count)),
             ("Oldest", oldest or next(iter(told.values()), "")),
-            *(("Leads", "\n".join(group)) for group in groups),
+            *((_LEADS, "\n".join(group)) for group in groups),
         ),
         decided_at=alert.decided_at,
         step=alert.step,

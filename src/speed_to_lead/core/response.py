@@ -14,6 +14,7 @@ from speed_to_lead.core.escalation import (
     given_to,
     held_back,
     told_of_loss,
+    with_rep,
 )
 from speed_to_lead.core.lead import (
     Alert,
@@ -38,7 +39,9 @@ class ImpossibleChange(ValueError):
     """What was asked cannot be true or cannot be done; the text says why and what to do."""
 
 
-def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange | None:
+def record_response(
+    lead: Lead, response: Response, now: datetime, asked: Asked | None = None
+) -> LeadChange | None:
     """The lead with this response; None where the same response is already recorded, so that repeats do nothing.
 
     From `attempted` on it stops the clock, once: the first such response is the one that counts. A response
@@ -46,7 +49,8 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     of it or from when the clock last looked; a breach that was noted stays noted. What a program sent by itself is
     kept as evidence too, and does neither: the first touch of a human is the one that counts. The clock of whoever tells us
     may run a little ahead, or count whole seconds: such an instant is taken as now, or as that of receipt. So is
-    one that nobody gave, where the server's own clock was set back since receipt.
+    one that nobody gave, where the server's own clock was set back since receipt. `asked`: what the link was about, by
+    which it was said.
 
     Raises ImpossibleChange for an instant before the lead came or in the future.
     """
@@ -68,7 +72,7 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     if response.automatic:
         return LeadChange(changed, (HistoryEntry(now, AUTOMATIC_REPLY, details | {"kind": response.kind}),))
     if not response.kind.stops_clock:
-        changed, further = _taken(lead, changed, response.by, at)
+        changed, further = _taken(lead, changed, response.by, at, asked)
         details |= further
     elif lead.is_open:
         changed, history = breach_noted(changed, at, now)
@@ -83,12 +87,14 @@ def record_response(lead: Lead, response: Response, now: datetime) -> LeadChange
     return LeadChange(changed, (*history, entry), load=load, counters=counters)
 
 
-def _taken(lead: Lead, changed: Lead, by: str, at: datetime) -> tuple[Lead, dict[str, object]]:
+def _taken(
+    lead: Lead, changed: Lead, by: str, at: datetime, asked: Asked | None
+) -> tuple[Lead, dict[str, object]]:
     """The changed lead once somebody said "mine", and what history says of it.
 
     From a rep who lost the lead it is evidence, and holds back nothing of the rep who has it now; said again, neither.
     """
-    if was_passed_on_from(lead, by):
+    if was_passed_on_from(lead, by, asked):
         return changed, {"has_it": lead.rep}
     changed = replace(changed, acknowledged_at=lead.acknowledged_at or at)
     if not lead.is_open or lead.acknowledged_at is not None:
@@ -97,9 +103,13 @@ def _taken(lead: Lead, changed: Lead, by: str, at: datetime) -> tuple[Lead, dict
     return changed, {"held": list(held), "until": to_iso(at + lead.hold)} if held else {}
 
 
-def was_passed_on_from(lead: Lead, by: str) -> bool:
-    """Whether it was that rep's and is somebody else's now: their "mine" comes too late to be one."""
-    return by in lead.reps_before and by != lead.rep
+def was_passed_on_from(lead: Lead, by: str, asked: Asked | None = None) -> bool:
+    """Whether it was that rep's and is somebody else's now: their "mine" comes too late to be one.
+
+    So does what is said by a link (`asked`) of an alert that was about a rep who has lost it, whoever reads it.
+    """
+    about = asked.rep if asked is not None and asked.destination else ""
+    return by != lead.rep and not {by, about}.isdisjoint(set(lead.reps_before) - {lead.rep})
 
 
 def close_lead(lead: Lead, reason: str, by: str, now: datetime) -> LeadChange | None:
@@ -138,17 +148,14 @@ def reassign_lead(
         raise ImpossibleChange(f'there is no rep "{rep_id}"; the reps are {known}')
     if lead.rep == rep_id:
         return None
-    before = (*lead.reps_before, lead.rep) if lead.rep else lead.reps_before
-    changed = replace(
-        lead, version=lead.version + 1, team=team.name, rep=rep_id, reps_before=before, acknowledged_at=None
-    )
     new_rep = team.rep(rep_id)
     assert new_rep is not None
+    changed = replace(with_rep(lead, team, new_rep, now), version=lead.version + 1)
     told = {new_rep.notify or team.manager: ""}
     old = told_of_loss(lead.rep, next((t for t in candidates if t.rep(lead.rep)), own), new_rep)
     if old is not None:
         told.setdefault(*old)
-    step = f"reassigned-{len(before)}"
+    step = f"reassigned-{len(changed.reps_before)}"
     alerts = tuple(
         Alert(lead.id, step, destination, AlertKind.REASSIGNED, now, team=team.name, rep=rep_id, note=note)
         for destination, note in told.items()
@@ -183,7 +190,7 @@ def pass_on(
     pick = assign(team, teams, tally, facts, now, had_it=lead.reps_before, instead_of=lead.rep)
     if pick.rep is None or pick.rep.id == lead.rep:
         raise ImpossibleChange("nobody else can take it now")
-    changed = replace(given_to(lead, pick), version=lead.version + 1)
+    changed = replace(given_to(lead, pick, now), version=lead.version + 1)
     step = PlannedStep(f"reassigned-{len(changed.reps_before)}", now, reassign=True)
     alerts = alerts_of_step(changed, step, team, now, passed=pick)
     told = [alert.destination for alert in alerts]

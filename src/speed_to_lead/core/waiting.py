@@ -44,7 +44,7 @@ def hand_out(
     waited = now - lead.received_at
     said = f"handed out at {to_iso(now)}, after {span_text(waited)} without a rep"
     changed = replace(
-        given_to(lead, pick), version=lead.version + 1, trace=(*lead.trace, said, *pick_trace(pick))
+        given_to(lead, pick, now), version=lead.version + 1, trace=(*lead.trace, said, *pick_trace(pick))
     )
     destination = pick.rep.notify or pick.team.manager
     alert = Alert(

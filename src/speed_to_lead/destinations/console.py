@@ -14,6 +14,7 @@ from typing import ClassVar, TextIO
 import httpx
 
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
+from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations.channel import Channel
 from speed_to_lead.destinations.text import one_line, small_print, web_link
@@ -55,7 +56,13 @@ def open_console(
 def block_of(message: Message, destination: str) -> str:
     """The alert as lines of text, ending in a line break; one write, so that threads do not interleave."""
     head = f"ALERT {message.kind}  {destination}  {one_line(message.headline, 300)}"
-    below = (one_line(message.note, 500), small_print(message), web_link(message))
+    leads = message.leads if message.kind is AlertKind.DIGEST else ()
+    below = (
+        *(one_line(lead, 300) for lead in leads),
+        one_line(message.note, 500),
+        small_print(message),
+        web_link(message),
+    )
     return "\n      ".join([head, *(line for line in below if line)]) + "\n"
 
 

@@ -89,7 +89,7 @@ class EmailChannel:
     recipients: tuple[str, ...]
 
     def send(self, message: Message, now: datetime) -> Attempt:
-        """What the conversation with the server came to; details hold no addresses."""
+        """What the conversation with the server came to; details hold no addresses, but `left_out` those of the config."""
         content = mail(message, self.sender, self.recipients, now).as_bytes()
         conversation = Conversation()
         with ending_within(channel.SEND_SECONDS):
@@ -129,7 +129,14 @@ class Conversation:
         self.handed_over = True  # set before: the last byte may be out when send() fails
         smtp.send(re.sub(rb"(?m)^\.", b"..", content).rstrip(b"\r\n") + b"\r\n.\r\n")
         _expect(smtp.getreply(), _ACCEPTED)
-        return Attempt(Outcome.DELIVERED, f"{accepted} of {len(codes)} recipients accepted")
+        left_out = tuple(
+            f"{recipient} (SMTP {code})"
+            for recipient, code in zip(recipients, codes, strict=True)
+            if code not in _ACCEPTED
+        )
+        return Attempt(
+            Outcome.DELIVERED, f"{accepted} of {len(codes)} recipients accepted", left_out=left_out
+        )
 
     def end(self) -> None:
         """Says goodbye; what the server makes of that changes nothing any more."""

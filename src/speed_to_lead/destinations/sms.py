@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import httpx
 
 from speed_to_lead.core.delivery import Attempt, Destination, KindOptions, Outcome
+from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.destinations.channel import (
     Channel,
@@ -99,8 +100,10 @@ def open_sms(destination: Destination, http: httpx.Client, environment: Mapping[
 def body_of(message: Message) -> str:
     """The headline, as many facts as there is room for, the link and the small print."""
     shown = cut_to(message, headline=200, value=100, note=200, facts=8)
-    link, small = web_link(message, 200), small_print(message)
+    link, small = web_link(message, 300), small_print(message)
     ends = [part for part in (link, one_line(small, 120)) if part]
+    if message.kind is AlertKind.DIGEST:
+        return _digest_of(message, shown.headline, ends)
     room = BODY_LIMIT - len(shown.headline) - sum(len(part) + 1 for part in ends)
     middle: list[str] = []
     for part in (*(f"{label}: {value}" for label, value in shown.facts), shown.note):
@@ -108,6 +111,22 @@ def body_of(message: Message) -> str:
             room -= len(part) + 1
             middle.append(part)
     return "\n".join((shown.headline, *middle, *ends))
+
+
+def _digest_of(message: Message, headline: str, ends: list[str]) -> str:
+    """As many leads as there is room for, each on its line, and how many more there are: the link has them all."""
+    leads = [one_line(lead, 120) for lead in message.leads]
+    note = [one_line(message.note, 100)] if message.note else []
+    more = f"and {len(leads):,} more"  # as long as it may become
+    room = BODY_LIMIT - len(headline) - sum(len(part) + 1 for part in (more, *note, *ends))
+    kept: list[str] = []
+    for lead in leads:
+        room -= len(lead) + 1
+        if room < 0:
+            break
+        kept.append(lead)
+    left = [f"and {len(leads) - len(kept):,} more"] if len(kept) < len(leads) else []
+    return "\n".join((headline, *kept, *left, *note, *ends))
 
 
 def judge(answer: Answer) -> Attempt:

@@ -358,6 +358,14 @@ def _send_and_note(
         detail=attempt.detail,
         attempt=alert.attempts,
     )
+    if attempt.left_out:  # no other attempt is made for them: the rest would hear twice
+        log.warning(
+            "alert.left_out",
+            lead_id=alert.lead_id,
+            alert=alert.key,
+            destination=alert.destination,
+            who=list(attempt.left_out),
+        )
     trouble = None
     if isinstance(verdict, RetryAt):
         # Whoever says "not so fast" says it to all that comes after, too.
@@ -518,7 +526,7 @@ def _is_said_by_a_later_one(place: Workplace, alert: Alert) -> bool:
 
 def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
     rulebook = place.config.rulebook
-    asked = Asked(lead.id, lead.rep or "")
+    asked = Asked(lead.id, lead.rep or "", alert.destination)
     if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
         until = alert.decided_at + LINK_LASTS
         url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
@@ -604,6 +612,8 @@ def _note_attempt(
         case Delivered():
             if attempt is not None and attempt.handle:
                 details["message"] = attempt.handle
+            if attempt is not None and attempt.left_out:
+                details["left_out"] = list(attempt.left_out)
             settlement = AlertSettlement(
                 "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
             )

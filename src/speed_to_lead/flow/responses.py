@@ -42,7 +42,7 @@ def answer(
             case _:
                 happened = min(max(at, lead.received_at), now) if at is not None else now
                 kind = ResponseKind(said.value)
-                return record_response(lead, Response(kind, by, happened, now, via, evidence), now)
+                return record_response(lead, Response(kind, by, happened, now, via, evidence), now, asked)
 
     return change_lead(place, asked.lead_id, decide)
 

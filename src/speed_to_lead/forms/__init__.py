@@ -124,8 +124,9 @@ LISTS: Mapping[str, KeepsList] = {
     "webflow": webflow,
 }
 
-#: Meta sends a thousand changes at the most, and nobody more.
-MAX_ITEMS = 1000
+#: Meta sends a thousand changes at the most; an aggregator of Zapier or Make what it was told to gather. As many as /v1/leads
+#: takes: the store's script has written them after 70 ms.
+MAX_ITEMS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,10 @@ def split(submission: Submission, form: Form) -> tuple[Submission, ...]:
             f"the items of the delivery have a shape the {form.provider} reader does not know ({type(error).__name__})"
         ) from None
     if len(items) > MAX_ITEMS:
-        raise UnreadableSubmission(f"the delivery holds {len(items)} items; at most {MAX_ITEMS} are read")
+        raise UnreadableSubmission(
+            f"the delivery holds {len(items)} items; at most {MAX_ITEMS} are read. Have the tool send fewer at a time, or "
+            f"post them to /v1/leads in requests of up to {MAX_ITEMS}; this delivery can be discarded then"
+        )
     if len(items) < 2:
         return ()
     delivery = content_key(submission)

@@ -93,10 +93,13 @@ def questions(submission: Submission, form: Form, token: str) -> list[fetches.Qu
 
 
 def parse(submission: Submission, form: Form) -> ParsedSubmission:
-    """The lead of one change; without the Graph API's answer, its ids. Whatever else a page tells is counted only."""
+    """The lead of one change; without the Graph API's answer, its ids.
+
+    Whatever else a page tells is counted only, as is a change that says nothing: Meta's page says to skip both.
+    """
     delivery, answered = fetches.delivery_and_answers(submission)
     value, field = _change_in(delivery)
-    if field != "leadgen":
+    if field != "leadgen" or not value:
         return ParsedSubmission(GenericLead(), is_test=True)
     key = _id_in(value)
     if key == _DUMMY_ID:
@@ -178,7 +181,7 @@ def _short_ones(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
-    """The value and the field of the one change in a delivery."""
+    """The value and the field of the one change in a delivery. Raises UnreadableSubmission for a value of another shape."""
     entries = reading.mapping_in(delivery, "the body").get("entry")
     entry = reading.mapping_in(entries[0] if isinstance(entries, list) and entries else None, "entry[0]")
     if "messaging" in entry or "standby" in entry:  # a conversation, in a page's inbox
@@ -186,7 +189,10 @@ def _change_in(delivery: Any) -> tuple[Mapping[str, Any], str]:
     changes = entry.get("changes")
     found = changes[0] if isinstance(changes, list) and changes else None
     change = reading.mapping_in(found, "entry[0].changes[0]")
-    return reading.mapping_or_nothing(change.get("value")), str(change.get("field"))
+    field, value = str(change.get("field")), change.get("value")
+    if field != "leadgen" or value is None:
+        return {}, field
+    return reading.mapping_in(value, "entry[0].changes[0].value"), field
 
 
 def _id_in(value: Mapping[str, Any]) -> str:

@@ -237,6 +237,8 @@ def _step_document(step: PlannedStep) -> dict[str, Any]:
         document["alert"] = step.alert
     if step.reassign:
         document["reassign"] = True
+    if step.held_from is not None:
+        document["held_from"] = to_ms(step.held_from)
     return document
 
 
@@ -248,6 +250,7 @@ def _step(d: Mapping[str, Any]) -> PlannedStep:
         tuple(d.get("remind", ())),
         tuple(d.get("alert", ())),
         d.get("reassign", False),
+        from_ms(d["held_from"]) if "held_from" in d else None,
     )
 
 

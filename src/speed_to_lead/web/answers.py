@@ -28,9 +28,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from speed_to_lead import flow
-from speed_to_lead.core.answer import Answer, Asked, UnusableLink, read_token, secrets_of
+from speed_to_lead.core.answer import Answer, Asked, UnusableLink, answered_by, read_token, secrets_of
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.message import span_text
+from speed_to_lead.core.reps import Rep
 from speed_to_lead.core.response import ImpossibleChange, was_passed_on_from
 from speed_to_lead.destinations.presses import PressedMessages
 from speed_to_lead.settings import Settings
@@ -101,7 +102,7 @@ class _Answers:
             return _page(
                 400, "Nothing was said, so nothing was changed. Go back and press one of the buttons."
             )
-        by = asked.rep or "link"
+        by = answered_by(asked, self.place.config.rulebook.teams, self.place.fallback_destination)
         told = await run_in_threadpool(self._say, asked, Answer(said), by, "link")
         return _page(told.status, told.sentence)
 
@@ -161,7 +162,7 @@ class _Answers:
             Answer.NOT_A_LEAD: f"Closed by {name}: not a lead.",
             Answer.PASS_ON: f"Passed on by {name}: {self._name_of(lead.rep or '')} has it now.",
         }
-        if said is Answer.ACKNOWLEDGED and was_passed_on_from(lead, by):
+        if said is Answer.ACKNOWLEDGED and was_passed_on_from(lead, by, asked):
             sentences[said] = (
                 f"Noted, but {self._name_of(lead.rep or '')} has it now, and nothing waits for {name}."
             )
@@ -181,14 +182,23 @@ class _Answers:
         due = f"{span_text(left)} left" if left > timedelta() else f"overdue by {span_text(-left)}"
         return f"{label}: waiting {span_text(now - lead.received_at)}, {due}, {whose}. Lead {lead.id}."
 
-    def _name_of(self, rep_id: str) -> str:
-        rep = next((rep for rep in self._reps() if rep.id == rep_id), None)
-        return rep.name if rep is not None else "somebody" if ":" in rep_id or rep_id == "link" else rep_id
+    def _name_of(self, by: str) -> str:
+        rep = next((rep for rep in self._reps() if rep.id == by), None)
+        if rep is not None:
+            return rep.name
+        what, _, name = by.partition(":")
+        match what:
+            case "manager":
+                return f"the manager of {name}"
+            case "destination":
+                return f"somebody at {name}"
+            case _:
+                return "somebody" if name or by == "link" else by
 
     def _rep_of_slack(self, user: str) -> str | None:
         return next((rep.id for rep in self._reps() if rep.slack_id and rep.slack_id == user), None)
 
-    def _reps(self) -> list[Any]:
+    def _reps(self) -> list[Rep]:
         return [rep for team in self.place.config.rulebook.teams.values() for rep in team.reps]
 
     async def _tell_slack(self, press: "_Press", noting: "asyncio.Future[_Told]") -> None:

@@ -76,7 +76,7 @@ def create_app(
         beside = (
             asyncio.create_task(_give_signs_of_life(place)),
             asyncio.create_task(_keep_up(place)),
-            asyncio.create_task(_watch_for_forgeries(Forgeries(place, hooks.answers))),
+            asyncio.create_task(_watch_for_forgeries(Forgeries(place, hooks.answers, hooks.unconfigured))),
         )
         yield
         for task in beside:

@@ -1,5 +1,7 @@
 """Wrong signatures at one form are told to somebody: those of a wrong secret on our side, and those of somebody who guesses.
 
+So is a form that takes nothing at all, because its secret is not set here.
+
 Calendly and LinkedIn switch a hook off that goes on refusing, and say nothing (docs/runbook.md). What was answered is counted by the
 hooks anyway; here it is looked at now and then, so a request pays nothing for it.
 """
@@ -53,10 +55,14 @@ class _Seen:
 
 @dataclass
 class Forgeries:
-    """Watches what one web process answers. `answers`: how often it answered what, by form and status."""
+    """Watches what one web process answers. `answers`: how often it answered what, by form and status.
+
+    `unconfigured`: why a form took nothing since the last look that told of it; emptied here.
+    """
 
     place: Workplace
     answers: Mapping[tuple[str, int], int]
+    unconfigured: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
@@ -65,6 +71,9 @@ class Forgeries:
         now = self.clock()
         counted = Counter(self.answers)  # a copy: the loop goes on counting
         for form in self.place.config.forms.values():
+            if reason := self.unconfigured.get(form.name):
+                self._tell(form, f"signatures_unset.{form.name}", _unset_in_words(form, reason))
+                self.unconfigured.pop(form.name, None)  # after it is told: the store may be away
             look = _Look(now, counted[form.name, 401], counted[form.name, 200])
             nothing = _Look(now, 0, 0)
             seen = self._seen.setdefault(form.name, _Seen(deque([nothing]), nothing))
@@ -111,6 +120,16 @@ class Forgeries:
         )
         if store.audit.tell_once(name, "signatures_refused", alert, TOLD_ONCE_IN) is Result.APPLIED:
             log.error("submissions.refused", form=form.name, told=name.partition(".")[0])
+
+
+def _unset_in_words(form: Form, reason: str) -> str:
+    proof, variable = _proof(form)
+    value = "the tool's token" if proof == "token" else "the secret with which the tool signs"
+    return (
+        f'form "{form.name}" takes nothing; every delivery is answered 503 ({reason}). Set {variable} to {value} '
+        "in web's environment, restart web, and see at the tool whether it sends again what it has tried: most do so "
+        "for some hours only."
+    )
 
 
 def _proof(form: Form) -> tuple[str, str | None]:

@@ -120,6 +120,11 @@ def is_hook(path: str) -> bool:
     return path.lstrip("/").partition("/")[0].casefold() == "hooks"
 
 
+def _form_name_in(path: str) -> str:
+    """The form a hook's path names; a slash at its end is forgiven, for a redirect would lose what was sent."""
+    return path.removeprefix(_PREFIX).removesuffix("/")
+
+
 class Hooks:
     """The ASGI application for everything below /hooks/."""
 
@@ -140,6 +145,8 @@ class Hooks:
         self._log = log.bind()  # what is logged of every request costs nothing where its level is off
         #: How often this process answered what, by form and status. Most refusals never reach the store.
         self.answers: Counter[tuple[str, int]] = Counter()
+        #: By form, why it takes nothing: our set-up is at fault (web/forgeries.py tells somebody).
+        self.unconfigured: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A sender that hangs up before its body is complete gets no answer and leaves nothing."""
@@ -149,7 +156,7 @@ class Hooks:
             log.exception("hook.failed")
             answer = _FAILED
         if answer is not None:
-            name = scope["path"].removeprefix(_PREFIX)
+            name = _form_name_in(scope["path"])
             self.answers[name if name in self._place.config.forms else OTHER, answer.status] += 1
             for message in answer.messages:
                 await send(message)
@@ -167,7 +174,7 @@ class Hooks:
 
     def _took(self, scope: Scope, body: bytes, reply: Reply) -> bool:
         path, now = scope["path"], self._intake.now_if_known()
-        form = self._place.config.forms.get(path[len(_PREFIX) :]) if path.startswith(_PREFIX) else None
+        form = self._place.config.forms.get(_form_name_in(path)) if path.startswith(_PREFIX) else None
         if form is None or now is None or scope["method"] != "POST" or len(body) > MAX_BODY_BYTES:
             return False
         if tracing.is_on():
@@ -268,7 +275,7 @@ class Hooks:
     def _form(self, scope: Scope) -> Form | None:
         """The form a path names. The API's own form has no hook: it asks for no proof."""
         forms = self._place.config.forms
-        name = scope["path"].removeprefix(_PREFIX)
+        name = _form_name_in(scope["path"])
         form = forms.get(name)
         if form is None and not self._failures.seconds_to_wait(client_of(scope)):
             # The name itself may be a token somebody pasted; a word of our config is safe to log.
@@ -280,6 +287,7 @@ class Hooks:
         """401, however often: a form tool disables its hook for other answers. What is guessed often is not logged."""
         if refusal.ours:
             log.error("submission.refused", form=form.name, reason=refusal.reason, ours=True)
+            self.unconfigured[form.name] = refusal.reason
             return _UNCONFIGURED
         if self._failures.seconds_to_wait(client_of(scope)):
             return _error(401, refusal.reason, _CLOSE)

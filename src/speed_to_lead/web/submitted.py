@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from speed_to_lead import flow, forms
 from speed_to_lead.core.submission import LIST_HEADER, Submission, UnreadableSubmission, keyed_id
@@ -30,6 +31,7 @@ _NOT_AN_OBJECT = (
     'a lead is one JSON object such as {"email": "ana@example.com"}; several go in an array, or one on a line with '
     "Content-Type: application/x-ndjson"
 )
+_LINES_NEED = "one lead on each line needs Content-Type: application/x-ndjson"
 #: Of a lead that came alone.
 NO_MARKS: Mapping[str, str] = {}
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -185,5 +187,19 @@ def _submission(
         content_type="application/json",
         headers={**marks, "idempotency-key": idempotency_key} if idempotency_key else marks,
     )
-    forms.read(submission, API_FORM)
+    try:
+        forms.read(submission, API_FORM)
+    except UnreadableSubmission as error:
+        if marks is NO_MARKS and _is_object_lines(body):
+            raise UnreadableSubmission(f"{error}; {_LINES_NEED}") from None
+        raise
     return submission
+
+
+def _is_object_lines(body: bytes) -> bool:
+    """Whether the first two lines that are not blank are JSON objects, each by itself."""
+    lines = [line for _, line in islice(_lines(_bare(body)), 2)]
+    try:
+        return len(lines) == 2 and all(isinstance(json.loads(line), dict) for line in lines)
+    except (ValueError, RecursionError):
+        return False
