@@ -16,6 +16,8 @@ from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, ResponseKind
 from speed_to_lead.core.message import Message
 from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.storm import DigestTerms
+from speed_to_lead.store.contract import AlertSettlement, Result
+from speed_to_lead.workplace import Workplace
 
 POSTED = Attempt(Outcome.DELIVERED, "ok", handle="C1/1.1")
 #: Longer than a courier's lease.
@@ -62,6 +64,31 @@ def test_whoever_was_told_hears_of_the_answer(following: Scene) -> None:
     assert ("C1/1.1", True) == (over.handle, over.is_over)
     assert over.headline.startswith("Answered after 12 min: ")
     assert [True, False] == [message.is_over is False for message in following.people["managers"].heard]
+
+
+@pytest.mark.parametrize("moment", ["before the note", "before it, and after a first look"])
+def test_an_answer_at_the_moment_of_the_note_ends_the_incident(
+    following: Scene, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers then does not find the destination in the history: its courier looks at the record once more."""
+    lead = following.routed()
+    following.live(1)
+    following.forget()
+    settle = flow.delivery._settle_alert
+
+    def answered_first(place: Workplace, hand: flow.delivery.InHand, *settlement: AlertSettlement) -> Result:
+        if hand.alert.destination == "managers" and following.lead(lead.id).is_open:
+            if moment == "before it, and after a first look":
+                following.respond(lead.id, ResponseKind.ACKNOWLEDGED)
+            following.respond(lead.id)
+        return settle(place, hand, *settlement)
+
+    monkeypatch.setattr(flow.delivery, "_settle_alert", answered_first)
+    following.live(11)
+    following.deliver()
+    told = following.people["managers"].heard
+    assert [False, True] == [message.is_over for message in told]
+    assert [AlertKind.BREACHED, AlertKind.MOVED] == [message.kind for message in told]
 
 
 def test_an_incident_ends_when_retention_closes_its_lead(following: Scene) -> None:
