@@ -303,6 +303,11 @@ class _Teller:
         if bool(passing) != (new_rep is not None or kept):
             story.wrong.append(f"step {names[0]}: whether it passes the lead on, rules and history disagree")
         passing_on = next((name for name in names if self._steps[name]["reassign"]), names[-1])
+        alarms = [self._steps[name]["alert"] for name in (*skipped, *names)]
+        if not any(self._steps[name]["alert"] for name in names):
+            # They alert nobody: whoever the last step before them was to alert hears it of them.
+            heard_of = next((targets for targets in reversed(alarms) if targets), [])
+            self._steps[names[-1]] = {**self._steps[names[-1]], "alert": heard_of}
         for event in decided:
             self._decide_step(
                 at, event, skipped, new_rep, kept=kept, is_passing=event["details"]["step"] == passing_on

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from benchmarks.chaos import business_time, checker
 from benchmarks.chaos.evidence import Evidence
+from benchmarks.chaos.story import story_of
 from benchmarks.chaos.tools import MARK
 from tests.chaos.history import SAM, T, fault, iso, line, post, receipt, response, sound_run
 
@@ -507,6 +508,26 @@ def test_what_is_wrong_is_found(sabotage: Callable[[Evidence], None], expected: 
     evidence = sound_run()
     sabotage(evidence)
     assert expected == found_in(evidence)
+
+
+def test_an_alarm_that_was_skipped_is_told_by_the_step_that_alerts_nobody() -> None:
+    """What an acknowledgement held back comes late, together with the breach: whoever that was to alert hears of it."""
+    lead = lead_of(sound_run(), "a1")
+    first, breach = lead["steps"][0], lead["steps"][2]
+    held = {**breach, "name": "100%.held", "at": iso(7_000), "alert": []}
+    lead["steps"] = [first, {**breach, "reassign": False}, held]
+    told = ["alpha-desk", "alpha-manager", "oncall"]
+    lead["history"] = [
+        lead["history"][0],
+        line(8_000, "lead.breached"),
+        line(8_000, "lead.reassigned", from_="ada", to="alan"),
+        line(8_000, "step.decided", step="100%.held", skipped=["100%"], told=told),
+    ]
+    story = story_of(lead)
+    assert [] == story.wrong
+    assert {"sla.breached", "lead.reassigned"} == {
+        expected.type for (step, _), expected in story.expected.items() if step == "100%.held"
+    }
 
 
 def test_every_check_can_fail() -> None:
