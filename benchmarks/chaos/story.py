@@ -306,7 +306,7 @@ class _Teller:
         alarms = [self._steps[name]["alert"] for name in (*skipped, *names)]
         if not any(self._steps[name]["alert"] for name in names):
             # They alert nobody: whoever the last step before them was to alert hears it of them.
-            heard_of = next((targets for targets in reversed(alarms) if targets), [])
+            heard_of: list[str] = next((targets for targets in reversed(alarms) if targets), [])
             self._steps[names[-1]] = {**self._steps[names[-1]], "alert": heard_of}
         for event in decided:
             self._decide_step(
