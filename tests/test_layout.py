@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workplace": {*_GROUND, "publication", "shadow"},  # opens the middle ones for flow and all above it
     "flow": {*_GROUND, "workplace"},
     "auditor": {*_GROUND, "workplace"},  # its own way to what is kept: it does not ask those it audits
-    "privacy": {*_GROUND, "workplace"},
+    "privacy": {*_GROUND, "workplace", "flow"},  # what it closes is told as every other change
     "arrivals": {*_GROUND, "workplace"},
     "burials": {*_GROUND, "workplace"},
     **dict.fromkeys(TOP, _BELOW_TOP),

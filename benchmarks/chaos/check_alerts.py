@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from benchmarks.chaos.business_time import ms_of, text_of
 from benchmarks.chaos.evidence import Document, Evidence
-from benchmarks.chaos.rules import DESTINATIONS, GOES_AWAY, recognises_repeats
+from benchmarks.chaos.rules import DESTINATIONS, GOES_AWAY, has_incidents, recognises_repeats
 from benchmarks.chaos.sink import GONE, HEARD, REFUSED, UNKNOWN
 from benchmarks.chaos.story import Expected, Story
 from benchmarks.chaos.verdict import Check, Tally
@@ -37,6 +37,10 @@ def each_alert_is_heard(evidence: Evidence, tally: Tally) -> None:
                 tally.broken(
                     f"{expected.key} ended {len(endings)} times: {', '.join(endings)}", story.lead["id"]
                 )
+            if has_incidents(expected.destination) and story.stopped_at is not None:
+                # Where the lead was answered meanwhile, it is told as the end of the incident.
+                resolved = receipts.get((expected.lead, "", expected.destination), ())
+                outcomes |= {receipt["outcome"] for receipt in resolved}
             if "alert.delivered" in endings and HEARD not in outcomes:
                 tally.broken(f"{expected.key} was noted as delivered, and was not heard", story.lead["id"])
             elif "alert.cancelled" in endings and story.stopped_at is None:
@@ -76,6 +80,10 @@ def nothing_else_is_heard(evidence: Evidence, tally: Tally) -> None:
         name = f"{receipt['lead']}:{receipt['step']}:{receipt['destination']}"
         if story is None:
             tally.broken(f"an alert about a lead that is not there ({name})", receipt["lead"])
+        elif receipt["data"].get("incident", receipt["lead"]) != receipt["lead"]:
+            tally.broken(f"{name} came as the incident {receipt['data']['incident']}", receipt["lead"])
+        elif receipt["type"] == "incident" or (receipt["step"], receipt["destination"]) in story.moved:
+            continue
         elif (receipt["step"], receipt["destination"]) not in story.expected:
             tally.broken(f"nothing called for {name}", receipt["lead"])
         if receipt["key"] != name:
@@ -97,6 +105,8 @@ def _is_of_the_one_that_goes_away(receipt: Document, evidence: Evidence) -> bool
 def repeats_are_allowed(evidence: Evidence, tally: Tally) -> None:
     """Heard once; again only where the courier, or its server, broke between the POST and the note (promise 6)."""
     for name, receipts in _receipts(evidence).items():
+        if not name[1]:  # what ends an incident may be said again: it is over all the same
+            continue
         tally.saw()
         heard = [receipt for receipt in receipts if receipt["outcome"] == HEARD]
         perhaps = [receipt for receipt in receipts if receipt["outcome"] == UNKNOWN]
@@ -151,7 +161,7 @@ def _look_at_arrival(
     evidence: Evidence, tally: Tally, receipt: Document, story: Story, stopped_at: int
 ) -> None:
     late = receipt["started"] - stopped_at
-    if late <= 0:
+    if late <= 0 or receipt["type"] == "incident":
         return
     held = evidence.struck(stopped_at - ON_ITS_WAY_MS, receipt["started"], "freeze-courier", aftermath=0)
     if late <= ON_ITS_WAY_MS:
@@ -219,7 +229,7 @@ def dead_alerts_were_told(evidence: Evidence, tally: Tally) -> None:
     given_up = {
         expected.key
         for story in evidence.stories.values()
-        for expected in story.expected.values()
+        for expected in (*story.expected.values(), *story.moved.values())
         if any(name == "alert.given_up" for name, _ in expected.endings)
     }
     tally.saw(len(dead | given_up))
@@ -227,6 +237,39 @@ def dead_alerts_were_told(evidence: Evidence, tally: Tally) -> None:
         if key.partition(":")[0] in evidence.leads:
             where = "among the dead alerts only" if key in dead else "in history only"
             tally.broken(f"{key} was given up {where}", key.partition(":")[0])
+
+
+def incidents_end(evidence: Evidence, tally: Tally) -> None:
+    """Once a lead is answered, the last word about its incident is that it is resolved, and nothing opens it again."""
+    for (lead_id, destination), receipts in _incidents(evidence).items():
+        story = evidence.stories.get(lead_id)
+        opened = [receipt for receipt in receipts if receipt["data"]["action"] == "trigger"]
+        if story is None or story.stopped_at is None or not any(one["outcome"] == HEARD for one in opened):
+            continue
+        tally.saw()
+        ended = [
+            receipt
+            for receipt in receipts
+            if receipt["data"]["action"] == "resolve" and receipt["outcome"] == HEARD
+        ]
+        moves = [move for (_, to), move in story.moved.items() if to == destination]
+        if any(name == "alert.given_up" for move in moves for name, _ in move.endings):
+            tally.excuse("an incident's end was refused for ever, and stands among the dead alerts")
+        elif not ended:
+            tally.broken(f"the incident of {lead_id} at {destination} was never resolved", lead_id)
+        elif opened[-1]["started"] > ended[-1]["at"]:
+            tally.broken(
+                f"the incident of {lead_id} at {destination} was opened again after its end", lead_id
+            )
+
+
+def _incidents(evidence: Evidence) -> dict[tuple[str, str], list[Document]]:
+    """Every receipt about each lead's incident at each destination that has those, but for what was refused."""
+    found: defaultdict[tuple[str, str], list[Document]] = defaultdict(list)
+    for receipt in sorted(evidence.receipts, key=lambda receipt: receipt["started"]):
+        if "incident" in receipt["data"] and receipt["outcome"] != REFUSED:
+            found[receipt["lead"], receipt["destination"]].append(receipt)
+    return found
 
 
 def one_trouble_is_one_s_own(evidence: Evidence, tally: Tally) -> None:
@@ -272,6 +315,7 @@ CHECKS = (
     Check("called for", "6", "no alert that no step called for; one name each", nothing_else_is_heard),
     Check("repeats", "6", "heard once, but for a break between POST and note", repeats_are_allowed),
     Check("after answer", "2", "no alert after an answer", none_after_an_answer),
+    Check("incidents", "6", "an incident ends with its lead's answer", incidents_end),
     Check("content", "6", "alerts say what the record says", alerts_say_the_truth),
     Check("given up", "6", "what was given up is listed", dead_alerts_were_told),
     Check("delivery", "12", "from decision to destination (figures)", one_trouble_is_one_s_own),

@@ -85,7 +85,12 @@ TEAMS: Final[Mapping[str, Team]] = {
         "always",
         "gamma-mail",
         "round_robin",
-        (Rep("gail", "gamma-desk"), Rep("gus", "gamma-mail"), Rep("guy", "gamma-desk")),
+        (
+            Rep("gail", "gamma-desk"),
+            Rep("gus", "gamma-mail"),
+            Rep("guy", "gamma-desk"),
+            Rep("gwen", "gamma-phone"),
+        ),
     ),
     "triage": Team(
         "always",
@@ -95,7 +100,8 @@ TEAMS: Final[Mapping[str, Team]] = {
             Rep("tara", "triage-desk"),
             Rep("ted", "triage-desk"),
             Rep("tess", "triage-desk"),
-            Rep("tim", "triage-desk"),
+            Rep("tim", "triage-cards"),
+            Rep("tom", "triage-cards"),
         ),
     ),
 }
@@ -133,8 +139,8 @@ SLAS: Final[Mapping[str, SLA]] = {
         business=False,
         steps=(
             Step("0%", tell=("rep",)),
-            Step("50%", remind=("rep",)),
-            Step("100%", alert=("manager",), reassign=True),
+            Step("50%", remind=("rep", "duty")),
+            Step("100%", alert=("manager", "oncall"), reassign=True),
             Step("+4s", alert=("head",)),
             Step("+9s", alert=("manager", "rep")),
         ),
@@ -155,9 +161,9 @@ SLAS: Final[Mapping[str, SLA]] = {
         business=True,
         steps=(
             Step("0%", tell=("rep",)),
-            Step("60%", remind=("rep", "manager")),
+            Step("60%", remind=("rep", "manager"), alert=("duty",)),
             Step("100%", alert=("manager",), reassign=True),
-            Step("+5s", alert=("head",)),
+            Step("+5s", alert=("head", "oncall")),
         ),
     ),
     "today": SLA(
@@ -195,10 +201,12 @@ class Receiver:
     """How one kind of destination is pointed at the sink: its lines of alerts.toml and its environment variables.
 
     `recognises_repeats`: whether it tells a repeat by the alert's key, so that an attempt of unknown outcome may be
-    made again and again; elsewhere it is made once more at the most. `why_not`: why the sink cannot play this kind.
+    made again and again; elsewhere it is made once more at the most. `has_incidents`: whether all about one lead is one incident there, which ends when
+    the lead is answered. `why_not`: why the sink cannot play this kind.
     """
 
     recognises_repeats: bool = False
+    has_incidents: bool = False
     configure: Callable[[str, str], tuple[list[str], dict[str, str]]] | None = None
     why_not: str = ""
 
@@ -207,26 +215,27 @@ def _variable(name: str, what: str) -> str:
     return f"CHAOS_{name.upper().replace('-', '_')}_{what}"
 
 
-def _secret_of(name: str) -> str:
+def secret_of(name: str) -> str:
+    """The secret of a destination or form."""
     return f"chaos-secret-of-{name}-0123456789"
 
 
 def webhook_secret(name: str) -> str:
     """The Standard Webhooks secret of a destination or form."""
-    return "whsec_" + base64.b64encode(_secret_of(name).encode()).decode()
+    return "whsec_" + base64.b64encode(secret_of(name).encode()).decode()
 
 
 def _webhook(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
     url, secret = _variable(name, "URL"), _variable(name, "SECRET")
     return (
         [f'url_env = "{url}"', f'secret_env = "{secret}"'],
-        {url: f"{sink_url}/webhook/{name}/{_secret_of(name)}", secret: webhook_secret(name)},
+        {url: f"{sink_url}/webhook/{name}/{secret_of(name)}", secret: webhook_secret(name)},
     )
 
 
 def _slack(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
     url = _variable(name, "URL")
-    return [f'url_env = "{url}"'], {url: f"{sink_url}/slack/{name}/{_secret_of(name)}"}
+    return [f'url_env = "{url}"'], {url: f"{sink_url}/slack/{name}/{secret_of(name)}"}
 
 
 def _by_address(kind: str) -> Callable[[str, str], tuple[list[str], dict[str, str]]]:
@@ -234,12 +243,32 @@ def _by_address(kind: str) -> Callable[[str, str], tuple[list[str], dict[str, st
 
     def configure(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
         url = _variable(name, "URL")
-        return [f'url_env = "{url}"'], {url: f"{sink_url}/{kind}/{name}/{_secret_of(name)}?key=k"}
+        return [f'url_env = "{url}"'], {url: f"{sink_url}/{kind}/{name}/{secret_of(name)}?key=k"}
 
     return configure
 
 
-_ONE_INCIDENT: Final = "all about one lead is one incident there, told of answers too: what a step called for could not be told apart"
+def _pagerduty(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
+    key = _variable(name, "ROUTING_KEY")
+    lines = [f'routing_key_env = "{key}"', f'base_url = "{sink_url}/pagerduty/{name}"']
+    return lines, {key: secret_of(name)}
+
+
+def _opsgenie(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
+    key = _variable(name, "KEY")
+    return [f'key_env = "{key}"', f'base_url = "{sink_url}/opsgenie/{name}"'], {key: secret_of(name)}
+
+
+def _sms(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
+    sid, token = _variable(name, "SID"), _variable(name, "TOKEN")
+    lines = [
+        'to = "+15550100123"',
+        'from = "+15550100199"',
+        f'account_sid_env = "{sid}"',
+        f'auth_token_env = "{token}"',
+        f'base_url = "{sink_url}/sms/{name}"',
+    ]
+    return lines, {sid: f"AC{'0' * 32}", token: secret_of(name)}
 
 
 def _email(name: str, sink_url: str) -> tuple[list[str], dict[str, str]]:
@@ -261,14 +290,10 @@ RECEIVERS: Final[Mapping[str, Receiver]] = {
     "email": Receiver(configure=_email),
     "discord": Receiver(configure=_by_address("discord")),
     "google_chat": Receiver(configure=_by_address("google_chat")),
-    "teams": Receiver(
-        why_not="a card of its is escaped so that no small print could be found in it; google_chat is alike"
-    ),
-    "sms": Receiver(
-        why_not="it differs from slack in its words, which tests/destinations/test_vendors.py tries"
-    ),
-    "pagerduty": Receiver(why_not=_ONE_INCIDENT),
-    "opsgenie": Receiver(why_not=_ONE_INCIDENT),
+    "teams": Receiver(configure=_by_address("teams")),
+    "sms": Receiver(configure=_sms),
+    "pagerduty": Receiver(recognises_repeats=True, has_incidents=True, configure=_pagerduty),
+    "opsgenie": Receiver(recognises_repeats=True, has_incidents=True, configure=_opsgenie),
     "apprise": Receiver(why_not="it has a client of its own, and says no more than yes or no"),
     "console": Receiver(
         why_not="it prints where its courier runs: nobody outside could say what was heard, and the logs would hold names"
@@ -284,7 +309,11 @@ DESTINATIONS: Final[Mapping[str, str]] = {
     "beta-chat": "discord",
     "gamma-desk": "webhook",
     "gamma-mail": "email",
+    "gamma-phone": "sms",
     "triage-desk": "google_chat",
+    "triage-cards": "teams",
+    "oncall": "pagerduty",
+    "duty": "opsgenie",
     "head": "webhook",
     FALLBACK: "webhook",
 }
@@ -292,6 +321,11 @@ DESTINATIONS: Final[Mapping[str, str]] = {
 
 #: The one that now and then says that it is gone (410): it is sent nothing more for an hour then, which is most of a run.
 GOES_AWAY: Final = "head"
+
+
+def has_incidents(destination: str) -> bool:
+    """Whether all about one lead is one incident at the destination."""
+    return RECEIVERS[DESTINATIONS[destination]].has_incidents
 
 
 def recognises_repeats(destination: str) -> bool:
@@ -313,30 +347,30 @@ class Form:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "typeform-demo": Form("typeform", "secret", _secret_of("typeform-demo"), "demo"),
-    "typeform-any": Form("typeform", "secret", _secret_of("typeform-any")),
-    "hubspot-referral": Form("hubspot", "secret", _secret_of("hubspot-referral"), "referral"),
+    "typeform-demo": Form("typeform", "secret", secret_of("typeform-demo"), "demo"),
+    "typeform-any": Form("typeform", "secret", secret_of("typeform-any")),
+    "hubspot-referral": Form("hubspot", "secret", secret_of("hubspot-referral"), "referral"),
     "signed-signup": Form("generic", "secret", webhook_secret("signed-signup"), "signup"),
-    "token-list": Form("generic", "token", _secret_of("token-list"), "list"),
+    "token-list": Form("generic", "token", secret_of("token-list"), "list"),
     "open-page": Form("generic", "none"),
-    "calendly-demo": Form("calendly", "secret", _secret_of("calendly-demo"), "demo"),
-    "tally-demo": Form("tally", "secret", _secret_of("tally-demo"), "demo"),
-    "webflow-demo": Form("webflow", "secret", _secret_of("webflow-demo"), "demo"),
-    "formstack-list": Form("formstack", "secret", _secret_of("formstack-list"), "list"),
-    "jotform-list": Form("jotform", "token", _secret_of("jotform-list"), "list"),
-    "gravity-list": Form("gravity", "token", _secret_of("gravity-list"), "list"),
-    "elementor-list": Form("elementor", "token", _secret_of("elementor-list"), "list"),
-    "fluent-list": Form("fluent", "token", _secret_of("fluent-list"), "list"),
-    "unbounce-list": Form("unbounce", "token", _secret_of("unbounce-list"), "list"),
+    "calendly-demo": Form("calendly", "secret", secret_of("calendly-demo"), "demo"),
+    "tally-demo": Form("tally", "secret", secret_of("tally-demo"), "demo"),
+    "webflow-demo": Form("webflow", "secret", secret_of("webflow-demo"), "demo"),
+    "formstack-list": Form("formstack", "secret", secret_of("formstack-list"), "list"),
+    "jotform-list": Form("jotform", "token", secret_of("jotform-list"), "list"),
+    "gravity-list": Form("gravity", "token", secret_of("gravity-list"), "list"),
+    "elementor-list": Form("elementor", "token", secret_of("elementor-list"), "list"),
+    "fluent-list": Form("fluent", "token", secret_of("fluent-list"), "list"),
+    "unbounce-list": Form("unbounce", "token", secret_of("unbounce-list"), "list"),
     "salesforce-page": Form("salesforce_web_to_lead", "none"),
-    "ads-form": Form("google_ads", "secret", _secret_of("ads-form"), "demo"),
-    "chat": Form("intercom", "secret", _secret_of("chat"), "demo"),
-    "people": Form("segment", "secret", _secret_of("people"), "list"),
-    "meetings": Form("chili_piper", "token", _secret_of("meetings"), "demo"),
+    "ads-form": Form("google_ads", "secret", secret_of("ads-form"), "demo"),
+    "chat": Form("intercom", "secret", secret_of("chat"), "demo"),
+    "people": Form("segment", "secret", secret_of("people"), "list"),
+    "meetings": Form("chili_piper", "token", secret_of("meetings"), "demo"),
     "signed-standard": Form("standard_webhooks", "secret", webhook_secret("signed-standard"), "signup"),
-    "events": Form("cloudevents", "token", _secret_of("events"), "signup"),
-    "zaps": Form("zapier", "token", _secret_of("zaps"), "list"),
-    "scenarios": Form("make", "token", _secret_of("scenarios"), "list"),
+    "events": Form("cloudevents", "token", secret_of("events"), "signup"),
+    "zaps": Form("zapier", "token", secret_of("zaps"), "list"),
+    "scenarios": Form("make", "token", secret_of("scenarios"), "list"),
 }
 
 #: Form tools without a form here, and why.

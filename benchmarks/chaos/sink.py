@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from benchmarks.chaos.journal import Journal, now_ms
-from benchmarks.chaos.rules import DESTINATIONS, FALLBACK, GOES_AWAY, smtp_port, webhook_secret
+from benchmarks.chaos.rules import DESTINATIONS, FALLBACK, GOES_AWAY, secret_of, smtp_port, webhook_secret
 
 HEARD, REFUSED, UNKNOWN = "heard", "refused", "unknown"
 
@@ -36,6 +37,8 @@ HANG_SECONDS: Final = 10.0
 MOOD_SECONDS: Final = (0.5, 5.0)
 _SMALL_PRINT: Final = re.compile(r"lead ([A-Za-z0-9._-]+) (?:·|\xb7) step (\S+)")
 _SYSTEM_SMALL_PRINT: Final = re.compile(r"step (\S+)")
+#: Teams is sent Markdown, in which signs are escaped.
+_MARKDOWN_ESCAPE: Final = re.compile(r"\\([^A-Za-z0-9\s])")
 
 
 @dataclass(slots=True)
@@ -136,9 +139,27 @@ _IN_BODY: Final[Mapping[str, bytes]] = {
     "slack": b"ok",
     "discord": b'{"id":"1183","content":""}',
     "google_chat": b'{"name":"spaces/a/messages/b"}',
+    "sms": b'{"sid":"SM00000000000000000000000000000001","status":"queued","error_code":null}',
+}
+#: Those whose status says that they took it to work on it, each with what they say besides.
+_TAKEN: Final[Mapping[str, tuple[int, bytes]]] = {
+    "teams": (202, b""),
+    "pagerduty": (202, b'{"status":"success","message":"Event processed"}'),
+    "opsgenie": (202, b'{"result":"Request will be processed","took":0.3,"requestId":"r"}'),
+    "sms": (201, _IN_BODY["sms"]),
 }
 _SLACK_WAYS: Final = (*_HTTP_WAYS, "not ok", "not ok word", "rate limited", "perhaps", "empty")
-_FOR_EVER: Final = frozenset({"400", "410", "redirect", "not ok", "not ok word", "550"})
+_WAYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "slack": _SLACK_WAYS,
+    "webhook": _HTTP_WAYS,
+    "teams": (*_HTTP_WAYS, "told of 429", "told of 400"),
+    "pagerduty": (*_HTTP_WAYS, "empty", "invalid event"),
+    "opsgenie": (*_HTTP_WAYS, "empty", "422"),
+    "sms": (*_HTTP_WAYS, "empty", "failed", "too many"),
+}
+_FOR_EVER: Final = frozenset({
+    "400", "410", "redirect", "not ok", "not ok word", "550", "told of 400", "invalid event", "422", "failed",
+})  # fmt: skip
 
 _Headers = tuple[tuple[str, str], ...]
 
@@ -156,6 +177,12 @@ _IN_WORDS: Final[Mapping[str, tuple[int, bytes, _Headers, str]]] = {
     "rate limited": (200, b'{"ok":false,"error":"ratelimited"}', (("Retry-After", "1"),), REFUSED),
     "perhaps": (200, b'{"ok":false,"error":"fatal_error"}', (), UNKNOWN),
     "empty": (200, b"", (), UNKNOWN),
+    "told of 429": (200, b"Microsoft Teams endpoint returned HTTP error 429 with ContextId", (), REFUSED),
+    "told of 400": (200, b"Microsoft Teams endpoint returned HTTP error 400 with ContextId", (), REFUSED),
+    "invalid event": (400, b'{"status":"invalid event","message":"no","errors":[]}', (), REFUSED),
+    "422": (422, b'{"message":"Request body is not processable","took":0.1}', (), REFUSED),
+    "failed": (201, b'{"sid":"SM00000000000000000000000000000002","status":"failed"}', (), REFUSED),
+    "too many": (429, b'{"code":20429,"status":429}', (("Retry-After", "1"),), REFUSED),
 }
 
 
@@ -182,8 +209,7 @@ class _Http(BaseHTTPRequestHandler):
         kind, _, rest = self.path.lstrip("/").partition("/")
         destination = rest.partition("/")[0]
         sink = self.server.sink
-        ways = {"slack": _SLACK_WAYS, "webhook": _HTTP_WAYS}.get(kind, (*_HTTP_WAYS, "empty"))
-        way = sink.mood(destination, ways)
+        way = sink.mood(destination, _WAYS.get(kind, (*_HTTP_WAYS, "empty")))
         if way == "reset early":
             _reset(self.connection)
             self.close_connection = True
@@ -194,6 +220,12 @@ class _Http(BaseHTTPRequestHandler):
             return
         if kind == "webhook":
             receipt = _webhook_receipt(destination, body, self.headers)
+        elif kind == "pagerduty":
+            receipt = _pagerduty_receipt(destination, body)
+        elif kind == "opsgenie":
+            receipt = _opsgenie_receipt(destination, self.path, body)
+        elif kind == "sms":
+            receipt = _by_small_print(destination, parse_qs(body.decode())["Body"][0])
         else:
             receipt = _people_receipt(destination, body)
         outcome = UNKNOWN
@@ -208,27 +240,29 @@ class _Http(BaseHTTPRequestHandler):
     def _answer_as(self, way: str, kind: str) -> str:
         """Answer in one way; the outcome."""
         if way == "":
-            self._answer(200, _IN_BODY.get(kind, b'{"taken":true}'))
+            self._answer(*_TAKEN.get(kind, (200, _IN_BODY.get(kind, b'{"taken":true}'))))
             return HEARD
         if way in _IN_WORDS:
             status, body, headers, outcome = _IN_WORDS[way]
             self._answer(status, body, *headers)
-            return outcome
+            # Twilio says that after any 5xx of its own the message may be on its way.
+            return UNKNOWN if kind == "sms" and status >= 500 else outcome
         if way == "503 date":
             self._answer(503, b"later", ("Retry-After", formatdate(time.time() + 3, usegmt=True)))
-            return REFUSED
+            return UNKNOWN if kind == "sms" else REFUSED
         if way == "redirect":
             there = f"{self.server.sink.url}/webhook/nobody/x"
             self._answer(self.server.sink.roll("301", "302", "307", "308"), b"", ("Location", there))
             return REFUSED
         if way == "drip body":
-            return self._drip_body(is_in_body=kind in _IN_BODY)
+            status = _TAKEN.get(kind, (200, b""))[0]
+            return self._drip_body(status, is_in_body=kind in _IN_BODY)
         self._break(way)
         return UNKNOWN
 
-    def _drip_body(self, *, is_in_body: bool) -> str:
+    def _drip_body(self, status: int, *, is_in_body: bool) -> str:
         """The status of a webhook is its whole answer; the others' is in the body, which never ends here."""
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n")
+        self.wfile.write(b"HTTP/1.1 %d OK\r\nContent-Length: 4000\r\n\r\n" % status)
         self.wfile.flush()
         with contextlib.suppress(OSError):  # nobody listens to the end of it
             self._drip(b" " * 12, pause=0.5)
@@ -279,9 +313,39 @@ def _webhook_receipt(destination: str, body: bytes, headers: Any) -> _Receipt:
     return _Receipt(destination, key, said["type"], data.get("lead_id") or "", data.get("step") or "", data)
 
 
+def _pagerduty_receipt(destination: str, body: bytes) -> _Receipt:
+    """One event of an incident. What acknowledges or resolves it names the incident, and no step."""
+    event = json.loads(body)
+    small = event.get("payload", {}).get("custom_details", {}).get("Alert", "")
+    is_ours = event["routing_key"] == secret_of(destination)
+    return _incident_receipt(destination, event["dedup_key"], event["event_action"], small, is_ours=is_ours)
+
+
+def _opsgenie_receipt(destination: str, path: str, body: bytes) -> _Receipt:
+    """One request about an alert there: it is made by its alias, and told of the rest at its own address."""
+    _, _, after = urlsplit(path).path.partition("/v2/alerts")
+    said = json.loads(body)
+    if not after:
+        return _incident_receipt(destination, said["alias"], "trigger", said["description"])
+    alias, _, deed = after.removeprefix("/").partition("/")
+    action = {"close": "resolve", "acknowledge": "acknowledge"}.get(deed, "note")
+    return _incident_receipt(destination, unquote(alias), action, "")
+
+
+def _incident_receipt(
+    destination: str, incident: str, action: str, small_print: str, *, is_ours: bool = True
+) -> _Receipt:
+    receipt = _by_small_print(destination, small_print)
+    if not receipt.step:  # it says how the incident goes on, and calls nobody
+        receipt = _Receipt(destination, type="incident", lead=incident)
+    receipt.data = {**receipt.data, "incident": incident, "action": action, "is_signed": is_ours}
+    return receipt
+
+
 def _people_receipt(destination: str, body: bytes) -> _Receipt:
     """Chats are told no key: which alert it is stands in the small print, for people."""
-    texts = [text for text in _texts_in(json.loads(body)) if _SYSTEM_SMALL_PRINT.search(text)]
+    shown = (_MARKDOWN_ESCAPE.sub(r"\1", text) for text in _texts_in(json.loads(body)))
+    texts = [text for text in shown if _SYSTEM_SMALL_PRINT.search(text)]
     return _by_small_print(destination, texts[-1] if texts else "")
 
 
@@ -418,6 +482,8 @@ def _bound_pair(sink: Sink) -> tuple[_Server, _Server]:
 
 #: Kinds of destination the sink can play; a test compares them with those that stand in the rules.
 PLAYED: Final[Mapping[str, Callable[..., object]]] = {
-    **dict.fromkeys(("webhook", "slack", "discord", "google_chat"), _Http),
+    **dict.fromkeys(
+        ("webhook", "slack", "discord", "google_chat", "teams", "pagerduty", "opsgenie", "sms"), _Http
+    ),
     "email": _Smtp,
 }

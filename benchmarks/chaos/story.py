@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.chaos.business_time import ms_of
-from benchmarks.chaos.rules import TEAMS
+from benchmarks.chaos.rules import DESTINATIONS, TEAMS, has_incidents
 
 Document = Mapping[str, Any]
 
 RESPONSES = ("lead.acknowledged", "lead.attempted", "lead.connected", "lead.meeting_booked")
 STOPPING = (*RESPONSES[1:], "lead.closed")
 ENDINGS = ("alert.delivered", "alert.given_up", "alert.cancelled")
+#: So begins the step of an alert that brings an incident up to date.
+MOVED = "moved-"
 _STRENGTH = ("sla.breached", "lead.reassigned", "sla.reminder", "lead.assigned")
 
 
@@ -56,6 +58,7 @@ class Story:
     """What the history of one lead amounts to. `wrong` is what cannot be true in it.
 
     `deadlines` are those it had, each with since when; `came_late` are steps that a touch brought, with when it did.
+    `moved` are the alerts that brought an incident up to date and called nobody, by step and destination.
     """
 
     lead: Document
@@ -70,6 +73,7 @@ class Story:
     nobody: list[str] = field(default_factory=list)
     deadlines: list[tuple[int, int]] = field(default_factory=list)
     came_late: dict[str, int] = field(default_factory=dict)
+    moved: dict[tuple[str, str], Expected] = field(default_factory=dict)
 
     @property
     def routed_at(self) -> int:
@@ -213,6 +217,11 @@ class _Teller:
             return
         step, destination = details["step"], details["to"]
         expected = story.expected.get((step, destination))
+        is_move = step.startswith(MOVED) and destination in DESTINATIONS and has_incidents(destination)
+        if is_move:
+            at = ms_of(event["at"])
+            moved = Expected(self._lead["id"], step, destination, "lead.moved", at, None)
+            expected = story.moved.setdefault((step, destination), moved)
         if expected is None:
             story.wrong.append(f"{event['event']} of {step} to {destination}, which nothing called for")
             return
@@ -224,7 +233,7 @@ class _Teller:
             return
         at = ms_of(event["at"])
         expected.endings.append((event["event"], at))
-        if event["event"] == "alert.given_up":
+        if event["event"] == "alert.given_up" and not is_move:
             fallback = details.get("fallback")
             if fallback is None:
                 story.nobody.append(
@@ -294,6 +303,11 @@ class _Teller:
         if bool(passing) != (new_rep is not None or kept):
             story.wrong.append(f"step {names[0]}: whether it passes the lead on, rules and history disagree")
         passing_on = next((name for name in names if self._steps[name]["reassign"]), names[-1])
+        alarms = [self._steps[name]["alert"] for name in (*skipped, *names)]
+        if not any(self._steps[name]["alert"] for name in names):
+            # They alert nobody: whoever the last step before them was to alert hears it of them.
+            heard_of: list[str] = next((targets for targets in reversed(alarms) if targets), [])
+            self._steps[names[-1]] = {**self._steps[names[-1]], "alert": heard_of}
         for event in decided:
             self._decide_step(
                 at, event, skipped, new_rep, kept=kept, is_passing=event["details"]["step"] == passing_on

@@ -34,6 +34,7 @@ from speed_to_lead.core.submission import (
     digits_of,
     person_keys,
 )
+from speed_to_lead.flow.changes import with_follow_ups
 from speed_to_lead.spellings import SPELLINGS
 from speed_to_lead.store.contract import (
     Held,
@@ -468,12 +469,20 @@ def _expire_leads(place: Workplace, retention: Retention, ids: list[str], now: d
     removed = closed = 0
     for lead in past:
         if lead.is_open:
-            change = close_lead(lead, EXPIRED, "retention", now)
-            closed += change is not None and place.store.leads.change([change])[0] is Result.APPLIED
+            closed += _close_as_expired(place, lead, now)
         elif remove_lead(place, lead.id, lead, EXPIRED, alerts) is Result.APPLIED:
             removed += 1
             log.info("lead.expired", lead_id=lead.id)
     return removed, closed
+
+
+def _close_as_expired(place: Workplace, lead: Lead, now: datetime) -> bool:
+    """Whether it was closed. Whoever was told of it hears that it is over: an incident must not stay open for ever."""
+    change = close_lead(lead, EXPIRED, "retention", now)
+    if change is None:
+        return False
+    change = with_follow_ups(place, lead, change)
+    return place.store.leads.change([change])[0] is Result.APPLIED
 
 
 def _expire_dead_letters(place: Workplace, retention: Retention, now: datetime, limit: int) -> int:

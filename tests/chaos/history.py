@@ -159,9 +159,11 @@ def _answered_lead() -> dict[str, Any]:
             line(20, "lead.routed", team="alpha", rep="ada", sla="fast"),
             line(120, "alert.delivered", step="0%", to="alpha-desk", attempt=1),
             line(920, "lead.touched", submission="a-touch"),
-            line(3_050, "step.decided", step="50%", skipped=[], told=["alpha-desk"]),
+            line(3_050, "step.decided", step="50%", skipped=[], told=["alpha-desk", "duty"]),
             line(3_150, "alert.delivered", step="50%", to="alpha-desk", attempt=1),
+            line(3_160, "alert.delivered", step="50%", to="duty", attempt=1),
             line(4_000, "lead.connected", by="ada"),
+            line(4_130, "alert.delivered", step="moved-4", to="duty", attempt=1),
         ],
     )
 
@@ -170,6 +172,8 @@ def _receipts_of_answered() -> list[dict[str, Any]]:
     return [
         receipt("a1", "0%", "alpha-desk", "lead.assigned", 90, **_said("ada", 6_000, 20, 0.02)),
         receipt("a1", "50%", "alpha-desk", "sla.reminder", 3_120, **_said("ada", 6_000, 3_050, 0.05)),
+        receipt("a1", "50%", "duty", "", 3_130, incident="a1", action="trigger"),
+        receipt("a1", "", "duty", "incident", 4_100, incident="a1", action="resolve"),
     ]
 
 
@@ -206,9 +210,11 @@ def _hurried_lead() -> dict[str, Any]:
                 steps=["50%", "100%", "+4s", "+9s"], told={"gamma-desk": "sooner-1"},
             ),
             line(1_120, "alert.delivered", step="sooner-1", to="gamma-desk", attempt=1),
-            line(4_050, "step.decided", step="50%", skipped=[], told=["gamma-desk"]),
+            line(4_050, "step.decided", step="50%", skipped=[], told=["gamma-desk", "duty"]),
             line(4_150, "alert.delivered", step="50%", to="gamma-desk", attempt=1),
+            line(4_160, "alert.delivered", step="50%", to="duty", attempt=1),
             line(5_000, "lead.connected", by="gail"),
+            line(5_130, "alert.delivered", step="moved-4", to="duty", attempt=1),
         ],
     )  # fmt: skip
 
@@ -242,6 +248,8 @@ def _receipts_of_hurried() -> list[dict[str, Any]]:
         receipt("c1", "0%", "gamma-desk", "lead.assigned", 90, **_said("gail", 10_000, 20, 0.02)),
         receipt("c1", "sooner-1", "gamma-desk", "sla.reminder", 1_090, **_said("gail", 7_000, 1_020, 0.02)),
         receipt("c1", "50%", "gamma-desk", "sla.reminder", 4_120, **_said("gail", 7_000, 4_050, 0.05)),
+        receipt("c1", "50%", "duty", "", 4_130, incident="c1", action="trigger"),
+        receipt("c1", "", "duty", "incident", 5_100, incident="c1", action="resolve"),
         receipt("a2", "0%", "alpha-desk", "lead.assigned", 10_090, **_said("ada", 16_000, 10_020, 0.02)),
     ]
 

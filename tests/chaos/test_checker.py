@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from benchmarks.chaos import business_time, checker
 from benchmarks.chaos.evidence import Evidence
+from benchmarks.chaos.story import story_of
 from benchmarks.chaos.tools import MARK
 from tests.chaos.history import SAM, T, fault, iso, line, post, receipt, response, sound_run
 
@@ -365,6 +366,23 @@ def try_a_third_time_what_cannot_be_recognised(e: Evidence) -> None:
         e.receipts.append(receipt("b1", "100%", "gamma-mail", "", at, "unknown"))
 
 
+def leave_an_incident_open(e: Evidence) -> None:
+    e.receipts.remove(receipt_of(e, "a1::duty"))
+
+
+def open_an_incident_again(e: Evidence) -> None:
+    opened, ended = receipt_of(e, "a1:50%:duty"), receipt_of(e, "a1::duty")
+    opened["started"], opened["at"] = ended["at"] + 10, ended["at"] + 15
+
+
+def name_another_incident(e: Evidence) -> None:
+    receipt_of(e, "a1:50%:duty")["data"]["incident"] = "c1"
+
+
+def lose_the_end_of_an_incident(e: Evidence) -> None:
+    lead_of(e, "a1")["history"][-1]["event"] = "alert.given_up"
+
+
 def alert_long_after_the_answer(e: Evidence) -> None:
     late = receipt_of(e, "a1:50%:alpha-desk")
     late["started"], late["at"] = T + 9_000, T + 9_005
@@ -372,10 +390,12 @@ def alert_long_after_the_answer(e: Evidence) -> None:
 
 def decide_after_the_answer(e: Evidence) -> None:
     lead_of(e, "a1")["history"] += [
-        line(4_900, "step.decided", step="50%", skipped=[], told=["alpha-desk"]),
+        line(4_900, "step.decided", step="50%", skipped=[], told=["alpha-desk", "duty"]),
         line(4_950, "alert.delivered", step="50%", to="alpha-desk"),
+        line(4_950, "alert.delivered", step="50%", to="duty"),
     ]
     drop_line(e, "a1", "step.decided")
+    drop_line(e, "a1", "alert.delivered", step="50%")
     drop_line(e, "a1", "alert.delivered", step="50%")
     receipt_of(e, "a1:50%:alpha-desk")["data"] |= {"decided_at": iso(4_900), "late_seconds": 1.9}
 
@@ -435,6 +455,10 @@ SABOTAGES: list[tuple[Callable[[Evidence], None], set[str]]] = [
     (move_a_step, {"deadline"}),
     (change_a_ladder, {"deadline"}),
     (move_the_receipt, {"receipt"}),
+    (leave_an_incident_open, {"incidents"}),
+    (open_an_incident_again, {"incidents"}),
+    (name_another_incident, {"called for"}),
+    (lose_the_end_of_an_incident, {"given up"}),
     (change_the_rep_in_silence, {"rep", "owner"}),
     (give_it_two_reps, {"rep"}),
     (give_it_back_to_who_lost_it, {"history"}),
@@ -484,6 +508,26 @@ def test_what_is_wrong_is_found(sabotage: Callable[[Evidence], None], expected: 
     evidence = sound_run()
     sabotage(evidence)
     assert expected == found_in(evidence)
+
+
+def test_an_alarm_that_was_skipped_is_told_by_the_step_that_alerts_nobody() -> None:
+    """What an acknowledgement held back comes late, together with the breach: whoever that was to alert hears of it."""
+    lead = lead_of(sound_run(), "a1")
+    first, breach = lead["steps"][0], lead["steps"][2]
+    held = {**breach, "name": "100%.held", "at": iso(7_000), "alert": []}
+    lead["steps"] = [first, {**breach, "reassign": False}, held]
+    told = ["alpha-desk", "alpha-manager", "oncall"]
+    lead["history"] = [
+        lead["history"][0],
+        line(8_000, "lead.breached"),
+        line(8_000, "lead.reassigned", from_="ada", to="alan"),
+        line(8_000, "step.decided", step="100%.held", skipped=["100%"], told=told),
+    ]
+    story = story_of(lead)
+    assert [] == story.wrong
+    assert {"sla.breached", "lead.reassigned"} == {
+        expected.type for (step, _), expected in story.expected.items() if step == "100%.held"
+    }
 
 
 def test_every_check_can_fail() -> None:

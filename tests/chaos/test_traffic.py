@@ -248,6 +248,17 @@ QUICK = [
     ],
     *[("alpha-chat", way) for way in sink._SLACK_WAYS if way not in ("hang", "drip head", "drip body")],
     *[("gamma-mail", way) for way in sink._MAIL_WAYS if way not in ("hang", "drip", "hang before")],
+    *[
+        (name, way)
+        for name, kind in (
+            ("triage-cards", "teams"),
+            ("oncall", "pagerduty"),
+            ("duty", "opsgenie"),
+            ("gamma-phone", "sms"),
+        )
+        for way in sink._WAYS[kind]
+        if way not in ("hang", "drip head", "drip body")
+    ],
     *[(name, "") for name in rules.DESTINATIONS],
 ]
 

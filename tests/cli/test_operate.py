@@ -89,10 +89,28 @@ def test_alerts_test(run: Run, config_dir: Path) -> None:
     good = run("alerts", "test", "console", "--config", str(config_dir))
     assert (good.code, "console (console) took the message: printed." in good.out) == (0, True)
     bad = run("alerts", "test", "sdr-managers", "--config", str(config_dir))
-    assert (
-        bad.code,
-        "refuses the message, and would each time: environment variable MANAGERS_" in bad.out,
-    ) == (1, True)
+    assert 1 == bad.code
+    assert "Nothing was sent to sdr-managers (webhook): environment variable MANAGERS_" in bad.out
+    assert "in this shell to test it, and where the couriers run. They are the receiver's address" in bad.out
+    unknown = run("alerts", "test", "sdr-manager", "--config", str(config_dir))
+    assert 'did you mean "sdr-managers"' in unknown.err
+    assert "(it has console, " in unknown.err
+
+
+def test_alerts_test_names_all_that_is_not_set(
+    run: Run, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one variable after the other; and what is set wrongly is not said to be missing, nor its value repeated."""
+    with (config_dir / "alerts.toml").open("a") as alerts:
+        alerts.write('[destinations.hook]\ntype = "webhook"\nurl_env = "A_URL"\nsecret_env = "A_SECRET"\n')
+    missing = run("alerts", "test", "hook", "--config", str(config_dir)).out
+    assert "Set A_URL and A_SECRET in this shell" in missing
+    monkeypatch.setenv("A_URL", "leads.example.com/the-path")
+    monkeypatch.setenv("A_SECRET", "c2VjcmV0")
+    wrong = run("alerts", "test", "hook", "--config", str(config_dir)).out
+    assert "environment variable A_URL holds no address" in wrong
+    assert "Mend that in alerts.toml or in the environment" in wrong
+    assert "the-path" not in wrong
 
 
 def test_a_disabled_destination_is_told_of_and_redriving_enables_it(running: Running) -> None:
@@ -135,15 +153,16 @@ def _answered(status: int, body: bytes, port: int = 0) -> tuple[ThreadingHTTPSer
     ("kind", "status", "body", "code", "words"),
     [
         ("slack", 200, b'{"ok":true,"channel":"C1","ts":"1.1"}', 0, ["took the message: ok", "Bringing it up to date"]),
-        ("slack", 200, b'{"ok":false,"error":"not_in_channel"}', 1, ["not_in_channel", "A_TOKEN", "Make a new one"]),
+        ("slack", 200, b'{"ok":false,"error":"not_in_channel"}', 1, ["not_in_channel", "/invite"]),
+        ("slack", 200, b'{"ok":false,"error":"token_revoked"}', 1, ["token_revoked", "A_TOKEN", "Make a new one"]),
         ("teams", 202, b"", 0, ["the workflow was started", "runs of the workflow"]),
         ("discord", 429, b'{"retry_after":2.5}', 1, ["wants fewer messages", "asks to wait 2 s"]),
-        ("google_chat", 400, b"{}", 1, ["refuses the message, and would each time: HTTP 400", "A_URL"]),
+        ("google_chat", 400, b"{}", 1, ["would refuse it each time: HTTP 400", "A_URL", "what Google Chat shows"]),
         ("pagerduty", 202, b"", 0, ["took the message", "Bringing it up to date", "resolved already"]),
         ("opsgenie", 202, b"", 0, ["took the message", "closed already"]),
         ("sms", 201, b'{"sid":"SM1","status":"queued"}', 0, ["queued", "Twilio's log"]),
-        ("sms", 500, b"", 1, ["gave no answer, so the message may have arrived or not: HTTP 500"]),
-        ("webhook", 503, b"", 1, ["was not reached; alerts would be tried again: HTTP 503", "HTTPS_PROXY"]),
+        ("sms", 500, b"", 1, ["so it may have arrived or not: HTTP 500", "Look into Twilio"]),
+        ("webhook", 503, b"", 1, ["did not take the message; alerts would be tried again: HTTP 503", "was reached"]),
     ],
 )  # fmt: skip
 def test_alerts_test_says_what_came_back(

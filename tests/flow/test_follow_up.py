@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 import pytest
 from tests.flow.scene import REFUSED, UNKNOWN, Destination, Scene
 
-from speed_to_lead import flow
+from speed_to_lead import flow, privacy
 from speed_to_lead.core import delivery
 from speed_to_lead.core.calendar import Calendar, Span
 from speed_to_lead.core.delivery import Attempt, Outcome
 from speed_to_lead.core.follow_up import told_among
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, ResponseKind
 from speed_to_lead.core.message import Message
+from speed_to_lead.core.retention import Retention
 from speed_to_lead.core.storm import DigestTerms
+from speed_to_lead.store.contract import AlertSettlement, Result
+from speed_to_lead.workplace import Workplace
 
 POSTED = Attempt(Outcome.DELIVERED, "ok", handle="C1/1.1")
 #: Longer than a courier's lease.
@@ -61,6 +64,46 @@ def test_whoever_was_told_hears_of_the_answer(following: Scene) -> None:
     assert ("C1/1.1", True) == (over.handle, over.is_over)
     assert over.headline.startswith("Answered after 12 min: ")
     assert [True, False] == [message.is_over is False for message in following.people["managers"].heard]
+
+
+@pytest.mark.parametrize("moment", ["before the note", "before it, and after a first look"])
+def test_an_answer_at_the_moment_of_the_note_ends_the_incident(
+    following: Scene, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers then does not find the destination in the history: its courier looks at the record once more."""
+    lead = following.routed()
+    following.live(1)
+    following.forget()
+    settle = flow.delivery._settle_alert
+
+    def answered_first(place: Workplace, hand: flow.delivery.InHand, *settlement: AlertSettlement) -> Result:
+        if hand.alert.destination == "managers" and following.lead(lead.id).is_open:
+            if moment == "before it, and after a first look":
+                following.respond(lead.id, ResponseKind.ACKNOWLEDGED)
+            following.respond(lead.id)
+        return settle(place, hand, *settlement)
+
+    monkeypatch.setattr(flow.delivery, "_settle_alert", answered_first)
+    following.live(11)
+    following.deliver()
+    told = following.people["managers"].heard
+    assert [False, True] == [message.is_over for message in told]
+    assert [AlertKind.BREACHED, AlertKind.MOVED] == [message.kind for message in told]
+
+
+def test_an_incident_ends_when_retention_closes_its_lead(following: Scene) -> None:
+    """A lead that nobody answered for so long is closed as expired; nobody would ever end its incident by hand."""
+    lead = following.routed()
+    following.live(11)
+    following.live(29)
+    following.forget()
+    following.later(60 * 24)
+    closed = privacy.expire(following.place, Retention(unanswered=timedelta(hours=12)), 0).closed
+    following.deliver()
+    assert (1, "expired") == (closed, following.lead(lead.id).closed_reason)
+    step = f"lead.moved moved-{following.lead(lead.id).version}"
+    assert [step] == following.heard()["managers"] == following.heard()["ana-slack"]
+    assert [True] == [message.is_over for message in following.people["managers"].heard]
 
 
 def test_a_further_alert_knows_the_first_ones_name(following: Scene) -> None:

@@ -143,6 +143,62 @@ def test_a_link_of_a_rep_who_lost_it_holds_nothing_back(here: Web) -> None:
     assert now_of(here, lead).acknowledged_at is None
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-purpose": "prefetch"},
+        {"sec-purpose": "prefetch;prerender"},
+        {"purpose": "prefetch", "x-moz": "prefetch"},
+        {"user-agent": "Slackbot-LinkExpanding 1.0"},
+        {"sec-fetch-site": "cross-site", "origin": "https://elsewhere.example.com"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_no_reader_of_the_link_answers_by_it(here: Web, method: str, headers: dict[str, str]) -> None:
+    """Browsers fetch links ahead, chats unfurl them and mail filters follow them: each is shown the page, at the most."""
+    lead = new_lead(here)
+    url = f"{link(lead)}?answer=attempted"
+    answer = here.http.request(method, url, headers=headers)
+    assert (200, "no-store") == (answer.status_code, answer.headers["cache-control"])
+    assert lead == now_of(here, lead)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_taken"),
+    [
+        ({}, True),
+        ({"origin": "null", "sec-fetch-site": "same-origin"}, True),
+        ({"origin": "null"}, True),
+        ({"origin": "{here}"}, True),
+        ({"origin": "https://elsewhere.example.com"}, False),
+        ({"origin": "https://elsewhere.example.com", "sec-fetch-site": "same-origin"}, False),
+        ({"origin": "null", "sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"origin": "{here}.elsewhere.example.com"}, False),
+    ],
+)
+def test_a_form_of_another_site_answers_nothing(
+    here: Web, headers: dict[str, str], *, is_taken: bool
+) -> None:
+    """Whoever knows the link could send it from a page of theirs; a browser says whose page it was."""
+    lead = new_lead(here)
+    sent = {name: value.format(here=here.url) for name, value in headers.items()}
+    answer = here.http.post(link(lead), data={"answer": "attempted"}, headers=sent)
+    assert (200 if is_taken else 403) == answer.status_code
+    assert is_taken == (lead != now_of(here, lead))
+
+
+def test_who_said_mine_can_say_answered_on_the_same_page(here: Web) -> None:
+    """What is left to say stands below what was noted; once it is over nothing does."""
+    lead = new_lead(here)
+    mine = here.http.post(link(lead), data={"answer": "acknowledged"}).text
+    assert [False, True, True, True] == [f'value="{one}"' in mine for one in Answer]
+    over = here.http.post(link(lead), data={"answer": "attempted"}).text
+    assert "<button" not in over
+    assert "Nobody waits any more: it was answered meanwhile." in here.http.get(link(lead)).text
+
+
 def test_a_link_that_is_not_ours_or_over_does_nothing(here: Web) -> None:
     """Said in a sentence; neither is a key to anything else."""
     lead = new_lead(here)

@@ -3,11 +3,14 @@
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from tests.servers import wait_until
+from tests.worker.sink import Received
 from tests.worker.site import WORKERS, Site, doubled, nothing_is_lost_or_doubled
 
 from speed_to_lead import flow
@@ -33,6 +36,33 @@ def killed_courier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S
         site.sink.release()
         site.fleet.start("courier")
         yield site, ids, on_their_way
+    finally:
+        site.end()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def killed_in_a_storm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[str]]]:
+    """A site whose courier was killed while a digest was on its way; its leads. Made early, for the same reason."""
+    site = Site(tmp_path_factory.mktemp("killed-in-a-storm"))
+    try:
+        rules = Path(site.fleet._environment["STL_CONFIG_DIR"])
+        with (rules / "slas.toml").open("a") as slas:  # nobody is in a hurry, or nothing would be folded
+            slas.write('[slas.slow]\nrespond_within = "8h"\nsteps = [ { at = "0%", tell = "manager" } ]\n')
+        (rules / "routing.toml").write_text('[default]\nteam = "all"\nsla = "slow"\n')
+        alerts = (rules / "alerts.toml").read_text()
+        told = "[destinations.managers]\n"
+        (rules / "alerts.toml").write_text(
+            alerts.replace(told, f'{told}digest_over = 3\ndigest_within = "3s"\n')
+        )
+        running = site.start(*WORKERS, "beat")
+        ids = site.submit(60)
+        wait_until(lambda: len(site.sink.received()) >= 3, "the first are told one by one")
+        site.sink.hold()
+        wait_until(lambda: any(_members(one) for one in site.sink.received()), "a digest is on its way")
+        running["courier"].kill()
+        site.sink.release()
+        site.fleet.start("courier")
+        yield site, ids
     finally:
         site.end()
 
@@ -130,6 +160,30 @@ def test_a_courier_killed_between_the_post_and_the_note_repeats_under_the_same_k
     assert doubled(site)
     assert set(doubled(site)) <= on_their_way
     assert max(site.sink.keys().values()) == 2
+
+
+def test_a_courier_killed_with_a_digest_on_its_way_leaves_nobody_out(
+    killed_in_a_storm: tuple[Site, list[str]],
+) -> None:
+    """Every lead is told of, by itself or in one digest; what comes again has the same key and names the same leads."""
+    site, ids = killed_in_a_storm
+
+    seconds = flow.LEASE.total_seconds() + 20
+    wait_until(lambda: site.health().outbox == 0, "everybody is told", seconds)
+
+    by_key: dict[str, set[str]] = {}
+    for one in site.sink.received():
+        said = {member.partition(":")[0] for member in _members(one)} or {one.lead_id}
+        assert said == by_key.setdefault(one.key, said)
+    told = Counter(lead_id for said in by_key.values() for lead_id in said)
+    assert dict.fromkeys(ids, 1) == dict(told)
+    assert any(":digest-" in key for key in doubled(site))
+    assert max(site.sink.keys().values()) == 2
+
+
+def _members(received: Received) -> list[str]:
+    """The alerts a digest stands for."""
+    return list(received.body["data"].get("alerts") or ())
 
 
 def _submitted_as_soon_as_possible(site: Site) -> str:

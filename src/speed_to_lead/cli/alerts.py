@@ -1,6 +1,7 @@
 """`alerts`: what is under way, what was given up, and whether a destination can be reached at all."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose_system
 from speed_to_lead.core.wording import Detail, Wording, plainly
 from speed_to_lead.destinations import follows_leads
+from speed_to_lead.destinations.channel import RefusingChannel
 from speed_to_lead.store import Result
 from speed_to_lead.workplace import channels
 
@@ -30,10 +32,10 @@ AT_ONCE = 10_000
 
 _IN_WORDS = {
     Outcome.DELIVERED: "took the message",
-    Outcome.REFUSED: "refuses the message, and would each time",
+    Outcome.REFUSED: "refuses the message, and would refuse it each time",
     Outcome.RATE_LIMITED: "wants fewer messages just now; alerts would wait and be tried again",
-    Outcome.NOT_DELIVERED: "was not reached; alerts would be tried again",
-    Outcome.UNKNOWN: "gave no answer, so the message may have arrived or not",
+    Outcome.NOT_DELIVERED: "did not take the message; alerts would be tried again",
+    Outcome.UNKNOWN: "did not say whether it took the message, so it may have arrived or not",
 }
 
 
@@ -130,8 +132,9 @@ def send_test(
     destinations = rules.destinations
     known = destinations.get(destination)
     if known is None:
+        has = f"it has {', '.join(sorted(destinations))}" if destinations else "it has none"
         raise NotFound(
-            f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, destinations)}'
+            f'alerts.toml has no destination "{safe(destination)}"; {nearest_word(destination, destinations)} ({has})'
         )
     now = datetime.now(UTC)
     message = _sample(destination, rules.wording, known.detail, now)
@@ -161,6 +164,9 @@ def send_test(
                 "config": used.as_json(),
             }
         )
+    elif isinstance(channel, RefusingChannel):
+        say(f"Nothing was sent to {destination} ({known.type}): {channel.why}.")
+        say(_what_is_missing(known, os.environ))
     else:
         say(_verdict(destination, known.type, attempt))
         if ended is not None:
@@ -191,19 +197,80 @@ def _verdict(destination: str, kind: str, attempt: Attempt) -> str:
     return f"{destination} ({kind}) {_IN_WORDS[attempt.outcome]}{detail}{wait}."
 
 
+def _what_is_missing(known: Destination, environment: Mapping[str, str]) -> str:
+    """What to set so that anything can be sent at all, all of it at once, and where to find it."""
+    missing = [name for name in _variables_of(known) if not environment.get(name, "").strip()]
+    if missing:
+        deed = f"Set {' and '.join(missing)} in this shell to test it, and where the couriers run."
+    else:
+        deed = "Mend that in alerts.toml or in the environment: in this shell to test it, and where the couriers run."
+    return " ".join(filter(None, (deed, _WHERE_FROM.get(known.type, ""))))
+
+
+def _variables_of(known: Destination) -> list[str]:
+    return [str(name) for key, name in known.options.items() if key.endswith("_env")]
+
+
 def _advice(known: Destination, attempt: Attempt) -> str:
     """What to do, or where to look, after such an answer."""
-    named = [str(name) for key, name in known.options.items() if key.endswith("_env")]
+    named = _variables_of(known)
     variables = f" ({', '.join(named)})" if named else ""
-    if attempt.outcome is Outcome.DELIVERED:
-        return _TO_BE_SEEN.get(known.type, "")
-    if attempt.is_gone:
-        return f"It refuses every message: it was deleted, or its secret{variables} is not valid any more. Make a new one there."
-    if attempt.outcome is Outcome.REFUSED:
-        return f"Compare what alerts.toml and the environment{variables} say with what {known.type} shows."
-    if attempt.outcome is Outcome.NOT_DELIVERED:
-        return "Can this machine reach it? A proxy is taken from HTTPS_PROXY."
-    return ""
+    name = _NAMES.get(known.type, known.type)
+    deed = next((deed for word, deed in _OF_SLACK.items() if word in attempt.detail), "")
+    was_reached = attempt.detail.startswith("HTTP")
+    match attempt.outcome:
+        case Outcome.DELIVERED:
+            advice = _TO_BE_SEEN.get(known.type, "")
+        case _ if known.type == "slack" and deed:
+            advice = deed
+        case _ if attempt.is_gone:
+            advice = f"It refuses every message: it was deleted, or its secret{variables} is not valid any more. Make a new one there."
+        case Outcome.REFUSED:
+            advice = f"Compare what alerts.toml and the environment{variables} say with what {name} shows."
+        case Outcome.NOT_DELIVERED if was_reached:
+            advice = f"It was reached, so the way there is open: {name} cannot take anything just now."
+        case Outcome.NOT_DELIVERED:
+            advice = "Can this machine reach it? A proxy is taken from HTTPS_PROXY."
+        case Outcome.UNKNOWN:
+            advice = f"Look into {name} whether it is there. If it is, only the answer was lost."
+        case _:
+            advice = ""
+    return advice
+
+
+#: Words of Slack's for what a new token would not mend.
+_OF_SLACK = {
+    "not_in_channel": "Invite the bot: write /invite and its name in the channel.",
+    "channel_not_found": "Is the option channel right? To a private channel the bot must be invited (/invite and its name).",
+    "missing_scope": 'Give the app the scope chat:write under "OAuth & Permissions", and install it anew.',
+    "is_archived": "The channel is archived: bring it back there, or choose another.",
+}
+#: Who is on the far side, in the words of those who use it.
+_NAMES = {
+    "slack": "Slack",
+    "teams": "Teams",
+    "google_chat": "Google Chat",
+    "discord": "Discord",
+    "pagerduty": "PagerDuty",
+    "opsgenie": "Opsgenie",
+    "email": "the mail server",
+    "sms": "Twilio",
+    "webhook": "the receiver",
+    "apprise": "the service",
+}
+#: Where somebody finds what the variables are to hold.
+_WHERE_FROM = {
+    "slack": 'Slack shows it at your app: an address under "Incoming Webhooks", a bot\'s token under "OAuth & Permissions".',
+    "teams": 'Teams shows it at the channel: Workflows, "Post to a channel when a webhook request is received".',
+    "google_chat": 'Google Chat shows it at the space: "Apps & integrations", Webhooks.',
+    "discord": "Discord shows it at the channel: its settings, Integrations, Webhooks.",
+    "pagerduty": 'PagerDuty shows it at the service: Integrations, "Events API v2", the integration key.',
+    "opsgenie": "Opsgenie shows it at the team: Integrations, API, the key.",
+    "email": "It is smtp://USER:PASSWORD@HOST:587, of the server that takes your mail.",
+    "sms": "Twilio's console shows account SID and auth token on its first page.",
+    "webhook": "They are the receiver's address (https://...) and the secret shared with it (whsec_ and base64).",
+    "apprise": "It is an address as Apprise writes it, such as ntfy://HOST/TOPIC.",
+}
 
 
 #: Where "taken" is not yet "arrived": where to look.

@@ -336,9 +336,10 @@ def _send_and_note(
     attempt = answer_or_error(channel.send, message, now)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
+    shown = _Shown(message.is_over, message.is_acknowledged, message.rep)
     if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
         now = hand.server_time(time.monotonic())
-        _catch_up(place, alert, message, now)
+        shown = _catch_up(place, alert, shown, now)
     else:
         now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -372,6 +373,9 @@ def _send_and_note(
         trouble = Trouble(now, now, verdict.at if attempt.outcome is DeliveryOutcome.RATE_LIMITED else None)
     disabled = _disabled_by(place, alert, attempt, now)
     _note_attempt(place, hand, verdict, unknown, now, attempt, trouble)
+    if attempt.outcome is DeliveryOutcome.DELIVERED:
+        # Whoever answered just before the note did not find this destination in the history.
+        _catch_up(place, alert, shown, now)
     return disabled
 
 
@@ -550,27 +554,36 @@ def _detail_for(place: Workplace, name: str) -> Detail:
     return destination.detail if destination is not None else Detail.FULL
 
 
-def _catch_up(place: Workplace, alert: Alert, message: Message, now: datetime) -> None:
-    """See that what was just told is brought up to date where the lead has moved since the record was read.
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a reader sees of how a lead stands."""
 
-    Before the note: a courier that dies here leaves the alert to another one, which looks at the record itself.
+    is_over: bool
+    is_acknowledged: bool
+    rep: str
+
+
+def _catch_up(place: Workplace, alert: Alert, shown: _Shown, now: datetime) -> _Shown:
+    """See that what was just told is brought up to date where the lead has moved since; what is shown, or will be.
+
+    Asked before the note: a courier that dies here leaves the alert to another one, which looks at the record itself. And
+    after it: from then on whoever changes the lead finds the destination in its history, and before it nobody does.
     """
     if alert.kind.is_about_system or not place.follows_leads(alert.destination):
-        return
+        return shown
     try:
         lead = place.store.leads.get(alert.lead_id)
-        if lead is not None and not lead.is_nurtured and _shown(message) != (
-            not lead.is_open, lead.acknowledged_at is not None, lead.rep or ""
-        ):  # fmt: skip
+        if lead is None or lead.is_nurtured:
+            return shown
+        stands = _Shown(not lead.is_open, lead.acknowledged_at is not None, lead.rep or "")
+        if stands != shown:
             place.store.outbox.add(follow_up(lead, alert.destination, now), now)
     except (StoreUnavailable, LockedRecord, UnreadableRecord) as error:
         log.warning(
             "alert.not_followed_up", lead_id=alert.lead_id, alert=alert.key, error=type(error).__name__
         )
-
-
-def _shown(message: Message) -> tuple[bool, bool, str]:
-    return message.is_over, message.is_acknowledged, message.rep
+        return shown
+    return stands
 
 
 def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:

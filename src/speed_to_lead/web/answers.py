@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from html import escape
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from fastapi import FastAPI
@@ -53,10 +53,23 @@ ACTION_PREFIX: Final = "answer:"
 
 _STYLE: Final = """
 body { font: 18px/1.5 system-ui, sans-serif; max-width: 30rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c; background: #fff }
-button { font: inherit; display: block; width: 100%; padding: .8rem; margin: .6rem 0; border: 1px solid #888; border-radius: .4rem; background: #f3f3f3; color: inherit }
+h1 { font-size: 1.35rem; line-height: 1.3; margin: 0 0 .3rem }
+p { margin: 0 0 1.2rem }
+button { font: inherit; text-align: left; display: block; width: 100%; padding: .7rem 1rem; margin: .6rem 0; border: 1px solid #888; border-radius: .5rem; background: #f3f3f3; color: inherit; cursor: pointer }
+button:first-of-type { background: #1a4fa3; border-color: #1a4fa3; color: #fff }
+button b, button span { display: block }
+button span, footer { font-size: .8rem }
+footer { margin-top: 1.5rem; color: #595959; overflow-wrap: anywhere }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _OWN_FORMS: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+_WHAT_IT_DOES: Final[Mapping[Answer, str]] = {
+    Answer.ACKNOWLEDGED: "Reminders wait a while. The clock runs on until the person is answered.",
+    Answer.ATTEMPTED: "You called or wrote to the person. Stops the clock.",
+    Answer.NOT_A_LEAD: "Spam, a test or a mistake. Closes it, and nobody is reminded again.",
+    Answer.PASS_ON: "You cannot take it. Another rep gets it now.",
+}
+_NOT_FROM_HERE: Final = "This was not sent from our own page, so nothing was changed. Open the link in the alert and press the button there."
 _POLICY: Final = f"{_OWN_FORMS}; style-src 'sha256-{_STYLE_HASH}'"
 
 
@@ -96,15 +109,21 @@ class _Answers:
             lead = await run_in_threadpool(self.place.store.leads.get, asked.lead_id)
             if lead is None:
                 return _page(404, "This lead is not kept any more.")
-            return _page(200, self._about(lead), _buttons(lead))
+            heading, standing = self._about(lead)
+            left = tuple(Answer) if lead.is_open else ()
+            return _page(200, heading, standing, left, f"Lead {lead.id}")
+        if _is_from_elsewhere(request.headers, self.place.public_url):
+            log.warning("answer.from_elsewhere", lead_id=asked.lead_id)
+            return _page(403, _NOT_FROM_HERE)
         said = parse_qs((await _body_of(request)).decode("utf-8", "replace")).get("answer", [""])[0]
         if said not in set(Answer):
             return _page(
-                400, "Nothing was said, so nothing was changed. Go back and press one of the buttons."
+                400, "Nothing was said, so nothing was changed.", "Press one of the buttons.", tuple(Answer)
             )
         by = answered_by(asked, self.place.config.rulebook.teams, self.place.fallback_destination)
         told = await run_in_threadpool(self._say, asked, Answer(said), by, "link")
-        return _page(told.status, told.sentence)
+        left = tuple(answer for answer in Answer if answer in told.left)
+        return _page(told.status, told.sentence, left=left, small=f"Lead {asked.lead_id}")
 
     async def slack(self, request: Request) -> Response:
         """A press: verified, noted, answered with 200; then the message is changed for everybody."""
@@ -171,16 +190,19 @@ class _Answers:
         left = frozenset[Answer]() if is_over else frozenset(Answer) - {said}
         return _Told(200, sentences[said] if is_changed else _NOTED_BEFORE, left)
 
-    def _about(self, lead: Lead) -> str:
-        """What the page says of a lead: enough to know which, and nothing about the person."""
+    def _about(self, lead: Lead) -> tuple[str, str]:
+        """Which lead it is and how it stands: enough to know which, and nothing about the person."""
         label = self.place.config.rulebook.taxonomy.source(lead.source).label
         now = self.place.store.now()
         whose = f"{self._name_of(lead.rep)} has it" if lead.rep else "nobody has it"
         if not lead.is_open:
-            return f"{label}, {lead.state.value} meanwhile. Lead {lead.id}."
+            return label, f"Nobody waits any more: it was {lead.state.value} meanwhile."
         left = lead.deadline - now
         due = f"{span_text(left)} left" if left > timedelta() else f"overdue by {span_text(-left)}"
-        return f"{label}: waiting {span_text(now - lead.received_at)}, {due}, {whose}. Lead {lead.id}."
+        return (
+            label,
+            f"Waiting for {span_text(now - lead.received_at)}, {due}. {whose[0].upper()}{whose[1:]}.",
+        )
 
     def _name_of(self, by: str) -> str:
         rep = next((rep for rep in self._reps() if rep.id == by), None)
@@ -304,19 +326,38 @@ def _incident_of(body: bytes) -> tuple[str, Answer, str, str] | None:
         return None
 
 
-def _buttons(lead: Lead) -> str:
-    if not lead.is_open:
-        return ""
+def _is_from_elsewhere(headers: Mapping[str, str], public_url: str) -> bool:
+    """Whether a browser says that another site's page sent the form.
+
+    Our own page sends `Origin: null`, for it tells nobody its address (Referrer-Policy), which is its key. Where a proxy
+    names another host, what the browser itself says of the two sites is right all the same.
+    """
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return True
+    origin = headers.get("origin", "null")
+    if origin == "null":
+        return False
+    ours = {headers.get("host", "").lower(), urlsplit(public_url).netloc.lower()}
+    return origin.partition("://")[2].lower() not in ours
+
+
+def _page(
+    status: int, heading: str, text: str = "", left: Sequence[Answer] = (), small: str = ""
+) -> Response:
+    """A page that says so, with a button for each answer that is left."""
     buttons = "".join(
-        f'<button name="answer" value="{answer.value}">{escape(answer.words)}</button>' for answer in Answer
+        f'<button name="answer" value="{answer.value}"><b>{escape(answer.words)}</b>'
+        f"<span>{escape(_WHAT_IT_DOES[answer])}</span></button>"
+        for answer in left
     )
-    return f'<form method="post">{buttons}</form>'
-
-
-def _page(status: int, sentence: str, form: str = "") -> Response:
     content = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="robots" content="noindex"><title>speed-to-lead</title><style>{_STYLE}</style></head>'
-        f"<body><p>{escape(sentence)}</p>{form}</body></html>"
+        f"<body><main><h1>{escape(heading)}</h1>"
+        + (f"<p>{escape(text)}</p>" if text else "")
+        + (f'<form method="post">{buttons}</form>' if buttons else "")
+        + (f"<footer>{escape(small)}</footer>" if small else "")
+        + "</main></body></html>"
     )
     return HTMLResponse(content, status, {"content-security-policy": _POLICY})
