@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from tests.store.builders import (
+    LEASE,
     MINUTE,
     admit,
     admitted,
@@ -18,9 +19,9 @@ from tests.store.builders import (
 
 from speed_to_lead.core.assignment import Rotation
 from speed_to_lead.core.clock import from_ms
-from speed_to_lead.core.lead import Alert, AlertKind, Lead, LeadState
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead, LeadState
 from speed_to_lead.store import leads as listing
-from speed_to_lead.store.contract import Result, Store, StoreUnavailable, UnreadableRecord
+from speed_to_lead.store.contract import AlertSettlement, Result, Store, StoreUnavailable, UnreadableRecord
 from speed_to_lead.store.leads import PAGE
 from speed_to_lead.store.redis_store import RedisStore
 
@@ -63,6 +64,22 @@ def test_change_decided_on_an_old_version_changes_nothing(store: Store) -> None:
     before = picture(store)
     assert store.leads.change([second]) == [Result.STALE]
     assert before == picture(store)
+
+
+def test_a_change_that_knew_less_of_the_history_is_refused(store: Store) -> None:
+    """A note about the lead came between what was read and what is written: it is decided again, and nothing is written."""
+    lead, now = admitted(store), store.now()
+    read = len(store.leads.history(lead.id))
+    change = replace(change_of(following(lead), now), lines_read=read)
+    alert = new_alert(now, lead.id)
+    store.outbox.add(alert, now)
+    claimed = store.outbox.claim(alert.destination, now, LEASE, at_once=1)
+    assert claimed is not None
+    store.outbox.settle(claimed, AlertSettlement("delivered", now, 0, HistoryEntry(now, "alert.delivered")))
+    before = picture(store)
+    assert [Result.STALE] == store.leads.change([change])
+    assert before == picture(store)
+    assert [Result.APPLIED] == store.leads.change([replace(change, lines_read=read + 1)])
 
 
 def test_change_of_no_lead_changes_nothing(store: Store) -> None:

@@ -198,6 +198,9 @@ class TwoStores(RuleBasedStateMachine):
         else:
             changed = following(replace(lead, id="ghost"))
         change = change_of(changed, self.now, alerts=alerts, load=dict(load))
+        if data.draw(st.booleans()):  # it knew that much of the history, and perhaps not all
+            known = len(self.memory.leads.history(lead.id))
+            change = replace(change, lines_read=known - data.draw(st.sampled_from([0, 0, 1])))
         result = self.same(self.memory.leads.change([change]), self.server.leads.change([change]))
         if result == [Result.APPLIED]:
             self.versions.append(changed)
@@ -244,9 +247,12 @@ class TwoStores(RuleBasedStateMachine):
         data=st.data(),
         result=st.sampled_from(["delivered", "cancelled", "retry", "dead"]),
         fallback=st.booleans(),
+        told=st.sampled_from([None, 1, 2]),
         rest=st.sampled_from([None, 0, 30]),
     )
-    def settle_alert(self, data: st.DataObject, result: str, fallback: bool, rest: int | None) -> None:
+    def settle_alert(
+        self, data: st.DataObject, result: str, fallback: bool, told: int | None, rest: int | None
+    ) -> None:
         """A courier's word, perhaps long after its lease passed to another."""
         memory, server = data.draw(st.sampled_from(self.claims))
         at = self.now + timedelta(seconds=20) if result == "retry" else self.now
@@ -254,7 +260,7 @@ class TwoStores(RuleBasedStateMachine):
         line = change_of(self.versions[0], self.now).history[0] if self.versions else None
         until = self.now + timedelta(seconds=rest) if rest else None
         trouble = Trouble(self.now, self.now, until) if result == "retry" and rest is not None else None
-        settlement = AlertSettlement(result, at, memory.alert.unknown_attempts, line, other, trouble)
+        settlement = AlertSettlement(result, at, memory.alert.unknown_attempts, line, other, told, trouble)
         self.same(
             self.memory.outbox.settle(memory, settlement), self.server.outbox.settle(server, settlement)
         )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.servers import wait_until
-from tests.store.builders import LEASE, MINUTE, admitted, new_alert, picture
+from tests.store.builders import LEASE, MINUTE, admitted, change_of, following, new_alert, picture
 
 from speed_to_lead.core.delivery import PATIENCE, TROUBLE_LASTS, Trouble
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
@@ -146,7 +146,7 @@ def test_lease_that_ends_without_word_is_an_unknown_attempt(store: Store, now: d
     line = HistoryEntry(now, "alert.delivered")
     fallback = new_alert(now, destination="fallback")
     for result in ("delivered", "retry", "dead", "cancelled"):
-        stale = AlertSettlement(result, now, history=line, fallback=fallback)
+        stale = AlertSettlement(result, now, history=line, also=fallback)
         assert store.outbox.settle(first, stale) == Result.STALE
     assert before == picture(store)
     assert store.outbox.settle(second, AlertSettlement("delivered", now)) == Result.APPLIED
@@ -220,7 +220,7 @@ def test_dead_alert_is_kept_with_its_fallback_added_once(store: Store, now: date
     fallback = replace(new_alert(now, destination="fallback"), fallback_for="managers", note="unreachable")
     for step in ("one", "two"):
         store.outbox.add(new_alert(now, step=step), now)
-        dead = AlertSettlement("dead", now, 1, fallback=fallback)
+        dead = AlertSettlement("dead", now, 1, also=fallback)
         assert store.outbox.settle(claim(store, now), dead) == Result.APPLIED
     assert [(fallback, now)] == store.outbox.waiting(9)
     assert [dead.alert.step for dead in store.outbox.dead(9)] == ["two", "one"]
@@ -231,6 +231,29 @@ def test_dead_alert_is_kept_with_its_fallback_added_once(store: Store, now: date
     )
     assert store.operations.counters() == {"alerts_dead": 2}
     assert store.outbox.destinations_due(now) == {"fallback": 1}
+
+
+@pytest.mark.parametrize(("told", "is_put_in"), [(None, True), (1, True), (2, False)])
+def test_what_brings_up_to_date_goes_in_where_the_lead_has_changed(
+    store: Store, now: datetime, told: int | None, *, is_put_in: bool
+) -> None:
+    """In one piece with the note, whoever changes the lead meanwhile; of a lead that is gone nobody is told."""
+    lead = admitted(store)
+    store.leads.change([change_of(following(lead), now)])
+    update = new_alert(now, lead.id, "moved-since-s1")
+    note = HistoryEntry(now, "alert.delivered", {"step": "s1", "to": "managers"})
+    store.outbox.add(new_alert(now, lead.id, "s1"), now)
+    done = AlertSettlement("delivered", now, 0, note, update, told)
+    assert store.outbox.settle(claim(store, now), done) == Result.APPLIED
+    assert ([(update, now)] if is_put_in else []) == store.outbox.waiting(9)
+    assert note == store.leads.history(lead.id)[-1]
+
+    for _ in store.outbox.waiting(9):
+        store.outbox.settle(claim(store, now), AlertSettlement("delivered", now))
+    store.outbox.add(new_alert(now, "gone", "s1"), now)
+    of_nobody = AlertSettlement("delivered", now, 0, note, new_alert(now, "gone", "moved-since-s1"), 1)
+    assert store.outbox.settle(claim(store, now), of_nobody) == Result.APPLIED
+    assert [] == store.outbox.waiting(9)
 
 
 def test_dead_alert_is_not_claimed_and_can_be_redriven(store: Store, now: datetime) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 
-#: The step of such an alert, with the version of the record it tells of; no step of a ladder begins so.
+#: So begins the step of such an alert, and no step of a ladder.
 MOVED_STEP = "moved-"
 
 
@@ -49,4 +49,16 @@ def follow_up(lead: Lead, destination: str, now: datetime) -> Alert:
         *(lead.id, f"{MOVED_STEP}{lead.version}", destination, AlertKind.MOVED, now),
         team=lead.team,
         rep=lead.rep,
+    )
+
+
+def follow_up_of(told: Alert, now: datetime) -> Alert:
+    """The alert that brings its destination up to date where the lead changed while `told` was on its way.
+
+    It has a name of its own beside that of the change's follow-up, which may have arrived first and would be undone.
+    """
+    return Alert(
+        *(told.lead_id, f"{MOVED_STEP}since-{told.step}", told.destination, AlertKind.MOVED, now),
+        team=told.team,
+        rep=told.rep,
     )

@@ -243,7 +243,8 @@ class LeadChange:
     """Everything one decision changes about a lead, to be written in one piece or not at all.
 
     `lead` is the record as it will be (its version is one above the one decided on; 1 = a new lead).
-    `load` moves the reps' counts of open leads. `rotation` is the team's turn after a pick.
+    `load` moves the reps' counts of open leads. `rotation` is the team's turn after a pick. `lines_read`: how many lines of
+    its history the decision knew, where it is refused if there are more by now.
     """
 
     lead: Lead
@@ -252,3 +253,4 @@ class LeadChange:
     load: Mapping[str, int] = field(default_factory=dict)
     rotation: RotationChange | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
+    lines_read: int | None = None

@@ -16,16 +16,18 @@ log = structlog.get_logger()
 def with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadChange:
     """The change, with alerts to bring up to date what was said of the lead where that can be changed.
 
-    A destination that is being told at this moment is not in the history yet: its courier looks at the record again.
+    A destination that is being told at this moment is not in the history yet: the note of that finds another version of the
+    record than was told, and brings it up to date. Where the note comes first the change is refused, to be decided again.
     """
     following = {name for name in place.config.destinations if place.follows_leads(name)}
     if not following or not has_moved(lead, change.lead):
         return change
     now = change.history[-1].at if change.history else place.store.now()
-    told = told_among(place.store.leads.history(lead.id), following)
+    history = place.store.leads.history(lead.id)
+    told = told_among(history, following)
     called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
     alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
-    return replace(change, alerts=(*change.alerts, *alerts))
+    return replace(change, alerts=(*change.alerts, *alerts), lines_read=len(history))
 
 
 def tell_change(what: str, change: LeadChange, begun: int) -> None:

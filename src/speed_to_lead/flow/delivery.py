@@ -25,7 +25,7 @@ from speed_to_lead.core.delivery import (
 )
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
-from speed_to_lead.core.follow_up import follow_up, message_name
+from speed_to_lead.core.follow_up import follow_up_of, message_name
 from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
 from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
 from speed_to_lead.core.storm import MOST_AT_ONCE, MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
@@ -39,7 +39,6 @@ from speed_to_lead.store.contract import (
     AlertSettlement,
     Disabled,
     LockedRecord,
-    UnreadableRecord,
 )
 from speed_to_lead.workplace import Workplace
 
@@ -226,7 +225,7 @@ def _deliver_one(
     ) as span:
         if span.traceparent:
             message = replace(message, traceparent=span.traceparent)
-        return _send_and_note(place, hand, channel, message, span, now)
+        return _send_and_note(place, hand, channel, replace(ready, message=message), span, now)
 
 
 def _note_not_sent(place: Workplace, hand: InHand, why: Exception | None, now: datetime) -> None:
@@ -327,19 +326,17 @@ def _send_and_note(
     place: Workplace,
     hand: InHand,
     channel: Channel,
-    message: Message,
+    ready: "_Ready",
     span: tracing.Span,
     now: datetime,
 ) -> Disabled | None:
     alert = hand.alert
     started = time.monotonic()
-    attempt = answer_or_error(channel.send, message, now)
+    attempt = answer_or_error(channel.send, ready.message, now)
     if isinstance(attempt, Exception):
         attempt = Attempt(DeliveryOutcome.UNKNOWN, f"{type(attempt).__name__} while sending it")
-    shown = _Shown(message.is_over, message.is_acknowledged, message.rep)
     if attempt.outcome is DeliveryOutcome.DELIVERED:  # nothing depends on it, so the server is not asked
         now = hand.server_time(time.monotonic())
-        shown = _catch_up(place, alert, shown, now)
     else:
         now = _now_after(place, now, started)
     unknown = alert.unknown_attempts + (attempt.outcome is DeliveryOutcome.UNKNOWN)
@@ -372,10 +369,8 @@ def _send_and_note(
         # Whoever says "not so fast" says it to all that comes after, too.
         trouble = Trouble(now, now, verdict.at if attempt.outcome is DeliveryOutcome.RATE_LIMITED else None)
     disabled = _disabled_by(place, alert, attempt, now)
-    _note_attempt(place, hand, verdict, unknown, now, attempt, trouble)
-    if attempt.outcome is DeliveryOutcome.DELIVERED:
-        # Whoever answered just before the note did not find this destination in the history.
-        _catch_up(place, alert, shown, now)
+    told_version = ready.told_version if place.follows_leads(alert.destination) else None
+    _note_attempt(place, hand, verdict, unknown, now, attempt, trouble, told_version)
     return disabled
 
 
@@ -458,10 +453,14 @@ class _LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """What to say, and until when (monotonic) one may begin to: after that the lease could end before the send does."""
+    """What to say, and until when (monotonic) one may begin to: after that the lease could end before the send does.
+
+    `told_version` is the version of the lead that it says it of; None where it is about no single lead.
+    """
 
     message: Message
     send_before: float
+    told_version: int | None
 
 
 def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
@@ -482,7 +481,7 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
         return None
     else:
         message = _about(place, alert, lead, now)
-    return _Ready(message, began + BEGIN_WITHIN.total_seconds())
+    return _Ready(message, began + BEGIN_WITHIN.total_seconds(), lead.version if lead else None)
 
 
 def _is_still_told(place: Workplace, alert: Alert, lead: Lead) -> bool:
@@ -554,38 +553,6 @@ def _detail_for(place: Workplace, name: str) -> Detail:
     return destination.detail if destination is not None else Detail.FULL
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What a reader sees of how a lead stands."""
-
-    is_over: bool
-    is_acknowledged: bool
-    rep: str
-
-
-def _catch_up(place: Workplace, alert: Alert, shown: _Shown, now: datetime) -> _Shown:
-    """See that what was just told is brought up to date where the lead has moved since; what is shown, or will be.
-
-    Asked before the note: a courier that dies here leaves the alert to another one, which looks at the record itself. And
-    after it: from then on whoever changes the lead finds the destination in its history, and before it nobody does.
-    """
-    if alert.kind.is_about_system or not place.follows_leads(alert.destination):
-        return shown
-    try:
-        lead = place.store.leads.get(alert.lead_id)
-        if lead is None or lead.is_nurtured:
-            return shown
-        stands = _Shown(not lead.is_open, lead.acknowledged_at is not None, lead.rep or "")
-        if stands != shown:
-            place.store.outbox.add(follow_up(lead, alert.destination, now), now)
-    except (StoreUnavailable, LockedRecord, UnreadableRecord) as error:
-        log.warning(
-            "alert.not_followed_up", lead_id=alert.lead_id, alert=alert.key, error=type(error).__name__
-        )
-        return shown
-    return stands
-
-
 def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:
     """What a digest says, as things stand: whoever was answered meanwhile is in it, and said to be."""
     members = [member.partition(":")[0] for member in digest.members]
@@ -618,6 +585,7 @@ def _note_attempt(
     now: datetime,
     attempt: Attempt | None = None,
     trouble: Trouble | None = None,
+    told_version: int | None = None,
 ) -> None:
     alert = hand.alert
     details: dict[str, object] = {"step": alert.step, "to": alert.destination, "attempt": alert.attempts}
@@ -627,9 +595,9 @@ def _note_attempt(
                 details["message"] = attempt.handle
             if attempt is not None and attempt.left_out:
                 details["left_out"] = list(attempt.left_out)
-            settlement = AlertSettlement(
-                "delivered", now, unknown, HistoryEntry(now, "alert.delivered", details)
-            )
+            entry = HistoryEntry(now, "alert.delivered", details)
+            also = follow_up_of(alert, now) if told_version is not None else None
+            settlement = AlertSettlement("delivered", now, unknown, entry, also, told_version)
         case RetryAt(at=at):
             entry = HistoryEntry(
                 now, "alert.failed", details | {"why": attempt.detail if attempt else "", "next": to_iso(at)}

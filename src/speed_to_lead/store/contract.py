@@ -135,6 +135,8 @@ class AlertSettlement:
     """What one attempt came to: `result` is delivered, cancelled, retry, returned or dead.
 
     `at` is the next attempt for retry and for returned, which is no attempt: nothing was sent, and it does not count.
+    `also` is put into its outbox in the same piece: the fallback of an alert that is given up; or what brings up to date a
+    destination that was told of version `told_version` of the lead, only where the record is another one by now.
     `trouble` is what a retry says about its destination; a delivery ends it.
     """
 
@@ -142,7 +144,8 @@ class AlertSettlement:
     at: datetime
     unknown_attempts: int = 0
     history: HistoryEntry | None = None
-    fallback: Alert | None = None
+    also: Alert | None = None
+    told_version: int | None = None
     trouble: Trouble | None = None
 
 

@@ -303,6 +303,7 @@ def change_call(
             (number_of(keys.outbox(a.destination)), a.destination, a.key, str(to_ms(a.decided_at)))
             for a in change.alerts
         ],
+        **({} if change.lines_read is None else {"lines_read": change.lines_read}),
     }
     if lead.waits_for_a_rep:
         plan |= {"waits": lead.team, "deadline": str(to_ms(lead.deadline))}

@@ -176,7 +176,7 @@ class RedisOutbox:
             [
                 *(key, token, "retry", to_ms(now + UNREADABLE_PAUSE), 0, "", "", "", "", ""),
                 dump(counts_of_unread_alert(destination, "retry")),
-                *("", 0, 0),
+                *("", 0, 0, ""),
             ],
         )
 
@@ -197,12 +197,7 @@ class RedisOutbox:
         return Result(text(self._server.run_one(call.script, call.keys, call.arguments)))
 
     def _settle_call(self, claimed: ClaimedAlert, settlement: AlertSettlement) -> ScriptCall:
-        keys, alert, fallback, trouble = (
-            self._keys,
-            claimed.alert,
-            settlement.fallback,
-            settlement.trouble,
-        )
+        keys, alert, also, trouble = self._keys, claimed.alert, settlement.also, settlement.trouble
         line = settlement.history
         marked = [line_in(alert, member, line) for member in alert.members] if line else []
         return ScriptCall(
@@ -216,7 +211,7 @@ class RedisOutbox:
                 keys.outboxes,
                 keys.lead(alert.lead_id),
                 keys.ledger,
-                keys.outbox(fallback.destination if fallback else alert.destination),
+                keys.outbox(also.destination if also else alert.destination),
                 keys.metrics,
                 keys.trouble(alert.destination),
                 *(keys.lead(lead_id) for lead_id, _ in marked),
@@ -229,19 +224,15 @@ class RedisOutbox:
                 settlement.unknown_attempts,
                 line_of(line, self._vault) if line else "",
                 *(
-                    (
-                        fallback.destination,
-                        fallback.key,
-                        alert_document(fallback, self._vault),
-                        to_ms(fallback.decided_at),
-                    )
-                    if fallback
+                    (also.destination, also.key, alert_document(also, self._vault), to_ms(also.decided_at))
+                    if also
                     else ("", "", "", "")
                 ),
                 dump(counts_of_attempt(alert, settlement.result, settlement.at)),
                 to_ms(trouble.last) if trouble else "",
                 to_ms(trouble.rest_until) if trouble and trouble.rest_until else 0,
                 TROUBLE_LASTS // MILLISECOND,
+                settlement.told_version or "",
                 *(line_of(marked_line, self._vault) for _, marked_line in marked),
             ],
         )

@@ -99,10 +99,14 @@ class MemoryOutbox:
             for member in claimed.alert.members:
                 self._add_line(*line_in(claimed.alert, member, settlement.history))
             self._add_line(claimed.alert.lead_id, settlement.history)
-        if settlement.fallback is not None:
-            fallback = settlement.fallback
-            self._state.alerts.setdefault(fallback.key, Waiting(fallback, fallback.decided_at))
+        also = settlement.also
+        if also is not None and self._has_changed_since(also.lead_id, settlement.told_version):
+            self._state.alerts.setdefault(also.key, Waiting(also, also.decided_at))
         return Result.APPLIED
+
+    def _has_changed_since(self, lead_id: str, version: int | None) -> bool:
+        lead = self._state.leads.get(lead_id)
+        return version is None or (lead is not None and lead.version != version)
 
     def settle_and_claim(
         self,

@@ -156,10 +156,11 @@ class State:
             return Result.STALE
         if any(self.people.get(person) != expected for person, expected in people):
             return Result.STALE
-        turn = change.rotation
-        if turn is not None and not self._still_holds(turn):
+        if change.lines_read not in (None, len(self.history.get(change.lead.id, ()))):
             return Result.STALE
-        return None
+        turn = change.rotation
+        is_held = turn is None or self._still_holds(turn)
+        return None if is_held else Result.STALE
 
     def _still_holds(self, turn: RotationChange) -> bool:
         """Whether nobody picked in that team, or gave that rep a lead, since the pick was decided."""

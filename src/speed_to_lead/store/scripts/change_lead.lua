@@ -7,6 +7,7 @@
 -- ARGV  1 plan (JSON)  2 the lead's new record  3… a document for each alert of the plan, then new lines of its history
 -- plan  id, open (whether the lead is), expected (version decided on, "0" = must not exist), received_at, next_at (UTC ms or false)
 --       entry (queue entry this settles, or false), group
+--       lines_read  how many lines of its history the decision knew: with more by now it is stale; left out: it knew none
 --       guards   [[key, value expected or false for none]]     seen by the decision, must still hold
 --       sets     [[key, value, ms to keep or false]]
 --       rotation {version, clock, rep, turn (and the version it makes), group, given, before, max} or false. group: left out for the whole team's. given: what the
@@ -28,6 +29,7 @@ end
 local record, version = redis.call('LINDEX', KEYS[1], 0), '0'
 if record then version = string.match(record, '^%d+') end
 if version ~= plan.expected then return record and 'stale' or 'gone' end
+if plan.lines_read and redis.call('LLEN', KEYS[1]) - 1 ~= plan.lines_read then return 'stale' end
 for _, guard in ipairs(plan.guards) do
   local found = redis.call('GET', KEYS[guard[1]])
   if found ~= guard[2] then return 'stale' end

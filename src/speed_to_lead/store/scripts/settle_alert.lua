@@ -1,15 +1,17 @@
 -- settle_alert: write what one attempt came to.
 --
 -- KEYS  1 outbox of the destination  2 its leases  3 alerts  4 attempts  5 dead alerts  6 outboxes
---       7 the lead  8 ledger  9 outbox of the fallback (any key where there is none)  10 metrics
+--       7 the lead  8 ledger  9 outbox of another alert (any key where there is none)  10 metrics
 --       11 the destination's trouble  12… the leads of a digest's alerts, in their order
 -- ARGV  1 alert key  2 lease token  3 delivered | cancelled | retry | returned | dead
 --       4 UTC ms: now, or for retry and returned the next attempt  5 unknown attempts so far
 --       6 line for the lead's history, or ''
---       7 fallback destination, or ''  8 its alert key  9 its document  10 UTC ms at which it is due
+--       7 destination of another alert that is put in with it, or ''  8 its key  9 its document  10 UTC ms at which it is due
 --       11 counts for the metrics (JSON)
 --       12 UTC ms at which the destination took nothing, or ''  13 UTC ms until which it wants to be left alone, or 0
---       14 ms after which that is forgotten  15… a line for the history of each of those leads: what came of the digest
+--       14 ms after which that is forgotten
+--       15 version of the lead as it was told, or '': where it is that still, the other alert is not put in
+--       16… a line for the history of each of those leads: what came of the digest
 -- answers  applied | stale (the lease is not this courier's any more: another one has the alert)
 
 local state = redis.call('HGET', KEYS[4], ARGV[1])
@@ -56,12 +58,18 @@ end
 if ARGV[6] ~= '' and redis.call('TYPE', KEYS[7]).ok == 'list' then
   redis.call('RPUSH', KEYS[7], ARGV[6])
 end
-for i = 15, #ARGV do
-  if redis.call('TYPE', KEYS[i - 3]).ok == 'list' then
-    redis.call('RPUSH', KEYS[i - 3], ARGV[i])
+for i = 16, #ARGV do
+  if redis.call('TYPE', KEYS[i - 4]).ok == 'list' then
+    redis.call('RPUSH', KEYS[i - 4], ARGV[i])
   end
 end
-if ARGV[7] ~= '' and redis.call('HEXISTS', KEYS[3], ARGV[8]) == 0 then
+local is_wanted = ARGV[7] ~= ''
+if is_wanted and ARGV[15] ~= '' then
+  -- Whoever changed the lead before this note did not find the destination in its history; whoever does after it, will.
+  local is_there = redis.call('TYPE', KEYS[7]).ok == 'list'
+  is_wanted = is_there and string.match(redis.call('LINDEX', KEYS[7], 0), '^%d+') ~= ARGV[15]
+end
+if is_wanted and redis.call('HEXISTS', KEYS[3], ARGV[8]) == 0 then
   redis.call('HSET', KEYS[3], ARGV[8], ARGV[9])
   redis.call('HSET', KEYS[4], ARGV[8], '0:0:')
   redis.call('ZADD', KEYS[9], ARGV[10], ARGV[8])
