@@ -12,6 +12,7 @@ Beside it, on its own: does anything contradict the promises? `auditor.py` repai
 
 Each stage is a module (intake, routing, fetches, sweeping, waiting, delivery, responses), and its verb is called here: `flow.route(…)`.
 What a webhook never brought is found by night, by reconciling with the lists that form tools keep.
+What an alert says when it is sent is in messages; how many at once become one, in storms.
 Who is away though their calendar says otherwise is told in availability.
 They share how a decision is made again (contention), how one bad lead is kept from the others (isolation), and what
 is logged of a change (changes). By heartbeat, each says that it is working.
@@ -22,7 +23,7 @@ What was decided on facts that changed meanwhile is refused by the store and dec
 
 from speed_to_lead.flow.availability import UnknownRep, all_reps, set_away, set_back
 from speed_to_lead.flow.contention import Contended
-from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due, fold_storm
+from speed_to_lead.flow.delivery import LEASE, deliver, destinations_due
 from speed_to_lead.flow.fetches import fetch, fetches_due, route_overdue
 from speed_to_lead.flow.heartbeat import SILENT_AFTER, beat
 from speed_to_lead.flow.intake import new_submission_id, receive
@@ -30,6 +31,7 @@ from speed_to_lead.flow.nights import reconcile_tonight, reconciliations_due
 from speed_to_lead.flow.reconciling import NoList, reconcile
 from speed_to_lead.flow.responses import UnknownLead, answer, change_lead
 from speed_to_lead.flow.routing import Routed, route
+from speed_to_lead.flow.storms import fold_storm
 from speed_to_lead.flow.sweeping import Swept, release, sweep
 
 __all__ = [  # noqa: RUF022  in the order a lead meets them

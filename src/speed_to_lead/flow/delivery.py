@@ -9,8 +9,7 @@ from math import inf
 import structlog
 
 from speed_to_lead import tracing
-from speed_to_lead.core.answer import LINK_LASTS, Answer, Asked, link_token
-from speed_to_lead.core.clock import MILLISECOND, to_iso
+from speed_to_lead.core.clock import to_iso
 from speed_to_lead.core.delivery import (
     DISABLED_FOR,
     MAX_ATTEMPTS,
@@ -25,14 +24,14 @@ from speed_to_lead.core.delivery import (
 )
 from speed_to_lead.core.delivery import Outcome as DeliveryOutcome
 from speed_to_lead.core.escalation import fallback_of
-from speed_to_lead.core.follow_up import follow_up_of, message_name
-from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry, Lead
-from speed_to_lead.core.message import Message, compose, compose_digest, compose_system, span_text
-from speed_to_lead.core.storm import MOST_AT_ONCE, MOST_FOLDED, digest_of, folded, is_hot, may_be_folded
-from speed_to_lead.core.wording import Detail
+from speed_to_lead.core.follow_up import follow_up_of
+from speed_to_lead.core.lead import Alert, AlertKind, HistoryEntry
+from speed_to_lead.core.message import Message, span_text
 from speed_to_lead.destinations import Channel
 from speed_to_lead.destinations.channel import SEND_SECONDS
 from speed_to_lead.flow.isolation import answer_or_error
+from speed_to_lead.flow.messages import message_for
+from speed_to_lead.flow.storms import fold_storm, held_by_storm
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
 from speed_to_lead.store.contract import (
     LOCKED_PAUSE,
@@ -264,51 +263,11 @@ def _is_settled_unsent(place: Workplace, hand: InHand, disabled: Disabled | None
         _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts, entry))
     elif why := _why_disabled(disabled, now) or _why_in_vain(place, hand, now):
         _note_attempt(place, hand, GiveUp(why), alert.unknown_attempts, now)
-    elif until := _storm_until(place, alert, now):
+    elif until := held_by_storm(place, alert, now):
         _settle_alert(place, hand, AlertSettlement("returned", until, alert.unknown_attempts))
     else:
         return False
     return True
-
-
-def fold_storm(place: Workplace, destination: str) -> None:
-    """Fold what a storm held back into digests, once its time is over: 1 what is due, 2 which of it may wait, 3 write.
-
-    Any number of couriers may try at once: one that comes second finds the alerts gone, and leaves it at that.
-    """
-    known = place.config.destinations.get(destination)
-    terms = known.digest if known is not None else None
-    storm = place.store.outbox.storm(destination) if terms is not None else None
-    held_until = storm.held_until(terms) if storm is not None and terms is not None else None
-    now = place.store.now() if held_until is not None else None
-    if held_until is None or now is None or now < held_until:
-        return
-    due = place.store.outbox.due(destination, now, MOST_AT_ONCE)
-    records = place.store.leads.get_many([alert.lead_id for alert in due])
-    leads = [lead if isinstance(lead, Lead) else None for lead in records]
-    waited = [alert for alert, lead in zip(due, leads, strict=True) if may_be_folded(alert, lead)]
-    for start in range(0, len(waited), MOST_FOLDED):
-        members = waited[start : start + MOST_FOLDED]
-        digest = digest_of(destination, members, now + start * MILLISECOND)  # a key of its own for each
-        lines = {alert.key: folded(alert, digest, now) for alert in members}
-        # Until the last of them the storm stands: what is not folded yet is nobody's to send by itself.
-        is_last = start + MOST_FOLDED >= len(waited) and len(due) < MOST_AT_ONCE
-        if place.store.outbox.fold(digest, lines, now, is_last=is_last) is not Result.APPLIED:
-            break
-        log.info("alerts.folded", destination=destination, count=len(members), alert=digest.key)
-
-
-def _storm_until(place: Workplace, alert: Alert, now: datetime) -> datetime | None:
-    """Until when an alert waits, because its destination was told enough one by one."""
-    known = place.config.destinations.get(alert.destination)
-    if known is None or known.digest is None or alert.attempts > 1 or not alert.kind.calls_somebody:
-        return None
-    lead = answer_or_error(place.store.leads.get, alert.lead_id)
-    if not isinstance(lead, Lead) or is_hot(lead):
-        return None
-    until = place.store.outbox.note_sent(alert.destination, known.digest, now).held_until(known.digest)
-    # Where the time is over it comes back in a moment, when what waits is folded.
-    return max(until, now + RETURN_PAUSE) if until is not None else None
 
 
 def _leave(place: Workplace, hand: InHand, why: "_LeaseLost | LockedRecord", now: datetime) -> None:
@@ -473,108 +432,10 @@ def _ready(place: Workplace, hand: InHand, now: datetime) -> _Ready | None:
     result, lead = place.store.outbox.confirm(hand.claimed, hand.server_time(began) + LEASE)
     if result is Result.GONE:
         raise _LeaseLost
-    if alert.kind is AlertKind.DIGEST:
-        message = _digest(place, alert, now)
-    elif alert.kind.is_about_system:
-        message = compose_system(alert, _SYSTEM_HEADLINES.get(alert.kind, "A test of this destination"))
-    elif lead is None or not _is_still_told(place, alert, lead):
+    message = message_for(place, alert, lead, now)
+    if message is None:
         return None
-    else:
-        message = _about(place, alert, lead, now)
     return _Ready(message, began + BEGIN_WITHIN.total_seconds(), lead.version if lead else None)
-
-
-def _is_still_told(place: Workplace, alert: Alert, lead: Lead) -> bool:
-    """Whether it is to be sent: somebody waits, or is to hear of it all the same; and no later one says it."""
-    if not (lead.is_open or _is_told_all_the_same(place, alert)):
-        return False
-    return not _is_said_by_a_later_one(place, alert)
-
-
-def _is_told_all_the_same(place: Workplace, alert: Alert) -> bool:
-    """Whether an alert goes out though nobody waits any more.
-
-    One that may have opened an incident already does: told of now, it says that all is over, and the incident ends.
-    """
-    if alert.kind in (AlertKind.NURTURED, AlertKind.MOVED):
-        return True
-    return (
-        alert.unknown_attempts > 0
-        and place.follows_leads(alert.destination)
-        and place.channel(alert.destination).recognises_repeats
-    )
-
-
-def _is_said_by_a_later_one(place: Workplace, alert: Alert) -> bool:
-    """Whether one of the same kind was held back after it for the same quiet hours: it would say the same of the lead.
-
-    So a reminder that came again and again through the night is one in the morning.
-    """
-    destination = place.config.destinations.get(alert.destination)
-    if destination is None or destination.quiet_outside is None or alert.attempts > 1:
-        return False
-    until = None
-    for entry in place.store.leads.history(alert.lead_id):
-        held = entry.details
-        if entry.event != "alert.held" or (held.get("to"), held.get("kind")) != (
-            alert.destination, alert.kind.value,
-        ):  # fmt: skip
-            continue
-        if held.get("step") == alert.step:
-            until = held.get("until")
-        elif until is not None and held.get("until") == until:
-            return True
-    return False
-
-
-def _about(place: Workplace, alert: Alert, lead: Lead, now: datetime) -> Message:
-    rulebook = place.config.rulebook
-    asked = Asked(lead.id, lead.rep or "", alert.destination)
-    if place.public_url and place.link_secrets:  # of the decision, so that every attempt says the same
-        until = alert.decided_at + LINK_LASTS
-        url = f"{place.public_url}/answer/{link_token(asked, until, place.link_secrets)}"
-    else:
-        url = f"{place.public_url}/v1/leads/{lead.id}" if place.public_url else ""
-    label = rulebook.taxonomy.source(lead.source).label
-    handle = ""
-    if place.follows_leads(alert.destination):
-        handle = message_name(place.store.leads.history(lead.id), alert.destination)
-    detail = _detail_for(place, alert.destination)
-    team = rulebook.teams.get(lead.team)
-    message = compose(alert, lead, team, label, url, now, handle, place.config.wording, detail)
-    if not (place.takes_presses and lead.is_open):
-        return message
-    buttons = tuple((f"answer:{one}", one.words, f"{lead.id} {asked.rep}".rstrip()) for one in Answer)
-    return replace(message, buttons=buttons)
-
-
-def _detail_for(place: Workplace, name: str) -> Detail:
-    destination = place.config.destinations.get(name)
-    return destination.detail if destination is not None else Detail.FULL
-
-
-def _digest(place: Workplace, digest: Alert, now: datetime) -> Message:
-    """What a digest says, as things stand: whoever was answered meanwhile is in it, and said to be."""
-    members = [member.partition(":")[0] for member in digest.members]
-    records = place.store.leads.get_many(members)
-    leads = [lead for lead in records if isinstance(lead, Lead)]
-    url = f"{place.public_url}/v1/leads?state=open" if place.public_url else ""
-    detail = _detail_for(place, digest.destination)
-    return compose_digest(digest, leads, place.config.rulebook.teams, url, now, detail)
-
-
-_SYSTEM_HEADLINES = {
-    AlertKind.CONTRADICTION: "Something does not add up",
-    AlertKind.FORM_SILENT: "A form has gone silent",
-    AlertKind.SOURCE_QUIET: "A source brings no leads any more",
-    AlertKind.DEAD_LETTERS: "Submissions could not be read",
-    AlertKind.WEBHOOK_MISSED: "A form's webhook did not bring what was sent to it",
-    AlertKind.SIGNATURES_REFUSED: "A form refuses what is sent to it",
-    AlertKind.QUARANTINED: "A lead cannot be worked on and was put aside",
-    AlertKind.DESTINATION_DISABLED: "A destination refuses every alert",
-    AlertKind.STAGE_SILENT: "A part of speed-to-lead has stopped working",
-    AlertKind.STAGE_BACK: "A part of speed-to-lead is working again",
-}
 
 
 def _note_attempt(
