@@ -31,7 +31,7 @@ from speed_to_lead.core.delivery import Destination as Destined
 from speed_to_lead.core.lead import Alert, AlertKind
 from speed_to_lead.core.message import Message, compose
 from speed_to_lead.core.sla import Step, StepTime
-from speed_to_lead.flow import delivery
+from speed_to_lead.flow import delivery, messages
 from speed_to_lead.store.contract import AlertSettlement, StoreUnavailable
 from speed_to_lead.store.outbox import UNREADABLE_TRIES
 from speed_to_lead.store.redis_store import RedisStore
@@ -502,7 +502,7 @@ def test_an_alert_that_cannot_be_composed_goes_to_the_fallback(
             raise ZeroDivisionError
         return compose(alert, *rest)
 
-    monkeypatch.setattr(delivery, "compose", explode)
+    monkeypatch.setattr(messages, "compose", explode)
     scene.route()
     scene.deliver()
     scene.deliver()
