@@ -200,6 +200,8 @@ MISTAKES = [
      'slas.fast.steps[2] "too late": name "too late" cannot name a step; use up to 64 characters, no colon, no ~ and no blanks'),
     ("slas.toml", 'name = "late"', 'name = "moved-1"',
      'slas.fast.steps[2] "moved-1": name "moved-1" cannot name a step; the program itself names steps so in alerts and in history; choose another'),
+    ("slas.toml", 'name = "late"', 'name = "completed"',
+     'slas.fast.steps[2] "completed": name "completed" cannot name a step; the program itself names steps so in alerts and in history; choose another'),
     ("slas.toml", 'cutoff = "16:00"', "steps = []",
      "slas.same-day: steps is empty, so nobody would hear of a breach; leave it out for the default steps"),
     ("routing.toml", 'name = "Big demo"\n', "",

@@ -38,7 +38,7 @@ SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 FORM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 DESTINATION_NAME = re.compile(r"[A-Za-z0-9._-]+")
 #: Not `~` and not our own names: an alert's key is made of the step's name, and each key is one alert's.
-STEP_NAME = re.compile(r"(?!reassigned-|sooner-|moved-|handed-out$|quarantined$)[^:~\s]{1,64}")
+STEP_NAME = re.compile(r"(?!reassigned-|sooner-|moved-|handed-out$|completed$|quarantined$)[^:~\s]{1,64}")
 #: It stands in traces and in `owner_from`.
 LOOKUP_NAME = FORM_NAME
 #: How long a look-up is waited for.
