@@ -19,6 +19,7 @@ from typing import Any
 import fakeredis
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from tests.lanes import pytest_collection_modifyitems, pytest_runtest_setup, pytest_xdist_make_scheduler
 from tests.servers import ManualClock, RealServer
 
@@ -31,6 +32,16 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_xdist_make_scheduler",
 ]  # pytest finds its hooks here
+
+# What a property is tried on is the same in every run, and no example is late: what a run says is about the change, not about
+# its luck or the machine. New examples, many more of them, are for whoever looks: `pytest --hypothesis-profile explore`.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
 
