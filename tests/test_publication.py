@@ -171,7 +171,7 @@ def test_loading_does_not_hold_up_the_work(
     process.opened.clear()
     publish(memory_store, "a")
     assert process.keep_up() == "directory"
-    monkeypatch.setattr(publication, "PATIENCE", 60.0)  # so that one more wait is seen, however busy the machine
+    monkeypatch.setattr(publication, "PATIENCE", 60.0)  # one more wait is seen, however busy the machine
     began = time.monotonic()
     assert [process.keep_up() for _ in range(20)] == ["directory"] * 20
     assert time.monotonic() - began < 5

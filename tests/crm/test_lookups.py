@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from tests.crm.far_side import Crm, refused_port
-from tests.servers import wait_until
+from tests.crm.far_side import Crm
+from tests.servers import free_port, wait_until
 
 from speed_to_lead.core.lookup import LookedUp, Question, question_of
 from speed_to_lead.core.submission import GenericLead
@@ -130,7 +130,7 @@ def test_a_thread_that_is_held_is_not_waited_for(crm: Crm) -> None:
 
 def test_nobody_listens(crm: Crm) -> None:
     """The trace says that it cannot be reached, without its address."""
-    crm.port = refused_port()
+    crm.port = free_port()
     assert "it cannot be reached (ConnectError)" == said(crm, LONG).problem
 
 
