@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.processes import Fleet, RunningProcess, bare_environment
-from tests.servers import RealServer, free_port, wait_until
+from tests.servers import RealServer, directory_of_a_server, free_port, wait_until
 from tests.worker.rules import STEPS, write_rules
 from tests.worker.sink import Received, Sink
 
@@ -15,10 +15,6 @@ from speed_to_lead import flow
 from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import Health, StoreUnavailable, open_store
-
-#: Where the server's files are, unless they are to be on disk. It has every write on disk before it answers; a disk that many
-#: share takes seconds for that at times, and what is measured here in seconds is ours. `kill -9` leaves the files either way.
-IN_MEMORY = Path("/dev/shm")
 
 WORKERS = ("router", "clock", "courier")
 
@@ -28,8 +24,9 @@ class Site:
 
     def __init__(self, directory: Path, respond_within: str = "4s", *, on_disk: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        in_memory = IN_MEMORY.is_dir() and not on_disk
-        self._data = tempfile.TemporaryDirectory(prefix="site-", dir=IN_MEMORY if in_memory else directory)
+        self._data = (
+            tempfile.TemporaryDirectory(dir=directory) if on_disk else directory_of_a_server(directory)
+        )
         self.server = RealServer(Path(self._data.name))
         self.server.start()
         self.sink = Sink()
