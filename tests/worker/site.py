@@ -17,6 +17,8 @@ from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import Health, StoreUnavailable, open_store
 
 WORKERS = ("router", "clock", "courier")
+#: How long processes that are started together may take until all are at work: mostly Pythons importing.
+START_SECONDS = 90
 
 
 class Site:
@@ -40,11 +42,11 @@ class Site:
         self.submitted = 0
 
     def start(self, *names: str) -> dict[str, RunningProcess]:
-        """Start the processes of these names, and wait until the workers among them are at work."""
+        """Start the processes of these names; where the beat is one, wait until the workers and the web are at work."""
         started = self.fleet.start_all(*names)
-        wanted = set(names) & set(WORKERS)
+        wanted = set(names) & {*WORKERS, "web"}
         if "beat" in names:
-            wait_until(lambda: wanted <= self.stages(), f"{', '.join(wanted)} at work", 40)
+            wait_until(lambda: wanted <= self.stages(), f"{', '.join(wanted)} at work", START_SECONDS)
         return started
 
     def stages(self) -> set[str]:
@@ -88,7 +90,7 @@ class Site:
         )
         return next(one for one in self.about(lead_id) if one.step == step)
 
-    def wait_until_done(self, leads: int, seconds: float = 40) -> None:
+    def wait_until_done(self, leads: int, seconds: float = 90) -> None:
         """Return once so many leads are routed, every ladder is done, and every alert delivered."""
 
         def done() -> bool:
