@@ -36,6 +36,11 @@ class _Courier:
 
     def per_second(self, alerts: int) -> float:
         """Fill the outbox while no courier runs, start one, and measure from the first delivery to the last."""
+        while (found := self._measured(alerts)) is None:
+            pass  # all were delivered between two looks: so few are, where this process stood still
+        return found
+
+    def _measured(self, alerts: int) -> float | None:
         store = self.site.store
         while store.operations.health().outbox < alerts:
             now = store.now()
@@ -47,6 +52,8 @@ class _Courier:
             wait_until(lambda: store.operations.health().outbox < waiting, "the first alert")
             pid, server = self.site.processes["courier"].pid, self.site.server_pid
             first, began = store.operations.health().outbox, time.monotonic()
+            if not first:
+                return None
             used, served = cpu_seconds(pid), cpu_seconds(server)
             wait_until(lambda: store.operations.health().outbox == 0, "the last alert", 300)
             seconds, delivered = time.monotonic() - began, first

@@ -21,9 +21,10 @@ from typing import Any
 
 import hiredis
 import redis
+from tests.servers import free_port
 
 from benchmarks.finding import Check, Contender, Finding, Row, in_turns, ratio
-from benchmarks.machine import Process, Server, free_port, python, running, server
+from benchmarks.machine import Process, Server, python, running, server
 from benchmarks.peers import xadd_hook
 from benchmarks.senders import Answers, load, request_of
 from speed_to_lead.store.keys import Keys

@@ -18,10 +18,11 @@ from typing import Any
 
 import httpx
 import redis
+from tests.servers import free_port
 
 from benchmarks.finding import Check, Contender, Finding, Row, in_turns
 from benchmarks.hook import config_with_forms, speaks, uvicorn
-from benchmarks.machine import ROOT, Server, free_port, python, running, server
+from benchmarks.machine import ROOT, Server, python, running, server
 from speed_to_lead.core.clock import to_ms
 from speed_to_lead.store import open_store
 

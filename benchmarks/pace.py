@@ -16,6 +16,10 @@ _LOOK_EVERY, _PATIENCE = 0.01, 300.0
 _TICKS = 100  # of the kernel in a second (USER_HZ)
 
 
+class TooFew(AssertionError):
+    """They were done between two looks, so there is no pace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """So many done in a second, and processor time for each by process, in microseconds."""
@@ -40,7 +44,7 @@ def pace_of(done: Callable[[], int], total: int, clocks: Mapping[str, Callable[[
     assert first is not None
     began, ended = first, last
     if ended[1] <= began[1]:
-        raise AssertionError(f"{total} are too few to measure: they were done between two looks")
+        raise TooFew(f"{total} are too few to measure: they were done between two looks")
     count = ended[1] - began[1]
     cpu = {name: (ended[2][name] - began[2][name]) / count * 1e6 for name in clocks}
     return Pace(count / (ended[0] - began[0]), cpu)

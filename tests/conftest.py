@@ -19,8 +19,9 @@ from typing import Any
 import fakeredis
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from tests.lanes import pytest_collection_modifyitems, pytest_runtest_setup, pytest_xdist_make_scheduler
-from tests.servers import ManualClock, RealServer
+from tests.servers import ManualClock, RealServer, directory_of_a_server
 
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
@@ -31,6 +32,16 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_xdist_make_scheduler",
 ]  # pytest finds its hooks here
+
+# What a property is tried on is the same in every run, and no example is late: what a run says is about the change, not about
+# its luck or the machine. New examples, many more of them, are for whoever looks: `pytest --hypothesis-profile explore`.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=1000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 _PREFIXES = (f"t{number}" for number in itertools.count(1))
 
@@ -59,10 +70,11 @@ def _logs_as_before() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server that lives as long as the test run."""
-    server = RealServer(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server.url
-    server.stop(kill=True)
+    with directory_of_a_server(tmp_path_factory.mktemp("valkey")) as directory:
+        server = RealServer(Path(directory))
+        server.start()
+        yield server.url
+        server.stop(kill=True)
 
 
 @pytest.fixture
@@ -110,9 +122,8 @@ def store(request: pytest.FixtureRequest) -> Store:
 @pytest.fixture
 def restartable_server(tmp_path: Path) -> Iterator[RealServer]:
     """A running server of this test's own."""
-    directory = tmp_path / "valkey"
-    directory.mkdir()
-    server = RealServer(directory)
-    server.start()
-    yield server
-    server.stop(kill=True)
+    with directory_of_a_server(tmp_path) as directory:
+        server = RealServer(Path(directory))
+        server.start()
+        yield server
+        server.stop(kill=True)

@@ -27,6 +27,7 @@ LANES = (
         "worker/test_deafness.py",
         "worker/test_shutdown.py",
         "worker/test_publishing.py",
+        "web/test_store_away.py",
         "cli/test_up.py",
         "benchmarks/test_burst.py",
     ),

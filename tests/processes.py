@@ -14,8 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-#: What a process gets besides REDIS_URL, PORT and STL_CONFIG_DIR: enough to find Python and the package.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+#: What a process gets besides REDIS_URL, PORT and STL_CONFIG_DIR: enough to find Python and the package,
+#: and which worker's ports are its own where it gives out some itself.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTEST_XDIST_WORKER")
 
 
 def procfile() -> dict[str, str]:

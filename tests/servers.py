@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,19 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError(f"no free port from {_FIRST_PORT} on")
+
+
+#: Where servers' files are, unless they are to be on disk. A server has every write on disk before it answers; a disk that
+#: many share takes seconds for that at times, and what is tested is ours. `kill -9` leaves the files either way.
+IN_MEMORY = Path("/dev/shm")
+#: Less is left to others: what a server of the whole run writes is far from it.
+ROOM = 1 << 30
+
+
+def directory_of_a_server(otherwise: Path) -> "tempfile.TemporaryDirectory[str]":
+    """An empty directory for a server's files, until it is cleaned up: in memory where there is room, else in `otherwise`."""
+    has_room = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM
+    return tempfile.TemporaryDirectory(prefix="server-", dir=IN_MEMORY if has_room else otherwise)
 
 
 class ManualClock:

@@ -58,7 +58,7 @@ class Process:
         del running
         name = texts["name"].decode()
         self.loads.append(name)
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         if name in self.refuses:
             raise Unusable(f"{name} is beyond me")
         if name == "bug":
@@ -171,9 +171,10 @@ def test_loading_does_not_hold_up_the_work(
     process.opened.clear()
     publish(memory_store, "a")
     assert process.keep_up() == "directory"
+    monkeypatch.setattr(publication, "PATIENCE", 60.0)  # one more wait is seen, however busy the machine
     began = time.monotonic()
     assert [process.keep_up() for _ in range(20)] == ["directory"] * 20
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 5
     process.opened.set()
     assert process.keep_up(wait=True) == "a"
     assert process.loads == ["a"]

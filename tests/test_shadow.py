@@ -148,7 +148,7 @@ def test_it_keeps_to_its_share_of_time(scene: Scene, monkeypatch: pytest.MonkeyP
 def test_its_debts_are_paid_before_it_goes_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A decision that took long is followed by a pause in proportion."""
     begin(scene, scene.place.config)
-    monkeypatch.setattr(shadow, "SHARE", 0.05)
+    monkeypatch.setattr(shadow, "SHARE", 0.001)  # a pause of fifty seconds
     monkeypatch.setattr(shadow, "SAVED_SECONDS", 0.01)
     monkeypatch.setattr(shadow, "route_of", lambda *_: time.sleep(0.05))
     for _ in range(3):

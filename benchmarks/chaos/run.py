@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.servers import free_port
+
 from benchmarks.chaos import checker, report, rules
 from benchmarks.chaos.clock import Clock, build, can_step
 from benchmarks.chaos.faults import CLOCK_FAULTS, FAULTS, FRONT, World, strike
@@ -26,7 +28,7 @@ from benchmarks.chaos.journal import Journal
 from benchmarks.chaos.plan import Blow, Fault, make_plan
 from benchmarks.chaos.proxy import Proxy
 from benchmarks.chaos.responders import Responders
-from benchmarks.chaos.server import Server, free_port
+from benchmarks.chaos.server import Server
 from benchmarks.chaos.sink import Sink
 from benchmarks.chaos.traffic import Traffic
 

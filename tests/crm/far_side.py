@@ -1,7 +1,6 @@
 """A CRM on loopback that answers as it is told to, the nasty answers included."""
 
 import json
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -98,10 +97,3 @@ def new_crm() -> Iterator[Crm]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def refused_port() -> int:
-    """A port of loopback where nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

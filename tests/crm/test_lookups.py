@@ -1,6 +1,7 @@
 """What is asked of another system, what its answers come to, and that it never holds whoever asks."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 import structlog
-from tests.crm.far_side import Crm, refused_port
-from tests.servers import wait_until
+from tests.crm.far_side import Crm
+from tests.servers import free_port, wait_until
 
 from speed_to_lead.core.lookup import LookedUp, Question, question_of
 from speed_to_lead.core.submission import GenericLead
@@ -17,9 +18,12 @@ from speed_to_lead.crm import lookups
 from speed_to_lead.logs import set_up_logs
 from speed_to_lead.spellings import SPELLINGS
 
-SHORT = timedelta(milliseconds=700)
+#: Of those who are answered: the answer takes milliseconds, and on a loaded machine whatever it takes.
+LONG = timedelta(seconds=20)
+#: Of those who are not.
+SHORT = timedelta(seconds=2)
 #: More than a timeout, less than two: what a loaded machine may take besides.
-SOON = 1.35
+SOON = 3.9
 
 
 def question(crm: Crm, email: str = "kim@acme.example", timeout: timedelta = SHORT) -> Question:
@@ -36,7 +40,7 @@ def said(crm: Crm, timeout: timedelta = SHORT) -> LookedUp:
 
 def test_an_answer(crm: Crm) -> None:
     """It is asked for the address and domain of the lead, percent-encoded, and the owner is taken from its path."""
-    one = question(crm, "kim+x@acme.example", timedelta(seconds=1))
+    one = question(crm, "kim+x@acme.example", LONG)
     assert {one: LookedUp("crm", "cleo")} == crm.client().ask([one])
     assert ["/owners/acme.example?email=kim%2Bx%40acme.example"] == crm.paths
     headers = crm.asked[0][1]
@@ -46,7 +50,7 @@ def test_an_answer(crm: Crm) -> None:
 
 def test_a_token(crm: Crm) -> None:
     """It is sent as a bearer token; where it is not set nobody is asked."""
-    one = question(crm, timeout=timedelta(seconds=1))
+    one = question(crm, timeout=LONG)
     one = one._replace(lookup=replace(one.lookup, token_env="CRM_TOKEN"))
     assert LookedUp("crm", "cleo") == crm.client({"CRM_TOKEN": " secret\n"}).ask([one])[one]
     assert "Bearer secret" == crm.asked[0][1]["authorization"]
@@ -76,20 +80,20 @@ def test_a_token(crm: Crm) -> None:
 def test_answers(crm: Crm, body: bytes, owner: str, problem: str) -> None:
     """Whatever comes is an owner or a sentence, and of what is no owner nothing is repeated."""
     crm.body = body
-    assert LookedUp("crm", owner, problem) == said(crm, timedelta(seconds=2))
+    assert LookedUp("crm", owner, problem) == said(crm, LONG)
 
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 404, 429, 500, 503])
 def test_statuses(crm: Crm, status: int) -> None:
     """Only 200 is an answer."""
     crm.status, crm.body = status, b""
-    assert LookedUp("crm", problem=f"answered {status}") == said(crm, timedelta(seconds=1))
+    assert LookedUp("crm", problem=f"answered {status}") == said(crm, LONG)
 
 
 def test_a_redirect_is_not_followed(crm: Crm) -> None:
     """Whoever answers cannot send us elsewhere."""
     crm.status, crm.location = 302, f"http://127.0.0.1:{crm.port}/elsewhere"
-    assert "answered 302, and redirects are not followed" == said(crm, timedelta(seconds=1)).problem
+    assert "answered 302, and redirects are not followed" == said(crm, LONG).problem
     assert 1 == len(crm.asked)
 
 
@@ -106,7 +110,7 @@ def test_the_timeout_ends_everything(crm: Crm, nastily: str) -> None:
     """Neither silence nor an answer a byte at a time holds whoever asks."""
     setattr(crm, nastily, True)
     began = time.monotonic()
-    assert LookedUp("crm", problem="no answer within 0.7s") == said(crm)
+    assert LookedUp("crm", problem="no answer within 2s") == said(crm)
     assert SOON > time.monotonic() - began
 
 
@@ -116,21 +120,23 @@ def test_a_thread_that_is_held_is_not_waited_for(crm: Crm) -> None:
     one, other = question(crm), question(crm, "lee@else.example")
     asking.ask([other])  # connected, so that nothing else takes time
     assert asking._thread is not None
-    asking._thread.loop.call_soon_threadsafe(time.sleep, 0.8)
+    let_go = threading.Event()
+    asking._thread.loop.call_soon_threadsafe(let_go.wait, 60)
     began = time.monotonic()
-    assert "no answer within 0.7s" == asking.ask([one])[one].problem
+    assert "no answer within 2s" == asking.ask([one])[one].problem
     assert SOON > time.monotonic() - began
+    let_go.set()
 
 
 def test_nobody_listens(crm: Crm) -> None:
     """The trace says that it cannot be reached, without its address."""
-    crm.port = refused_port()
-    assert "it cannot be reached (ConnectError)" == said(crm, timedelta(seconds=1)).problem
+    crm.port = free_port()
+    assert "it cannot be reached (ConnectError)" == said(crm, LONG).problem
 
 
 def test_equal_questions_are_asked_once(crm: Crm) -> None:
     """Two leads of one person make one question; fifty people are asked about all at once."""
-    people = [question(crm, f"p{number}@acme.example", timedelta(seconds=2)) for number in range(50)]
+    people = [question(crm, f"p{number}@acme.example", LONG) for number in range(50)]
     answers = crm.client().ask([*people, *people])
     assert {LookedUp("crm", "cleo")} == set(answers.values())
     assert 50 == len(answers) == len(crm.asked)
@@ -140,7 +146,7 @@ def test_who_fails_is_left_alone_for_a_while(crm: Crm, monkeypatch: pytest.Monke
     """After three failures in a row nobody is asked, until the pause is over; one answer ends it."""
     now = 1000.0
     monkeypatch.setattr("speed_to_lead.crm.lookups.time.monotonic", lambda: now)
-    asking, one = crm.client(), question(crm, timeout=timedelta(seconds=1))
+    asking, one = crm.client(), question(crm, timeout=LONG)
     crm.status = 503
     assert ["answered 503"] * 3 == [asking.ask([one])[one].problem for _ in range(3)]
     skipped = "not asked, for it failed 3 times in a row; every 30s it is tried"
@@ -159,7 +165,7 @@ def test_connections_come_back_after_many_that_hung(crm: Crm, monkeypatch: pytes
     monkeypatch.setattr(lookups, "FAILURES", 10_000)
     asking, crm.hangs = crm.client(), True
     for _ in range(3):
-        asking.ask([question(crm, f"p{number}@acme.example") for number in range(60)])
+        asking.ask([question(crm, f"p{number}@acme.example", timedelta(seconds=0.7)) for number in range(60)])
     crm.hangs = False
     people = [question(crm, f"p{number}@acme.example", timedelta(seconds=2)) for number in range(60)]
     answer = {LookedUp("crm", "cleo")}
@@ -182,7 +188,7 @@ def own_logs() -> Iterator[None]:
 def test_who_answers_is_asked_again(crm: Crm, status: int) -> None:
     """That a person is not known, or has no owner, says nothing about the next one."""
     crm.status, crm.body = status, b"{}"
-    asking, one = crm.client(), question(crm, timeout=timedelta(seconds=1))
+    asking, one = crm.client(), question(crm, timeout=LONG)
     for _ in range(6):
         asking.ask([one])
     assert 6 == len(crm.asked)
@@ -197,7 +203,7 @@ def test_nothing_of_it_is_logged(
     )  # a logger keeps the set-up it was first used with
     set_up_logs("info", "json")
     crm.says("somebody")
-    asking, one = crm.client(), question(crm, "kim.secret@acme.example", timedelta(seconds=1))
+    asking, one = crm.client(), question(crm, "kim.secret@acme.example", LONG)
     asking.ask([one])
     crm.status = 500
     for _ in range(4):

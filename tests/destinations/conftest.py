@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.servers import free_port
 
 from speed_to_lead.core.lead import AlertKind
 from speed_to_lead.core.message import Message
@@ -114,21 +115,26 @@ def far_side(open_far_side: Callable[[], FarSide]) -> FarSide:
 
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """The client as it is in production, without whatever proxy this machine has, and in more of a hurry."""
+    """The client as it is in production, without whatever proxy this machine has, and more patient than a busy machine is slow."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     with new_http_client() as client:
-        client.timeout = httpx.Timeout(connect=1, read=0.3, write=0.3, pool=0.3)
+        client.timeout = httpx.Timeout(20)
         yield client
+
+
+@pytest.fixture
+def hasty_http(http: httpx.Client) -> httpx.Client:
+    """The same, for far sides that say nothing: it soon gives up waiting for an answer."""
+    http.timeout = httpx.Timeout(20, read=0.3)
+    return http
 
 
 @pytest.fixture
 def closed_port() -> int:
     """A loopback port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    return free_port()
 
 
 @pytest.fixture

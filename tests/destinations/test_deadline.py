@@ -403,7 +403,7 @@ class BigMail:
     """More than any socket buffers."""
 
     def as_bytes(self) -> bytes:
-        return b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 400_000
+        return b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 200_000
 
 
 class TestAddresses:

@@ -219,12 +219,12 @@ class TestOverTheWire:
     @pytest.mark.parametrize("reads_body", [True, False])
     @pytest.mark.parametrize("nastiness", ["reset", "hang_up", "hang"])
     def test_no_answer_after_the_request(
-        self, http: httpx.Client, far_side: Any, nastiness: str, reads_body: bool
+        self, hasty_http: httpx.Client, far_side: Any, nastiness: str, reads_body: bool
     ) -> None:
         """Reset, hang-up or silence, before the body is read or after it: it may have arrived."""
         far_side.reads_body = reads_body
         far_side.behave = lambda handler: getattr(handler, nastiness)()
-        attempt = send(http, far_side.url)
+        attempt = send(hasty_http, far_side.url)
         assert attempt.outcome == Outcome.UNKNOWN
         assert "SECRET" not in attempt.detail
 

@@ -377,6 +377,7 @@ def test_a_hanging_destination_is_left_in_time(
 
     slow, quick = open_far_side(), open_far_side()
     slow.behave = lambda handler: handler.hang()
+    http.timeout = httpx.Timeout(20, read=3)
     destination = Destination("x", "slack", {"url_env": "A_URL"})
     attempts: list[Attempt] = []
     hanging = threading.Thread(
@@ -388,7 +389,7 @@ def test_a_hanging_destination_is_left_in_time(
     assert (
         open_channel(destination, http, {"A_URL": quick.url}).send(message, now).outcome == Outcome.DELIVERED
     )
-    hanging.join(5)
+    hanging.join(20)
     assert [attempt.outcome for attempt in attempts] == [Outcome.UNKNOWN]
 
 

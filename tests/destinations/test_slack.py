@@ -129,11 +129,11 @@ def test_an_ok_that_broke_off_is_unknown(
 
 
 def test_silence_is_unknown_and_a_repeat_would_show(
-    http: httpx.Client, far_side: Any, message: Message, now: datetime
+    hasty_http: httpx.Client, far_side: Any, message: Message, now: datetime
 ) -> None:
     """Slack knows no repeat, so after silence there is one further try at the most."""
     far_side.behave = lambda handler: handler.hang()
-    channel = channel_to(http, far_side.url)
+    channel = channel_to(hasty_http, far_side.url)
     assert channel.send(message, now).outcome == Outcome.UNKNOWN
     assert not channel.recognises_repeats
 

@@ -217,12 +217,12 @@ def _no_http(handler: Any) -> None:
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("behave", [_reset_after_the_body, _hang_up, _hang, _no_http])
 def test_silence_is_unknown(
-    http: httpx.Client, far_side: FarSide, message: Message, now: datetime,
+    hasty_http: httpx.Client, far_side: FarSide, message: Message, now: datetime,
     kind: str, behave: Callable[[Any], None],
 ) -> None:  # fmt: skip
     """It was sent and nobody said anything: perhaps it arrived."""
     far_side.behave = behave
-    assert channel_to(kind, http, far_side).send(message, now).outcome == UNKNOWN
+    assert channel_to(kind, hasty_http, far_side).send(message, now).outcome == UNKNOWN
 
 
 @pytest.mark.parametrize("kind", OPTIONS)

@@ -4,9 +4,16 @@ import pytest
 from tests.flow.scene import Scene, new_scene
 from tests.servers import ManualClock
 
+from speed_to_lead.flow import waiting
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.memory import MemoryStore
 from speed_to_lead.store.redis_store import RedisStore
+
+
+@pytest.fixture(autouse=True)
+def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one sweep hands out is all there is, however busy the machine; half a second is what a clock can spare."""
+    monkeypatch.setattr(waiting, "HAND_OUT_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def crm() -> Iterator[Crm]:
         yield one
 
 
-def asking(scene: Scene, crm: Crm, timeout: float = 1.0, url: str = "", *, cleo_away: bool = False) -> Scene:
+def asking(scene: Scene, crm: Crm, timeout: float = 20.0, url: str = "", *, cleo_away: bool = False) -> Scene:
     """A scene whose one rule asks the CRM by the lead's address."""
     away = [("2026-01-01", "2026-01-31")] if cleo_away else []
     used = rulebook(teams=(team("ana", "ben", rep("cleo", notify=None, away=away)),), spellings=SPELLINGS)
@@ -61,7 +61,7 @@ def test_no_owner_is_no_reason_to_wait(
     memory_scene: Scene, crm: Crm, answer: dict[str, object], line: str
 ) -> None:
     """Whatever goes wrong is told in the trace, without a word of the answer, and the rotation goes on."""
-    scene = asking(memory_scene, crm, 0.3 if "hangs" in answer else 1.0)
+    scene = asking(memory_scene, crm, 0.3 if "hangs" in answer else 20.0)
     for name, value in answer.items():
         setattr(crm, name, value)
     lead = scene.routed()
@@ -132,17 +132,18 @@ def test_rules_without_look_ups_ask_nobody(memory_scene: Scene, crm: Crm) -> Non
 
 def test_fifty_leads_and_a_crm_that_hangs(memory_scene: Scene, crm: Crm) -> None:
     """The batch waits for one timeout, and the next batch not at all; every lead is somebody's."""
-    scene = asking(memory_scene, crm, 0.4)
+    scene = asking(memory_scene, crm, 2.0)
     crm.hangs = True
     for _ in range(50):
         scene.submit()
     began = time.monotonic()
     scene.route()
-    assert 0.4 <= time.monotonic() - began < 1.2
+    assert 2.0 <= time.monotonic() - began < 4.0
     assert {"ana": 17, "ben": 17, "cleo": 16} == Counter(lead.rep for lead in scene.leads())
     began = time.monotonic()
-    lead = scene.routed()
-    assert time.monotonic() - began < 0.35
+    lead = scene.routed(email="next@example.com")
+    assert time.monotonic() - began < 2.0
+    assert not any("next" in path for path in crm.paths)
     assert any("it failed 50 times in a row" in line for line in lead.trace)
 
 

@@ -39,7 +39,7 @@ def onlooker(restartable_server: RealServer) -> Iterator[RedisStore]:
 @pytest.fixture
 def streamed(restartable_server: RealServer, clock: ManualClock) -> Iterator[Scene]:
     """A scene on a server of this test's own, where a crowd waits: each person several times, a test, and no JSON."""
-    store = RedisStore(connect(restartable_server.url, answer_timeout=1.0))
+    store = RedisStore(connect(restartable_server.url, answer_timeout=20.0))
     for source in server.SCRIPTS.values():
         store.server.client.script_load(source)
     scene = new_scene(store, clock)

@@ -115,9 +115,21 @@ class Cluster:
         return ports.index(int(found[1]))
 
     def role(self, number: int) -> str:
-        """What one server calls itself: master or slave."""
-        with self.client(number) as client:
+        """What one server calls itself: master or slave; nothing where it does not say, as while it becomes the other."""
+        with self.client(number) as client, contextlib.suppress(redis.RedisError):
             return str(client.role()[0].decode())
+        return ""
+
+    def fail_over(self) -> None:
+        """Have a Sentinel promote a replica as planned; it refuses until it has heard from one how far it is."""
+
+        def begun() -> bool:
+            with self.sentinel(HOSTS[1]) as client, contextlib.suppress(redis.ResponseError):
+                client.execute_command("SENTINEL FAILOVER", SERVICE)
+                return True
+            return False
+
+        wait_until(begun, "a Sentinel begins a failover")
 
     def wait_for_replicas(self, number: int, count: int) -> None:
         """Return once so many replicas follow that server, in step."""

@@ -49,7 +49,7 @@ class Site:
         """Start two of each process, and wait until all of them are at work."""
         for fleet in self.fleets:
             fleet.start_all(*PROCESSES)
-        wait_until(self._is_whole, "two of each process at work", 60)
+        wait_until(self._is_whole, "two of each process at work", 120)
 
     def leads(self) -> list[Lead]:
         found, _ = self.store.leads.newest(5000)

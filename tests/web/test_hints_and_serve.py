@@ -23,7 +23,7 @@ from speed_to_lead.web.serve import CannotListen, bind
 def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
     """Leading edge, then one more for everything stored in the meantime."""
     given: list[float] = []
-    hinter = Hinter(lambda: given.append(time.monotonic()), interval=1.0)
+    hinter = Hinter(lambda: given.append(time.monotonic()), interval=3.0)
     begun = time.monotonic()
     hinter.nudge()
     wait_until(lambda: len(given) == 1, "the first hint")
@@ -31,8 +31,8 @@ def test_the_first_hint_goes_at_once_and_many_become_two() -> None:
         hinter.nudge()
     wait_until(lambda: len(given) == 2, "the trailing hint")
     hinter.stop()
-    assert given[0] - begun < 0.9
-    assert given[1] - given[0] >= 0.9
+    assert given[0] - begun < 2.9
+    assert given[1] - given[0] >= 2.9
     assert len(given) == 2
 
 
@@ -66,6 +66,8 @@ def test_a_failing_hint_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -
     def fail() -> None:
         nonlocal count
         count += 1
+        if count == 6:  # here: what the fifth failure says is settled by now
+            monkeypatch.setattr(hints, "COMPLAIN_EVERY_SECONDS", 0.0)
         raise ConnectionError("redis://secret@broker")
 
     with structlog.testing.capture_logs() as logs:
@@ -73,7 +75,6 @@ def test_a_failing_hint_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -
         for expected in range(1, 6):
             hinter.nudge()
             wait_until(lambda wanted=expected: count >= wanted, "a hint")  # type: ignore[misc]
-        monkeypatch.setattr(hints, "COMPLAIN_EVERY_SECONDS", 0.0)
         hinter.nudge()
         wait_until(lambda: len(logs) == 2, "the second complaint")
         hinter.stop()
@@ -154,7 +155,7 @@ def test_the_process_serves_until_it_is_told_to_stop(
             assert "server" not in http.get("/").headers
             process.send_signal(number)
             assert process.wait(10) == 0
-            _, said = process.communicate(timeout=10)
+            _, said = process.communicate(timeout=30)
         assert b"Traceback" not in said
     finally:
         process.kill()

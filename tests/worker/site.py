@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.processes import Fleet, RunningProcess, bare_environment
-from tests.servers import RealServer, free_port, wait_until
+from tests.servers import RealServer, directory_of_a_server, free_port, wait_until
 from tests.worker.rules import STEPS, write_rules
 from tests.worker.sink import Received, Sink
 
@@ -16,11 +16,9 @@ from speed_to_lead.core.lead import Lead
 from speed_to_lead.core.submission import Submission
 from speed_to_lead.store import Health, StoreUnavailable, open_store
 
-#: Where the server's files are, unless they are to be on disk. It has every write on disk before it answers; a disk that many
-#: share takes seconds for that at times, and what is measured here in seconds is ours. `kill -9` leaves the files either way.
-IN_MEMORY = Path("/dev/shm")
-
 WORKERS = ("router", "clock", "courier")
+#: How long processes that are started together may take until all are at work: mostly Pythons importing.
+START_SECONDS = 90
 
 
 class Site:
@@ -28,8 +26,9 @@ class Site:
 
     def __init__(self, directory: Path, respond_within: str = "4s", *, on_disk: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        in_memory = IN_MEMORY.is_dir() and not on_disk
-        self._data = tempfile.TemporaryDirectory(prefix="site-", dir=IN_MEMORY if in_memory else directory)
+        self._data = (
+            tempfile.TemporaryDirectory(dir=directory) if on_disk else directory_of_a_server(directory)
+        )
         self.server = RealServer(Path(self._data.name))
         self.server.start()
         self.sink = Sink()
@@ -43,11 +42,11 @@ class Site:
         self.submitted = 0
 
     def start(self, *names: str) -> dict[str, RunningProcess]:
-        """Start the processes of these names, and wait until the workers among them are at work."""
+        """Start the processes of these names; where the beat is one, wait until the workers and the web are at work."""
         started = self.fleet.start_all(*names)
-        wanted = set(names) & set(WORKERS)
+        wanted = set(names) & {*WORKERS, "web"}
         if "beat" in names:
-            wait_until(lambda: wanted <= self.stages(), f"{', '.join(wanted)} at work", 40)
+            wait_until(lambda: wanted <= self.stages(), f"{', '.join(wanted)} at work", START_SECONDS)
         return started
 
     def stages(self) -> set[str]:
@@ -91,7 +90,7 @@ class Site:
         )
         return next(one for one in self.about(lead_id) if one.step == step)
 
-    def wait_until_done(self, leads: int, seconds: float = 40) -> None:
+    def wait_until_done(self, leads: int, seconds: float = 90) -> None:
         """Return once so many leads are routed, every ladder is done, and every alert delivered."""
 
         def done() -> bool:

@@ -31,8 +31,8 @@ def killed_courier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[S
         site.sink.hold()
         ids = site.submit(3)
         wait_until(lambda: len(site.sink.received()) >= 3, "three alerts are on their way")
-        on_their_way = set(site.sink.keys())
         running["courier"].kill()
+        on_their_way = set(site.sink.keys())  # not before: until it was dead it took what came due
         site.sink.release()
         site.fleet.start("courier")
         yield site, ids, on_their_way

@@ -50,7 +50,7 @@ def test_the_last_demo_of_a_flood_is_routed_before_most_of_those_who_can_wait(fl
     """As the hints and ticks of Celery make routers work, with nobody told to drain anything."""
     ids = flood(flooded, 15_000, 30)
     flooded.start("router", "beat")
-    wait_until(lambda: flooded.store.operations.ledger().leads == 15_000, "all are routed", 90)
+    wait_until(lambda: flooded.store.operations.ledger().leads == 15_000, "all are routed", 180)
 
     routed_at = {one: flooded.store.leads.history(one)[0].at for one in ids}
     urgent = ids[29::30]
@@ -68,12 +68,12 @@ def test_routers_killed_in_a_flood_lose_and_double_nothing(flooded: Site) -> Non
     dice = random.Random(20261123)
     running = [flooded.fleet.start("router") for _ in range(2)]
     flooded.fleet.start("beat")
-    wait_until(lambda: flooded.health().patient > 0, "some are put off", 40)
+    wait_until(lambda: flooded.health().patient > 0, "some are put off", 60)
     for number in range(6):
         running[number % 2].kill()
         running[number % 2] = flooded.fleet.start("router")
         time.sleep(dice.uniform(0.1, 1.5))  # an instant for a blow to fall, not a wait for anything
-    wait_until(lambda: flooded.store.operations.ledger().in_flight == 0, "nothing waits", 120)
+    wait_until(lambda: flooded.store.operations.ledger().in_flight == 0, "nothing waits", 240)
 
     ledger = flooded.store.operations.ledger()
     assert (ledger.leads, ledger.touches, ledger.dead_letters, ledger.difference) == (15_000, 0, 0, 0)

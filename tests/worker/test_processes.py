@@ -37,11 +37,11 @@ def test_two_beats_and_two_of_each_worker_say_everything_once(shared_site: Site)
     """A double deploy is harmless: locks would save work, versions save correctness."""
     site = shared_site
     more = site.start("beat", "router", "clock", "courier")
-    wait_until(lambda: len(site.health().heartbeats) >= 7, "two of each at work", 30)
+    wait_until(lambda: len(site.health().heartbeats) >= 7, "two of each at work", 60)
 
     ids = site.submit(60, a_second=60)
     for lead_id in ids:
-        site.wait_for_alert(lead_id, "+2s", 30)
+        site.wait_for_alert(lead_id, "+2s", 60)
 
     said = Counter(one.key for one in site.sink.received() if one.lead_id in ids)
     assert (doubled(site), sum(said.values())) == ([], 360)
@@ -121,7 +121,7 @@ def test_every_process_ends_within_ten_seconds_and_gives_back_what_it_holds(shar
     assert site.store.operations.ledger().difference == 0
     again = site.start("router", "clock", "courier", "beat")
     for lead_id in ids:
-        site.wait_for_alert(lead_id, "+2s", 30)
+        site.wait_for_alert(lead_id, "+2s", 60)
     assert doubled(site) == []
     assert all(process.is_running for process in again.values())
 
@@ -132,7 +132,7 @@ def test_a_worker_refuses_a_server_that_throws_keys_away(site: Site) -> None:
     site.server.start("--maxmemory-policy", "allkeys-lru")
 
     worker = site.fleet.start("router")
-    wait_until(lambda: not worker.is_running, "it ends")
+    wait_until(lambda: not worker.is_running, "it ends", 60)
 
     assert worker.process.returncode == 2
     assert "speed-to-lead: the server's maxmemory-policy is allkeys-lru" in worker.output
@@ -143,7 +143,7 @@ def test_a_worker_started_before_its_server_waits_for_it(site: Site) -> None:
     """Start order does not matter: whoever comes first says so and waits."""
     site.server.stop()
     running = site.fleet.start_all("router", "clock", "courier", "beat")
-    wait_for_output(running["router"], "store.away")
+    wait_for_output(running["router"], "store.away", 60)
 
     site.server.start()
 

@@ -42,7 +42,7 @@ def rules(directory: Path, respond_within: str, more_intake: str = "") -> Path:
 def test_all_processes_switch_at_once_and_running_clocks_go_on(site: Site, tmp_path: Path) -> None:
     """Two routers, a clock, a courier, web and watchdog: each lead after apply has the new rules, each before it the old."""
     running = site.start("web", "router", "router", "clock", "courier", "beat", "beat", "watchdog")
-    wait_until(lambda: {"web", "watchdog"} <= site.stages(), "web and watchdog at work")
+    wait_until(lambda: {"web", "watchdog"} <= site.stages(), "web and watchdog at work", 60)
     before = site.submit(20)
     wait_until(lambda: len(site.leads()) == 20, "the first are routed")
 
@@ -176,7 +176,7 @@ def test_a_shadow_is_decided_beside_live_traffic(site: Site, tmp_path: Path) -> 
         ids.extend(site.submit(1))
         return site.store.shadow.report(1)[0].get("different", 0) >= 3
 
-    wait_until(counted, "the shadow differs", 30)
+    wait_until(counted, "the shadow differs", 60)
     report = command(site, "shadow", "report", "--json")
     said = json.loads(report.stdout)
     assert (report.returncode, said["same"], said["by_kind"]["deadline"]) == (1, 0, said["different"])

@@ -74,7 +74,7 @@ def test_one_trace_through_four_processes(site: Site, collector: Collector) -> N
     with httpx.Client(base_url=f"http://127.0.0.1:{site.port}", trust_env=False) as http:
         answer = http.post("/hooks/demo", content=json.dumps({"email": "kim@example.com"}), timeout=10)
     lead_id = answer.json()["id"]
-    last = site.wait_for_alert(lead_id, "+2s", 30)
+    last = site.wait_for_alert(lead_id, "+2s", 60)
 
     def hooks() -> list[Span]:
         return [span for _, span in collector.spans if span.name == "hook receive"]
