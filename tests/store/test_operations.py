@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import redis
 from tests.servers import ManualClock
-from tests.store.builders import LEASE, MINUTE, admitted, elapse, new_alert, new_submission, taken
+from tests.store.builders import LEASE, MINUTE, admitted, elapse, new_alert, new_submission, picture, taken
 
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.store.contract import AlertSettlement, Health, Store, StoreUnavailable
@@ -86,6 +86,14 @@ def test_server_that_refuses_config_still_has_a_policy(
     monkeypatch.setattr(redis_store.server.client, "config_get", refused)
     policy = redis_store.operations.policy()
     assert (policy.append_fsync, policy.maxmemory_policy, policy.append_only) == (None, "noeviction", True)
+
+
+def test_a_log_that_is_renewed_holds_what_it_held(store: Store) -> None:
+    """Nothing differs for those who read and write meanwhile."""
+    admitted(store)
+    before = picture(store)
+    assert store.operations.renew_log() in ("", "started")
+    assert before == picture(store)
 
 
 def test_books_of_a_server_that_does_not_count_entries(
