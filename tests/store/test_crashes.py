@@ -80,7 +80,7 @@ def test_every_add_that_returned_is_there_after_a_kill_under_load(
     assert set() == set(kept) - found
 
 
-@pytest.mark.parametrize("part", [0.02, 0.3, 0.5, 0.7, 0.99])
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
 def test_half_a_change_that_a_crash_cut_off_never_comes_back(
     victim: RedisStore, restartable_server: RealServer, part: float
 ) -> None:

@@ -252,7 +252,8 @@ class RedisOperations:
                 info = self._client.info()
             except redis.ResponseError:  # no INFO, so nothing is known of a file
                 return ""
-            if not _may_hold_half(info) or info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"]:
+            is_at_it = info.get("aof_rewrite_in_progress") or info.get("aof_rewrite_scheduled")
+            if is_at_it or not _may_hold_half(info):
                 return ""
             try:
                 self._client.bgrewriteaof()
@@ -275,7 +276,8 @@ def _may_hold_half(info: Mapping[str, Any]) -> bool:
     valkey = tuple(int(part) for part in re.findall(r"\d+", str(info.get("valkey_version", "")))[:3])
     if not info.get("aof_enabled") or valkey >= CUTS_HALF_OFF:
         return False
-    return bool(info.get("aof_last_rewrite_time_sec") == -1 or info.get("aof_last_bgrewrite_status") != "ok")
+    # What a managed server does not say, it does not have.
+    return info.get("aof_last_rewrite_time_sec") == -1 or info.get("aof_last_bgrewrite_status", "ok") != "ok"
 
 
 def _number(found: str | None) -> int | None:
