@@ -154,6 +154,14 @@ class RealServer:
             process.kill()
             process.wait(PATIENCE)
 
+    def cut_last_change(self, part: float) -> None:
+        """Leave so much of the last change in the append-only file, as a crash in the middle of writing it does."""
+        assert self._process is None, "the server still writes"
+        (file,) = [*self.directory.glob("appendonlydir/*.incr.aof"), *self.directory.glob("appendonly.aof")]
+        held = file.read_bytes()
+        begins = held.rindex(b"*1\r\n$5\r\nMULTI\r\n")
+        file.write_bytes(held[: begins + round(part * (len(held) - begins))])
+
     def freeze(self) -> None:
         """Stop answering without closing a connection, as a stalled machine does."""
         self._signal(signal.SIGSTOP)

@@ -5,12 +5,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from tests.core.builders import rep, rulebook, team
 from tests.flow.scene import NOT_DELIVERED, REFUSED, UNKNOWN, Scene, new_scene
 from tests.servers import ManualClock
@@ -599,6 +601,32 @@ def test_a_round_goes_on_over_ticks(memory_store: MemoryStore, clock: ManualCloc
     for _ in range(3):
         auditor.tick(0.0)
     assert [last.id] == [one.subject for one in auditor.suspicions]
+
+
+def test_a_server_that_may_hold_half_a_change_is_asked_for_a_new_log(
+    memory_store: MemoryStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first moment; again after a while, for a server may be started again; why it would not is said once."""
+    scene = new_scene(memory_store, clock)
+    answers = ["", "started", "", "refused", "refused", "started", "refused"]
+    asked: list[float] = []
+    seconds = 0.0
+
+    def renew() -> str:
+        asked.append(seconds)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(scene.store.operations, "renew_log", renew)
+    auditor = Auditor(scene.place)
+    again = int(auditing.ASK_AGAIN_AFTER)
+    with capture_logs() as logs:
+        while len(asked) < len(answers):
+            auditor.tick(0.0, partial(float, seconds))
+            seconds += 1
+    assert [0, 1, 1 + again, 2 + again, 2 + 2 * again, 2 + 3 * again, 2 + 4 * again] == asked
+    said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("server.")]
+    renewed, refused = ("server.log_renewed", "info"), ("server.log_not_renewed", "error")
+    assert [renewed, refused, renewed, refused] == said
 
 
 def _many(scene: Scene, count: int) -> list[Lead]:

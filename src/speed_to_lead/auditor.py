@@ -58,8 +58,15 @@ MENDING_SECONDS = 1.0
 SUSPICIONS = 1000
 #: A kind of contradiction is told of once in this time; those that follow are counted.
 TOLD_ONCE_IN = timedelta(days=1)
+#: A server that was asked to write its append-only file anew is not asked again for so many seconds.
+ASK_AGAIN_AFTER = 15.0
 #: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
 FORGET_CONSUMER_AFTER = timedelta(hours=1)
+
+HALF_A_CHANGE = (
+    "its append-only file may hold half a change that a crash cut off; the next start may carry it out, or lose what was "
+    "written since this one. Run BGREWRITEAOF as its administrator, and let our user do it (docs/security.md)"
+)
 
 _LEAD_FINDINGS = frozenset((
     Finding.NOT_INDEXED, Finding.INDEXED_WRONG, Finding.INDEXED_DONE, Finding.OVERDUE, Finding.OPEN_UNLISTED,
@@ -113,9 +120,12 @@ class Auditor:
     _sets_were_right: bool = True
     _is_to_tell: Counter[Finding] = field(default_factory=Counter)
     _first_told: dict[Finding, str] = field(default_factory=dict)
+    _log_asked_at: float = float("-inf")
+    _log_answer: str = ""
 
     def tick(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Walk on for so long, or until both rounds are through. Raises StoreUnavailable; the next tick goes on."""
+        self._renew_log(monotonic())
         ends_at = monotonic() + seconds
         others = (1 - INDEX_SHARE) * seconds
         self._walk_index(ends_at - others, monotonic)
@@ -131,6 +141,18 @@ class Auditor:
             if monotonic() >= ends_at:
                 break
         self._tell()
+
+    def _renew_log(self, now: float) -> None:
+        """Let the server, which may have been started on half a change, forget it before it is started again."""
+        if now < self._log_asked_at + ASK_AGAIN_AFTER:
+            return
+        answer, before = self.place.store.operations.renew_log(), self._log_answer
+        if answer:
+            self._log_asked_at, self._log_answer = now, answer
+        if answer == "started":
+            log.info("server.log_renewed")
+        elif answer not in ("", before):  # said once, not for as long as it is so
+            log.error("server.log_not_renewed", answer=answer, cost=HALF_A_CHANGE)
 
     # --- walking
 

@@ -457,6 +457,11 @@ def test_doctor_knows_what_up_made_up(run: Run, config_dir: Path, tmp_path: Path
         (ServerPolicy("9.0.1", "noeviction", None, None, 0), Severity.WARNING, "does not say whether"),
         (ServerPolicy("9.0.1", "noeviction", True, "everysec", 0), Severity.WARNING, "everysec"),
         (ServerPolicy("9.0.1", "noeviction", True, "no", 0), Severity.PROBLEM, "appendfsync is no"),
+        (
+            ServerPolicy("8.0.2", "noeviction", True, "always", 0, may_hold_half=True),
+            Severity.WARNING,
+            "anew since it was started",
+        ),
         (ServerPolicy("9.0.1", "noeviction", True, "always", -3.2), Severity.WARNING, "3.2 s behind"),
         (ServerPolicy("unknown", "noeviction", True, "always", 0.9), Severity.OK, "answers"),
     ],

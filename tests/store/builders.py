@@ -114,6 +114,12 @@ def following(lead: Lead, **changed: Any) -> Lead:
     return replace(lead, version=lead.version + 1, **changed)
 
 
+def log_renewed(store: Store) -> None:
+    """What the auditor does first after the start of a server, to its end."""
+    store.operations.renew_log()
+    wait_until(lambda: not store.operations.policy().may_hold_half, "the append-only file is written anew")
+
+
 def elapse(store: Store, clock: ManualClock, span: timedelta) -> None:
     """Let the store's clock move on by `span`, which must be short: a server's clock cannot be set."""
     if isinstance(store, MemoryStore):

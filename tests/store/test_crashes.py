@@ -16,6 +16,7 @@ from tests.store.builders import (
     admitted,
     change_of,
     following,
+    log_renewed,
     new_alert,
     new_lead,
     new_submission,
@@ -77,6 +78,60 @@ def test_every_add_that_returned_is_there_after_a_kill_under_load(
     restartable_server.start()
     found = {entry.submission.id for entry in victim.queue.take("r", 200_000)}
     assert set() == set(kept) - found
+
+
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
+def test_half_a_change_that_a_crash_cut_off_never_comes_back(
+    victim: RedisStore, restartable_server: RealServer, part: float
+) -> None:
+    """Nor does it take with it what was stored behind it: not at the start after the crash, not at the one after that."""
+    for number in range(20):
+        victim.queue.add(new_submission(victim, f"s{number}"))
+    entries = victim.queue.take("router-1", 20)
+    before = picture(victim)
+    assert len(victim.queue.postpone(entries[:7])) == 7
+    restartable_server.stop(kill=True)
+    restartable_server.cut_last_change(part)
+    restartable_server.start()
+    assert before == picture(victim)
+    victim.queue.add(new_submission(victim, "stored before its log is renewed"))
+    log_renewed(victim)
+    victim.queue.add(new_submission(victim, "stored behind it"))
+    for _ in range(2):
+        after = picture(victim)
+        restartable_server.stop(kill=True)
+        restartable_server.start()
+        assert after == picture(victim)
+        log_renewed(victim)
+        assert len(victim.queue.postpone(entries[:9])) in (9, 0)
+    ledger = victim.operations.ledger()
+    assert (ledger.received, ledger.in_flight, ledger.difference) == (22, 22, 0)
+
+
+def test_a_log_is_renewed_once_after_a_start(victim: RedisStore, restartable_server: RealServer) -> None:
+    """While the server is at it, and when it is done, nobody asks again; after the next start somebody does."""
+    for _ in range(2):
+        needs_it = victim.operations.policy().may_hold_half
+        assert {False: "", True: "started"}[needs_it] == victim.operations.renew_log()
+        assert victim.operations.renew_log() == ""
+        log_renewed(victim)
+        assert victim.operations.renew_log() == ""
+        restartable_server.stop(kill=True)
+        restartable_server.start()
+        assert needs_it == victim.operations.policy().may_hold_half
+
+
+def test_a_server_that_will_not_renew_its_log_says_so(victim: RedisStore) -> None:
+    """A user without the right, or a managed server; one without a log, or without INFO, has nothing to renew."""
+    client = victim.server.client
+    needs_it = victim.operations.policy().may_hold_half
+    client.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
+    assert {False: "", True: "refused (NoPermissionError)"}[needs_it] == victim.operations.renew_log()
+    client.execute_command("ACL", "SETUSER", "default", "-info")
+    assert victim.operations.renew_log() == ""
+    client.execute_command("ACL", "SETUSER", "default", "+@all")
+    client.config_set("appendonly", "no")
+    assert (False, "") == (victim.operations.policy().may_hold_half, victim.operations.renew_log())
 
 
 def test_restarted_server_gets_its_scripts_again(victim: RedisStore, restartable_server: RealServer) -> None:

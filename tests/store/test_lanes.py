@@ -15,6 +15,7 @@ from tests.store.builders import (
     change_of,
     elapse,
     following,
+    log_renewed,
     new_lead,
     new_submission,
     picture,
@@ -306,7 +307,9 @@ def test_a_server_killed_while_entries_are_moved_has_each_in_one_lane(
         wait_until(partial(_has_put_off, store, goal), "some are moved")
         restartable_server.stop(kill=True)
         mover.join(20)
+        assert not mover.is_alive()
         restartable_server.start()
+        log_renewed(store)
         ledger = store.operations.ledger()
         assert (ledger.received, ledger.in_flight, ledger.difference) == (3_000, 3_000, 0)
     store.queue.postpone(entries[:1_000])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import redis
 from tests.servers import ManualClock
-from tests.store.builders import LEASE, MINUTE, admitted, elapse, new_alert, new_submission, taken
+from tests.store.builders import LEASE, MINUTE, admitted, elapse, new_alert, new_submission, picture, taken
 
 from speed_to_lead.core.audit import Ledger
 from speed_to_lead.store.contract import AlertSettlement, Health, Store, StoreUnavailable
@@ -86,6 +86,41 @@ def test_server_that_refuses_config_still_has_a_policy(
     monkeypatch.setattr(redis_store.server.client, "config_get", refused)
     policy = redis_store.operations.policy()
     assert (policy.append_fsync, policy.maxmemory_policy, policy.append_only) == (None, "noeviction", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"redis_version": "8.0.2"}, True),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.1"}, True),
+        ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, False),
+        ({"redis_version": "7.2.4", "valkey_version": "10.0.0"}, False),
+        ({"redis_version": "8.0.2", "aof_last_rewrite_time_sec": 0}, False),
+        (
+            {"redis_version": "8.0.2", "aof_last_rewrite_time_sec": 0, "aof_last_bgrewrite_status": "err"},
+            True,
+        ),
+        ({"redis_version": "8.0.2", "aof_enabled": 0}, False),
+        ({"redis_version": "7.1.0", "aof_last_rewrite_time_sec": None}, False),
+    ],
+)
+def test_which_servers_may_hold_half_a_change(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, said: dict[str, object], expected: bool
+) -> None:
+    """Those that do not cut it off at their start, until they have written their log anew; one that says little is left alone."""
+    info = {"aof_enabled": 1, "aof_last_rewrite_time_sec": -1, **said}
+    monkeypatch.setattr(redis_store.server.client, "info", lambda: info)
+    monkeypatch.setattr(redis_store.server.client, "bgrewriteaof", lambda: True)
+    assert expected == redis_store.operations.policy().may_hold_half
+    assert ("started" if expected else "") == redis_store.operations.renew_log()
+
+
+def test_a_log_that_is_renewed_holds_what_it_held(store: Store) -> None:
+    """Nothing differs for those who read and write meanwhile."""
+    admitted(store)
+    before = picture(store)
+    assert store.operations.renew_log() in ("", "started")
+    assert before == picture(store)
 
 
 def test_books_of_a_server_that_does_not_count_entries(

@@ -46,6 +46,7 @@ def test_every_process_works_with_the_rights_documented(site: Site) -> None:
         store.close()
         with redis.Redis.from_url(address) as limited:
             assert limited.ping()
+            assert limited.bgrewriteaof()
             for command in (
                 "FLUSHALL",
                 "FLUSHDB",

@@ -199,6 +199,7 @@ class ServerPolicy:
     """How the server is set up; None where it will not say. `drift` is its clock minus ours, in seconds.
 
     `replicas` are those connected to it now; `least_replicas` is how many it wants before it takes a write.
+    `may_hold_half`: its append-only file may hold half a change, as `renew_log` says.
     """
 
     version: str
@@ -208,6 +209,7 @@ class ServerPolicy:
     drift: float
     replicas: int | None = None
     least_replicas: int | None = None
+    may_hold_half: bool = False
 
 
 class HeldKind(StrEnum):
@@ -616,6 +618,13 @@ class Operations(Protocol):
 
     def policy(self) -> ServerPolicy:
         """How the server is set up."""
+
+    def renew_log(self) -> str:
+        """Have the append-only file written anew where it may hold half a change; "" if not, "started", or why not.
+
+        A crash may cut off what is being written. Started on such a file, some servers undo the half, leave it where it
+        is and write on behind it. The next start carries it out after all, or throws away what stands behind it.
+        """
 
 
 class Audit(Protocol):

@@ -1,8 +1,10 @@
 """What people on call ask: do the books balance, how deep is each queue, who is alive, how is the server set up."""
 
+import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import redis
 
@@ -11,7 +13,7 @@ from speed_to_lead.core.clock import from_ms, to_ms
 from speed_to_lead.store.contract import Health, OutboxHealth, ServerPolicy
 from speed_to_lead.store.documents import decided_at
 from speed_to_lead.store.queue import GROUP, came_as
-from speed_to_lead.store.server import Server, text, translated_errors
+from speed_to_lead.store.server import Server, described, text, translated_errors
 
 #: Alerts looked at, at both ends of each outbox, for the oldest of all.
 OLDEST_AMONG = 20
@@ -21,6 +23,8 @@ OLDEST_WAITING_AMONG = 1000
 HINT_LASTS_MS = 1000
 #: A process that has not beaten for this long is forgotten: it was stopped on purpose, or replaced.
 FORGET_PROCESS_AFTER = timedelta(days=1)
+#: From this Valkey on a server cuts half a change off its append-only file before it writes on. No Redis is known to.
+CUTS_HALF_OFF = (9, 1, 2)
 
 
 #: What was added to the queue and is no receipt: a replay, a submission whose form tool was asked, and of a delivery of
@@ -238,7 +242,25 @@ class RedisOperations:
             replicas=info.get("connected_slaves"),
             least_replicas=_number(self._configured("min-replicas-to-write")),
             drift=seconds + microseconds / 1e6 - (before + after) / 2,
+            may_hold_half=_may_hold_half(info),
         )
+
+    def renew_log(self) -> str:
+        """Ask for a new append-only file where the server has not written one since it was started."""
+        with translated_errors():
+            try:
+                info = self._client.info()
+            except redis.ResponseError:  # no INFO, so nothing is known of a file
+                return ""
+            is_at_it = info.get("aof_rewrite_in_progress") or info.get("aof_rewrite_scheduled")
+            if is_at_it or not _may_hold_half(info):
+                return ""
+            try:
+                self._client.bgrewriteaof()
+            except redis.ResponseError as error:
+                # Another process of ours may have asked between the two.
+                return "" if "in progress" in str(error) else f"refused ({described(error)})"
+        return "started"
 
     def _configured(self, name: str) -> str | None:
         with translated_errors():
@@ -247,6 +269,15 @@ class RedisOperations:
             except redis.ResponseError:
                 return None
         return None if found is None else text(found)
+
+
+def _may_hold_half(info: Mapping[str, Any]) -> bool:
+    """Whether the append-only file that the server was started on is still in use, and nothing cut its end clean."""
+    valkey = tuple(int(part) for part in re.findall(r"\d+", str(info.get("valkey_version", "")))[:3])
+    if not info.get("aof_enabled") or valkey >= CUTS_HALF_OFF:
+        return False
+    # What a managed server does not say, it does not have.
+    return info.get("aof_last_rewrite_time_sec") == -1 or info.get("aof_last_bgrewrite_status", "ok") != "ok"
 
 
 def _number(found: str | None) -> int | None:

@@ -89,6 +89,14 @@ def _persistence(policy: ServerPolicy) -> Iterator[Diagnosis]:
             "a power loss may cost half a minute of submissions, though form tools heard 200",
             always,
         )
+    if policy.may_hold_half:
+        yield Diagnosis(
+            Severity.WARNING,
+            "server: it has not written its append-only file anew since it was started",
+            "where a crash had cut a change in half, the next start carries the half out, or loses what was written since this one",
+            'redis-cli -u "$REDIS_URL" BGREWRITEAOF; a running clock asks for it within seconds, so where this stays, '
+            "its user may not (docs/security.md gives the rights)",
+        )
 
 
 def check_replicas(policy: ServerPolicy, confirmed: int, *, has_sentinels: bool) -> Iterator[Diagnosis]:

@@ -102,6 +102,10 @@ class MemoryOperations:
         """Nothing is kept on disk here."""
         return ServerPolicy("memory", "noeviction", append_only=False, append_fsync=None, drift=0.0)
 
+    def renew_log(self) -> str:
+        """There is none."""
+        return ""
+
 
 def _added_at(entry_id: str) -> datetime:
     return from_ms(int(came_as(entry_id).partition("-")[0]))
