@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any
 
@@ -606,9 +607,9 @@ def test_a_round_goes_on_over_ticks(memory_store: MemoryStore, clock: ManualCloc
 def test_a_server_that_may_hold_half_a_change_is_asked_for_a_new_log(
     memory_store: MemoryStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the first moment; again after a while, for a server may be started again; why it would not is said once."""
+    """In the first moment; again after a while, and where that goes on, ever later; why it would not is said once."""
     scene = new_scene(memory_store, clock)
-    answers = ["", "started", "", "refused", "refused", "started", "refused"]
+    answers = ["", "started", "", "refused", "refused", "started", "refused", *["started"] * 6]
     asked: list[float] = []
     seconds = 0.0
 
@@ -618,15 +619,15 @@ def test_a_server_that_may_hold_half_a_change_is_asked_for_a_new_log(
 
     monkeypatch.setattr(scene.store.operations, "renew_log", renew)
     auditor = Auditor(scene.place)
-    again = int(auditing.ASK_AGAIN_AFTER)
     with capture_logs() as logs:
         while len(asked) < len(answers):
             auditor.tick(0.0, partial(float, seconds))
             seconds += 1
-    assert [0, 1, 1 + again, 2 + again, 2 + 2 * again, 2 + 3 * again, 2 + 4 * again] == asked
+    pauses = [1, 15, 1, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert [*accumulate(pauses, initial=0)] == asked
     said = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("server.")]
     renewed, refused = ("server.log_renewed", "info"), ("server.log_not_renewed", "error")
-    assert [renewed, refused, renewed, refused] == said
+    assert [renewed, refused, renewed, refused, *[renewed] * 6] == said
 
 
 def _many(scene: Scene, count: int) -> list[Lead]:

@@ -58,8 +58,10 @@ MENDING_SECONDS = 1.0
 SUSPICIONS = 1000
 #: A kind of contradiction is told of once in this time; those that follow are counted.
 TOLD_ONCE_IN = timedelta(days=1)
-#: A server that was asked to write its append-only file anew is not asked again for so many seconds.
+#: A server that was asked to write its append-only file anew is not asked again for so many seconds. Where it is to be asked
+#: again and again, each pause is twice the last, up to this: what fails for want of room must not take up the rest of it.
 ASK_AGAIN_AFTER = 15.0
+ASK_AGAIN_AT_LEAST_EVERY = 3600.0
 #: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
 FORGET_CONSUMER_AFTER = timedelta(hours=1)
 
@@ -121,6 +123,7 @@ class Auditor:
     _is_to_tell: Counter[Finding] = field(default_factory=Counter)
     _first_told: dict[Finding, str] = field(default_factory=dict)
     _log_asked_at: float = float("-inf")
+    _log_pause: float = ASK_AGAIN_AFTER
     _log_answer: str = ""
 
     def tick(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -144,10 +147,15 @@ class Auditor:
 
     def _renew_log(self, now: float) -> None:
         """Let the server, which may have been started on half a change, forget it before it is started again."""
-        if now < self._log_asked_at + ASK_AGAIN_AFTER:
+        passed = now - self._log_asked_at
+        if passed < self._log_pause:
             return
         answer, before = self.place.store.operations.renew_log(), self._log_answer
         if answer:
+            is_again = passed <= 2 * self._log_pause
+            self._log_pause = (
+                min(2 * self._log_pause, ASK_AGAIN_AT_LEAST_EVERY) if is_again else ASK_AGAIN_AFTER
+            )
             self._log_asked_at, self._log_answer = now, answer
         if answer == "started":
             log.info("server.log_renewed")
