@@ -1,5 +1,6 @@
 """`config explain --lead`: what was decided, and the same decided anew, with the config it was decided on."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_a_decision_that_was_another_is_found(published: Running, monkeypatch: p
 
     def later(*given: Any) -> Route:
         found = decide(*given)
-        return found._replace(deadline=found.deadline.replace(year=2099))
+        return found._replace(deadline=found.deadline + timedelta(days=1))
 
     monkeypatch.setattr(redecision, "route_of", later)
     assert ["deadline"] == explained(published, lead_id, code=1)["differences"]
