@@ -191,8 +191,9 @@ def _rewritten_log(store: Privacy) -> str:
     """What became of the server's log, which holds every change it ever made until it is rewritten."""
     if store.log_is_rewritten() is None:
         return "none"
-    answer = store.rewrite_log()
     limit = time.monotonic() + LOG_SECONDS
+    while (answer := store.rewrite_log()) == "busy" and time.monotonic() < limit:
+        time.sleep(0.1)
     while answer == "started" and time.monotonic() < limit:
         time.sleep(0.1)
         if store.log_is_rewritten():
@@ -203,6 +204,7 @@ def _rewritten_log(store: Privacy) -> str:
 _LOGS = {
     "rewritten": "the server has rewritten its append-only file: what was erased is no longer in it",
     "started": "the server is rewriting its append-only file; until that is done, what was erased is still in it",
+    "busy": "the server is rewriting its append-only file since before that; run BGREWRITEAOF when it has done so",
     "none": "the server says it keeps no append-only file",
 }
 

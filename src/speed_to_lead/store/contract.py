@@ -756,7 +756,7 @@ class Privacy(Protocol):
         """The newest erasures first."""
 
     def rewrite_log(self) -> str:
-        """Ask the server to rewrite its log, which still holds what was erased: "started", or why not."""
+        """Ask the server to rewrite its log, which still holds what was erased: "started", "busy" with an earlier one, or why not."""
 
     def log_is_rewritten(self) -> bool | None:
         """Whether that has ended well; None where the server keeps no log, or does not say."""

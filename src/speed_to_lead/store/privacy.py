@@ -197,7 +197,8 @@ class RedisPrivacy:
             with translated_errors():
                 self._client.bgrewriteaof()
         except Exception as error:  # noqa: BLE001 - a managed server may refuse; the caller says so
-            return f"refused ({error})"
+            # One that began before does not leave out what was erased since.
+            return "busy" if "in progress" in str(error.__cause__) else f"refused ({error})"
         return "started"
 
     def log_is_rewritten(self) -> bool | None:
