@@ -23,6 +23,7 @@ from speed_to_lead.core.assignment import (
     pick_rep,
     teams_asked,
 )
+from speed_to_lead.core.clock import to_ms
 from speed_to_lead.core.facts import Facts
 from speed_to_lead.core.reps import Absence, Given, Rep
 
@@ -443,6 +444,15 @@ def test_an_absence_counts_like_leave() -> None:
     assert "ana" == chosen_id(
         pick_rep(members, Tally(away={"ana": Absence("kim", MONDAY, after(60))}), after(60))
     )
+
+
+def test_an_absence_of_a_thousand_years_works_out_none_of_them() -> None:
+    """A calendar grows to every day it is asked of: a router would stand still over it with its next lead."""
+    members = team("ana", "ben")
+    away = {"ana": Absence("kim", MONDAY, datetime(2999, 12, 31, tzinfo=UTC))}
+    assert "ben" == chosen_id(pick_rep(members, Tally(away=away), MONDAY))
+    table = members.reps[0].calendar._table
+    assert table is None or table.until < to_ms(after(10 * 366 * 24 * 60))
 
 
 # --- by field ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from speed_to_lead.core.calendar import Calendar
 
@@ -186,10 +186,16 @@ def candidate(
     return Candidate(rep, standing, since, why)
 
 
+#: Who is away for longer than this comes back "then", at whatever hour: a calendar works out every year until a day asked of,
+#: and with `--until 2999-12-31` that took seconds.
+_FAR: Final = timedelta(days=3 * 366)
+
+
 def _absent(rep: Rep, absence: Absence, now: datetime) -> Candidate:
     if absence.until is None:
         return Candidate(rep, Standing.ON_LEAVE, _NO_END, f"away until they are back, says {absence.by}")
-    back = rep.next_present(max(absence.until, now))
+    is_far = absence.until - now > _FAR
+    back = absence.until if is_far else rep.next_present(max(absence.until, now))
     why = f"away, says {absence.by}, back {rep.calendar.local_text(back)}"
     return Candidate(rep, Standing.ON_LEAVE, back, why)
 
