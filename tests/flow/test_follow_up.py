@@ -29,6 +29,10 @@ LEASE_OVER = (flow.LEASE + timedelta(seconds=1)) / timedelta(minutes=1)
 @pytest.fixture
 def following(scene: Scene) -> Scene:
     """Ana hears by Slack's bot, her managers by PagerDuty."""
+    return _following(scene)
+
+
+def _following(scene: Scene) -> Scene:
     bot = {"token_env": "A", "channel": "C1"}
     destinations = {
         "ana-slack": delivery.Destination("ana-slack", "slack", bot),
@@ -135,6 +139,35 @@ def test_a_courier_killed_at_its_note_leaves_no_incident_open(
     following.later(LEASE_OVER)
     following.deliver()
     assert [False, True] == [message.is_over for message in following.people["managers"].heard]
+
+
+def test_an_incident_ends_when_a_new_lead_of_its_person_takes_its_place(following: Scene) -> None:
+    """The router closes an open lead whose person was silent for too long; nobody answers that one any more."""
+    rulebook = replace(following.place.config.rulebook, same_person_within=timedelta(days=1))
+    scene = following.with_rules(rulebook)
+    lead = scene.routed(email="ana@example.com")
+    scene.live(11)
+    scene.live(2 * 24 * 60)
+    scene.forget()
+    scene.submit(email="ana@example.com", message="here again")
+    scene.route()
+    scene.deliver()
+    assert scene.lead(lead.id).closed_reason == "superseded"
+    of_it = [message for message in scene.people["managers"].heard if message.lead_id == lead.id]
+    assert [True] == [message.is_over for message in of_it]
+
+
+def test_a_history_that_cannot_be_read_keeps_nobody_from_a_new_lead(real_scene: Scene) -> None:
+    """Who was told of the old lead is not known then; it is closed all the same, and the new one is routed."""
+    scene = _following(real_scene)
+    scene = scene.with_rules(replace(scene.place.config.rulebook, same_person_within=timedelta(days=1)))
+    lead = scene.routed(email="ana@example.com")
+    scene.live(2 * 24 * 60)
+    store = scene.store.within  # type: ignore[attr-defined]
+    store.server.client.rpush(store.server.keys.lead(lead.id), b"no line")
+    new = scene.submit(email="ana@example.com", message="here again")
+    scene.route()
+    assert (False, True) == (scene.lead(lead.id).is_open, scene.lead(new).is_open)
 
 
 def test_an_incident_ends_when_retention_closes_its_lead(following: Scene) -> None:

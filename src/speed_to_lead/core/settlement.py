@@ -137,6 +137,7 @@ class Bury:
 class CloseFirst:
     """An open lead whose person was silent for too long: it is closed, and only then the submission is a lead. Ask again."""
 
+    lead: Lead  # as it is
     change: LeadChange
 
 
@@ -409,9 +410,9 @@ def _completion(
         if not is_same_person(other, reading.submission.received_at, rulebook.same_person_within):
             closing = superseded(other, now)
             assert closing is not None  # it is open
-            return CloseFirst(closing)
+            return CloseFirst(other, closing)
         if own.is_open and (closing := same_person_has_another(own, now)) is not None:
-            return CloseFirst(closing)
+            return CloseFirst(own, closing)
         if own.closed_reason == SAME_PERSON and reading.form is not None:
             change = add_touch(
                 other, _touch(reading.submission, parsed, reading.form, rulebook), None, rulebook, now
@@ -462,7 +463,7 @@ def _of_open_lead(
     if not is_same_person(lead, submission.received_at, rulebook.same_person_within):
         closing = superseded(lead, now)
         assert closing is not None  # it is open
-        return CloseFirst(closing)
+        return CloseFirst(lead, closing)
     route = _route_of_touch(reading, lead, facts, rulebook)
     change = add_touch(lead, _touch(submission, parsed, form, rulebook), route, rulebook, now)
     facts.note(reading, change)

@@ -39,7 +39,7 @@ from speed_to_lead.core.settlement import (
     settlement_of,
 )
 from speed_to_lead.core.submission import UnreadableSubmission
-from speed_to_lead.flow.changes import tell_change
+from speed_to_lead.flow.changes import tell_change, with_follow_ups
 from speed_to_lead.flow.contention import MAX_ROUNDS
 from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.flow.lookups import looked_up
@@ -296,7 +296,7 @@ def _settle_round(
     """
     outcome: list[tuple[Reading, Settlement, Result]] = []
     refused: set[str] = set()
-    to_close: list[LeadChange] = []
+    to_close: list[CloseFirst] = []
     waiting = _decisions(place, readings, locked, answers, to_close)
     while True:
         sent: list[tuple[Reading, Settlement]] = []
@@ -340,8 +340,19 @@ def _first_of_each_lead(
         yield one[1]
 
 
-def _close(place: Workplace, changes: list[LeadChange]) -> None:
-    """Close leads that make room for their person's new one. Where that is refused, it is decided again."""
+def _close(place: Workplace, closing: list[CloseFirst]) -> None:
+    """Close leads that make room for their person's new one. Where that is refused, it is decided again.
+
+    Whoever was told of one hears that it is over. One whose history cannot be read is closed all the same: nobody else's
+    lead may wait for it.
+    """
+    changes: list[LeadChange] = []
+    for one in closing:
+        change = answer_or_error(with_follow_ups, place, one.lead, one.change)
+        if isinstance(change, Exception):
+            log.error("lead.not_followed_up", lead_id=one.lead.id, error=type(change).__name__)
+            change = one.change
+        changes.append(change)
     for change, result in zip(changes, place.store.leads.change(changes), strict=True):
         if result is Result.APPLIED:
             tell_change("route", change, tracing.clock())
@@ -393,7 +404,7 @@ def _decisions(
     readings: list[Reading],
     locked: set[str],
     answers: Mapping[str, LookedUp],
-    to_close: list[LeadChange],
+    to_close: list[CloseFirst],
 ) -> Iterator[tuple[Reading, Settlement]]:
     """What becomes of each, decided when it is asked for, on the same facts and those before it.
 
@@ -444,7 +455,7 @@ def _decisions(
                     reading.entry_id, reading.submission, f"{kind} while deciding its route", now
                 )
             if isinstance(settlement, CloseFirst):
-                to_close.append(settlement.change)
+                to_close.append(settlement)
             elif settlement is not None:
                 yield reading, settlement
 
