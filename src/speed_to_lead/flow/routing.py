@@ -18,7 +18,6 @@ from speed_to_lead.core.flags import (
     repeats_of,
     with_flags,
 )
-from speed_to_lead.core.lead import LeadChange
 from speed_to_lead.core.lookup import LookedUp
 from speed_to_lead.core.owner import COMPANY_DEPTH
 from speed_to_lead.core.routing import Route
@@ -48,7 +47,7 @@ from speed_to_lead.store.contract import LockedRecord
 from speed_to_lead.workplace import Workplace
 
 if TYPE_CHECKING:
-    from speed_to_lead.core.lead import Lead
+    from speed_to_lead.core.lead import Lead, LeadChange
 
 log = structlog.get_logger()
 
