@@ -115,6 +115,19 @@ def test_which_servers_may_hold_half_a_change(
     assert ("started" if expected else "") == redis_store.operations.renew_log()
 
 
+@pytest.mark.parametrize(
+    ("state", "asked"), [("wait_bgsave", ""), ("send_bulk", "started"), ("online", "started")]
+)
+def test_a_replica_that_waits_for_its_copy_comes_before_a_new_log(
+    redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch, state: str, asked: str
+) -> None:
+    """Else it would have its copy only when the log is written, and whoever confirms by replicas takes nothing until then."""
+    info = {"aof_enabled": 1, "aof_last_rewrite_time_sec": -1, "slave0": {"ip": "10.0.0.2", "state": state}}
+    monkeypatch.setattr(redis_store.server.client, "info", lambda: info)
+    monkeypatch.setattr(redis_store.server.client, "bgrewriteaof", lambda: True)
+    assert asked == redis_store.operations.renew_log()
+
+
 def test_a_log_that_is_renewed_holds_what_it_held(store: Store) -> None:
     """Nothing differs for those who read and write meanwhile."""
     admitted(store)

@@ -253,7 +253,7 @@ class RedisOperations:
             except redis.ResponseError:  # no INFO, so nothing is known of a file
                 return ""
             is_at_it = info.get("aof_rewrite_in_progress") or info.get("aof_rewrite_scheduled")
-            if is_at_it or not _may_hold_half(info):
+            if is_at_it or _has_replicas_waiting(info) or not _may_hold_half(info):
                 return ""
             try:
                 self._client.bgrewriteaof()
@@ -278,6 +278,15 @@ def _may_hold_half(info: Mapping[str, Any]) -> bool:
         return False
     # What a managed server does not say, it does not have.
     return info.get("aof_last_rewrite_time_sec") == -1 or info.get("aof_last_bgrewrite_status", "ok") != "ok"
+
+
+def _has_replicas_waiting(info: Mapping[str, Any]) -> bool:
+    """Whether a replica waits for the server to begin a copy for it: a server does one such thing at a time, and that comes first.
+
+    Where submissions are confirmed by replicas, form tools hear 503 until there are enough.
+    """
+    said = [value for name, value in info.items() if re.fullmatch(r"slave\d+", name)]
+    return any(isinstance(one, dict) and one.get("state") == "wait_bgsave" for one in said)
 
 
 def _number(found: str | None) -> int | None:
