@@ -61,7 +61,7 @@ TOLD_ONCE_IN = timedelta(days=1)
 #: A server that was asked to write its append-only file anew is not asked again for so many seconds. Where it is to be asked
 #: again and again, each pause is twice the last, up to this: what fails for want of room must not take up the rest of it.
 ASK_AGAIN_AFTER = 15.0
-ASK_AGAIN_AT_LEAST_EVERY = 3600.0
+ASK_AGAIN_AT_LEAST_EVERY = 600.0
 #: A router that has been silent for so long, and holds nothing, is struck off the list of the queue's consumers.
 FORGET_CONSUMER_AFTER = timedelta(hours=1)
 

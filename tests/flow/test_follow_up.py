@@ -246,6 +246,22 @@ def test_an_answer_while_the_alert_is_on_its_way(following: Scene) -> None:
     assert following.people["ana-slack"].heard[-1].is_over
 
 
+def test_an_incident_that_nobody_could_end_ends_when_its_alert_is_redriven(following: Scene) -> None:
+    """It may be there: the first attempt had no answer, and the destination was gone when all was over."""
+    lead = following.routed()
+    following.people["managers"] = managers = _Answering(
+        answers=[UNKNOWN, REFUSED], meanwhile=lambda: following.respond(lead.id)
+    )
+    following.live(11)
+    following.live(2)
+    dead = [alert for alert in following.dead_alerts() if alert.destination == "managers"]
+    assert [1] == [alert.unknown_attempts for alert in dead]
+    following.store.outbox.redrive(dead[0].key, following.clock.now)
+    following.deliver()
+    assert [False, True, True] == [message.is_over for message in managers.heard]
+    assert [] == [alert for alert in following.dead_alerts() if alert.destination == "managers"]
+
+
 class _Killed(BaseException):
     """The courier dies."""
 

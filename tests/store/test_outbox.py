@@ -256,17 +256,21 @@ def test_what_brings_up_to_date_goes_in_where_the_lead_has_changed(
     assert [] == store.outbox.waiting(9)
 
 
-def test_dead_alert_is_not_claimed_and_can_be_redriven(store: Store, now: datetime) -> None:
-    """A dead alert stays dead until somebody redrives it; then it begins anew."""
+@pytest.mark.parametrize(("unknown", "kept"), [(0, 0), (1, 1), (2, 1)])
+def test_dead_alert_is_not_claimed_and_can_be_redriven(
+    store: Store, now: datetime, unknown: int, kept: int
+) -> None:
+    """A dead alert stays dead until somebody redrives it; then it begins anew, but for whether it may have arrived."""
     alert = new_alert(now)
     store.outbox.add(alert, now)
     assert store.outbox.redrive(alert.key, now) == Result.GONE
-    store.outbox.settle(claim(store, now), AlertSettlement("dead", now, 1))
+    store.outbox.settle(claim(store, now), AlertSettlement("dead", now, unknown))
     assert store.outbox.claim("managers", now + MINUTE, LEASE, at_once=9) is None
     assert store.outbox.add(alert, now) == Result.KNOWN
     assert [store.outbox.redrive(alert.key, now + MINUTE) for _ in range(2)] == [Result.APPLIED, Result.GONE]
-    assert ([], [(alert, now + MINUTE)]) == (store.outbox.dead(9), store.outbox.waiting(9))
-    assert replace(alert, attempts=1) == claim(store, now + MINUTE).alert
+    again = replace(alert, unknown_attempts=kept)
+    assert ([], [(again, now + MINUTE)]) == (store.outbox.dead(9), store.outbox.waiting(9))
+    assert replace(again, attempts=1) == claim(store, now + MINUTE).alert
     assert store.outbox.redrive("no:such:alert", now) == Result.GONE
 
 

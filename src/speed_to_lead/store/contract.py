@@ -577,7 +577,7 @@ class Outbox(Protocol):
         """Alerts given up, newest first."""
 
     def redrive(self, key: str, now: datetime) -> Result:
-        """Try a dead alert again from the beginning."""
+        """Try a dead alert again from the beginning; that it may have arrived is one unknown attempt still."""
 
     def disable(self, destination: str, disabled: Disabled) -> Result:
         """Send nothing there until then; KNOWN where it is so already. It ends by itself, by the server's own clock.

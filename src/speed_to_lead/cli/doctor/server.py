@@ -92,7 +92,7 @@ def _persistence(policy: ServerPolicy) -> Iterator[Diagnosis]:
     if policy.may_hold_half:
         yield Diagnosis(
             Severity.WARNING,
-            "server: it has not written its append-only file anew since it was started",
+            "server: it has not written its append-only file anew since it was started, or its last try failed",
             "where a crash had cut a change in half, the next start carries the half out, or loses what was written since this one",
             'redis-cli -u "$REDIS_URL" BGREWRITEAOF; a running clock asks for it within seconds, so where this stays, '
             "its user may not (docs/security.md gives the rights)",

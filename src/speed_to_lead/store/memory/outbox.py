@@ -191,7 +191,7 @@ class MemoryOutbox:
         waiting = self._state.alerts.get(key)
         if waiting is None or waiting.dead_at is None:
             return Result.GONE
-        self._state.alerts[key] = Waiting(waiting.alert, now)
+        self._state.alerts[key] = Waiting(waiting.alert, now, unknown=min(waiting.unknown, 1))
         return Result.APPLIED
 
     def disable(self, destination: str, disabled: Disabled) -> Result:
