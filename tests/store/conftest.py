@@ -1,10 +1,11 @@
 """The store's suite runs on every server there is: what `tests/conftest.py` gives, once for each of them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.servers import BINARIES, RealServer
+from tests.servers import BINARIES, RealServer, directory_of_a_server
 
 from speed_to_lead.store.contract import Store
 from speed_to_lead.store.redis_store import open_store
@@ -14,17 +15,19 @@ from speed_to_lead.store.redis_store import open_store
 def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """The address of a server by the name of its binary; it is started for the first test that asks."""
     running: dict[str, RealServer] = {}
+    with ExitStack() as directories:
 
-    def url_of(name: str) -> str:
-        if name not in running:
-            server = RealServer(tmp_path_factory.mktemp(name), BINARIES[name])
-            server.start()
-            running[name] = server
-        return running[name].url
+        def url_of(name: str) -> str:
+            if name not in running:
+                directory = directories.enter_context(directory_of_a_server(tmp_path_factory.mktemp(name)))
+                server = RealServer(Path(directory), BINARIES[name])
+                server.start()
+                running[name] = server
+            return running[name].url
 
-    yield url_of
-    for server in running.values():
-        server.stop(kill=True)
+        yield url_of
+        for server in running.values():
+            server.stop(kill=True)
 
 
 @pytest.fixture(scope="session", params=BINARIES)
@@ -42,12 +45,11 @@ def server_url(server_name: str, server_of: Callable[[str], str]) -> str:
 @pytest.fixture
 def restartable_server(tmp_path: Path, server_name: str) -> Iterator[RealServer]:
     """A running server of this test's own, of each kind in turn."""
-    directory = tmp_path / "server"
-    directory.mkdir()
-    server = RealServer(directory, BINARIES[server_name])
-    server.start()
-    yield server
-    server.stop(kill=True)
+    with directory_of_a_server(tmp_path) as directory:
+        server = RealServer(Path(directory), BINARIES[server_name])
+        server.start()
+        yield server
+        server.stop(kill=True)
 
 
 @pytest.fixture(
