@@ -170,6 +170,36 @@ def test_a_history_that_cannot_be_read_keeps_nobody_from_a_new_lead(real_scene: 
     assert (False, True) == (scene.lead(lead.id).is_open, scene.lead(new).is_open)
 
 
+def test_a_note_of_those_who_are_told_anyway_makes_no_change_be_decided_again(
+    following: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Couriers note all the time; a change waits for them only where one of them could bring in somebody new."""
+    lead = following.routed()
+    following.live(11)
+    following.live(29)
+    heard_it = {entry.details.get("to") for entry in following.store.leads.history(lead.id)}
+    everybody = {name for name in following.place.config.destinations if following.place.follows_leads(name)}
+    assert everybody <= heard_it
+    known = following.store.leads.history
+    reads: list[str] = []
+
+    def noted_meanwhile(lead_id: str) -> list[HistoryEntry]:
+        found = known(lead_id)
+        reads.append(lead_id)
+        following.store.outbox.add(
+            Alert(lead_id, "s", "managers", AlertKind.TEST, following.clock.now), following.clock.now
+        )
+        claimed = following.store.outbox.claim("managers", following.clock.now, flow.LEASE, at_once=9)
+        assert claimed is not None
+        note = HistoryEntry(following.clock.now, "alert.delivered", {"step": "s", "to": "managers"})
+        following.store.outbox.settle(claimed, AlertSettlement("delivered", following.clock.now, 0, note))
+        return found
+
+    monkeypatch.setattr(following.store.leads, "history", noted_meanwhile)
+    following.respond(lead.id)
+    assert [lead.id] == reads
+
+
 def test_an_incident_ends_when_retention_closes_its_lead(following: Scene) -> None:
     """A lead that nobody answered for so long is closed as expired; nobody would ever end its incident by hand."""
     lead = following.routed()

@@ -27,7 +27,10 @@ def with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadCha
     told = told_among(history, following)
     called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
     alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
-    return replace(change, alerts=(*change.alerts, *alerts), lines_read=len(history))
+    may_come_in = following.difference(
+        told, called
+    )  # none: no note that comes before this change says anything new
+    return replace(change, alerts=(*change.alerts, *alerts), lines_read=len(history) if may_come_in else None)
 
 
 def tell_change(what: str, change: LeadChange, begun: int) -> None:
