@@ -27,10 +27,9 @@ def with_follow_ups(place: Workplace, lead: Lead, change: LeadChange) -> LeadCha
     told = told_among(history, following)
     called = {alert.destination for alert in change.alerts}  # what they hear says how things stand
     alerts = tuple(follow_up(change.lead, name, now) for name in told if name not in called)
-    may_come_in = following.difference(
-        told, called
-    )  # none: no note that comes before this change says anything new
-    return replace(change, alerts=(*change.alerts, *alerts), lines_read=len(history) if may_come_in else None)
+    # Where all of them hear of it already, a note that comes before this change brings in nobody.
+    lines_read = len(history) if following.difference(told, called) else None
+    return replace(change, alerts=(*change.alerts, *alerts), lines_read=lines_read)
 
 
 def tell_change(what: str, change: LeadChange, begun: int) -> None:
