@@ -2,7 +2,8 @@
 
 A chat's message is changed, an incident acknowledged or resolved. Which destinations heard of the lead, and what they call
 the message they have, stands in its history: it is written with the note of the delivery, in one piece, and goes with
-the lead. Where it is lost (a courier died between the POST and the note) the destination gets a new message.
+the lead. Where it is lost (a courier died between the POST and the note) the destination gets a new message; but none where
+the lead was answered meanwhile and the destination would not recognise a repeat: the first one stays as it was.
 """
 
 from collections.abc import Collection, Iterable

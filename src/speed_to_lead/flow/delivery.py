@@ -33,12 +33,7 @@ from speed_to_lead.flow.isolation import answer_or_error
 from speed_to_lead.flow.messages import message_for
 from speed_to_lead.flow.storms import fold_storm, held_by_storm
 from speed_to_lead.store import ClaimedAlert, Result, StoreUnavailable
-from speed_to_lead.store.contract import (
-    LOCKED_PAUSE,
-    AlertSettlement,
-    Disabled,
-    LockedRecord,
-)
+from speed_to_lead.store.contract import LOCKED_PAUSE, AlertSettlement, Disabled, LockedRecord
 from speed_to_lead.workplace import Workplace
 
 log = structlog.get_logger()
